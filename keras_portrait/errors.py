@@ -1,0 +1,41 @@
+"""The errors that a user can mend.
+
+Every text is one line that says what is wrong and what was expected, and ends in
+"Received: ..." where a value was given. The command line shows it without a traceback.
+"""
+
+
+class PortraitError(Exception):
+    """Anything the user can mend: a file, a setting or a missing package."""
+
+
+class InputError(PortraitError):
+    """A file or folder that cannot be read, or a picture that cannot be used."""
+
+
+class SettingError(PortraitError):
+    """An option, recipe key, preset or style that does not exist or does not fit."""
+
+
+class MissingExtra(PortraitError):
+    """A package that is not installed; the text names the pip line that brings it."""
+
+
+def nearest(name: str, known) -> str:
+    """Says which known names come near to a mistyped one.
+
+    Args:
+        name: what the user typed.
+        known: iterable of the names that exist.
+
+    Returns:
+        `'Did you mean "pen"? '` when something is near, otherwise the list of all known names
+        as `'Known: a, b. '`; an empty string when nothing is known.
+    """
+    import difflib
+
+    known = [str(item) for item in known]
+    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.6)
+    if near:
+        return "Did you mean " + " or ".join(f'"{item}"' for item in near) + "? "
+    return f"Known: {', '.join(known)}. " if known else ""
