@@ -1,0 +1,32 @@
+"""Turn a photo of a face into a line portrait.
+
+`Stylizer` draws; the names below are imported when they are first touched, so that
+`import keras_portrait` stays quick and never loads TensorFlow.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it.  Strings, so that importing this package imports none of them.
+_DEFINED_IN = {
+    "Stylizer": "keras_portrait.stylizer",
+    "PortraitError": "keras_portrait.errors",
+    "InputError": "keras_portrait.errors",
+    "SettingError": "keras_portrait.errors",
+    "MissingExtra": "keras_portrait.errors",
+}
+
+__all__ = ["__version__", *_DEFINED_IN]
+
+
+def __getattr__(name: str):
+    if name not in _DEFINED_IN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_DEFINED_IN[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_DEFINED_IN})

@@ -1,0 +1,1 @@
+"""The portrait demo for small machines (the `portrait-demo` command); never loads TensorFlow."""

