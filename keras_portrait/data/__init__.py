@@ -1,0 +1,1 @@
+"""Training data: preparing folders, drawing stand-ins, feeding batches."""
