@@ -59,14 +59,7 @@ setup(
     package_dir={name: folder for folder, name in INSTALLED_AS.items()},
     package_data={
         "keras_portrait": [
-            "NOTICE*",
-            "faces/nets/*",
-            "perceptual/*.npz",
-            "presets/**/*",
-            "segmentation/*",
-            "*.jpg",
-            "*.tflite",
-            "*.toml",
+            f"**/*.{suffix}" for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png")
         ],
     },
     # The base draws: `pip install keras-portrait` alone stylizes a photo, on a desktop and on a Pi.
@@ -79,11 +72,13 @@ setup(
         "pillow>=10.3",
         "rich>=13",
         "typer>=0.12",
-        'ai-edge-litert>=1.4; platform_machine != "armv7l"',
+        'ai-edge-litert>=2.0; platform_machine != "armv7l"',
         'tflite-runtime>=2.14; platform_machine == "armv7l" and python_version < "3.12"',
     ],
     extras_require={
         "train": TRAIN,
+        # For machines that already run the predecessor of ai-edge-litert.
+        "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
         "dev": [
             *TRAIN,
             "mtcnn==1.0.0",
@@ -92,8 +87,9 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
-            "ruff>=0.9",
+            "ruff>=0.17,<0.18",
             "scikit-image>=0.24",
+            "setuptools>=70.1",
         ],
     },
     entry_points={

@@ -1,0 +1,73 @@
+# One command per purpose.  Each first makes what it needs in .venv, and repeats that only when
+# setup.py has changed.  Needs GNU make and Python >= 3.11; everything else is installed by pip.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := -m pip install --quiet --disable-pip-version-check
+EXAMPLE := keras_portrait/example.jpg
+
+# Without a photo the example is drawn, into the current folder instead of beside the photo.
+ifeq ($(PHOTO),)
+PHOTO := $(EXAMPLE)
+OUT ?= example.portrait.png
+endif
+export PHOTO OUT
+
+.PHONY: help portrait test test-all lint wheel check fmt help-texts clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+
+portrait: $(VENV)/.base ## draw a photo: PHOTO=me.jpg [OUT=drawing.png]; without PHOTO the example
+	@$(BIN)/portrait stylize "$$PHOTO" $${OUT:+-o "$$OUT"}
+
+test: $(VENV)/.dev ## run the fast tests
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-all: $(VENV)/.dev ## run every test, the slow ones too
+	@$(BIN)/python -m pytest -q -n 2
+
+lint: $(VENV)/.dev ## look for faults of style and for imports that point up
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "some files want formatting: run 'make fmt'"; exit 1; }
+	@$(BIN)/lint-imports
+
+wheel: $(VENV)/.dev ## build the wheel, install it alone and draw with it outside the checkout
+	@rm -rf build && mkdir build
+	@$(BIN)/python -m build --wheel --no-isolation --outdir build/check . >build/log 2>&1 || { cat build/log; exit 1; }
+	@$(BIN)/python -m venv build/check/venv
+	@build/check/venv/bin/python $(INSTALL) build/check/*.whl
+	@cp $(EXAMPLE) build/check/example.jpg
+	@cd build/check && venv/bin/portrait stylize example.jpg -o drawing.png
+	@cd build/check && venv/bin/portrait-demo --once example.jpg -o again.png
+	@rm -rf build
+
+check: test lint wheel ## everything that must pass before a change lands
+
+fmt: $(VENV)/.dev ## format the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+help-texts: $(VENV)/.dev ## write docs/help again after a change to a command's options
+	@$(BIN)/python tests/test_help_texts.py
+
+clean: ## remove .venv and everything built
+	@rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.base: setup.py | $(BIN)/python
+	@echo "Installing keras-portrait into $(VENV) ..."
+	@$(BIN)/python $(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.dev: setup.py | $(BIN)/python
+	@echo "Installing keras-portrait with TensorFlow and the test tools into $(VENV) ..."
+	@$(BIN)/python $(INSTALL) --editable ".[dev]"
+	@touch $(VENV)/.base $@
+
+$(BIN)/python:
+	@for name in python3.13 python3.12 python3.11 python3 python; do \
+	  if $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then exec $$name -m venv $(VENV); fi; \
+	done; \
+	echo "Python 3.11 or newer with its venv module is needed (on Debian: apt install python3-venv)." \
+	  "Received: $$(python3 --version 2>&1)" >&2; exit 1
