@@ -1,0 +1,310 @@
+"""Pictures in and out: reading, writing, ranges, sizes, sheets.
+
+Everywhere else in the package a picture is a uint8 RGB array (H, W, 3), and a network sees
+float32 in [-1, 1]. Colour order, EXIF orientation, alpha and odd file formats end here.
+"""
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import ExifTags, Image
+
+from keras_portrait.errors import InputError
+
+# Above this a picture is taken for a decompression bomb. It lies under the number at which
+# Pillow itself begins to warn (89 million), and above what nearly all cameras make.
+MAX_PIXELS = 80_000_000
+
+# What may be opened. Formats that run another program (EPS) or that hold no photos stay shut.
+# The common ones come first: Pillow loads the plugins of the others only when these do not fit.
+READABLE_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+PICTURE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+_EXPECTED = "Expected a JPEG, PNG, WebP, TIFF, BMP or GIF picture."
+
+_WRITERS = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", {"quality": 95}),
+    ".jpeg": ("JPEG", {"quality": 95}),
+}
+
+# EXIF 2.32, tag 0x0112: what turns a stored picture upright.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(source: "str | Path | bytes | Image.Image | np.ndarray") -> np.ndarray:
+    """Reads a picture from wherever it is.
+
+    Args:
+        source: path of a file, the bytes of a file, a PIL image, or an array: uint8 or uint16,
+            (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
+
+    Returns:
+        uint8 RGB (H, W, 3): EXIF orientation applied, transparent parts over white, 16 bits
+        rounded to 8, the first frame of an animation.
+
+    Raises:
+        InputError: the source is missing, empty, broken, no picture, or has more than
+            `MAX_PIXELS` pixels.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, Image.Image):
+        return _decode(source, "the PIL image")
+    if isinstance(source, bytes | bytearray | memoryview):
+        if not source:
+            raise InputError(f"The picture is empty. {_EXPECTED} Received: 0 bytes")
+        return _open(io.BytesIO(source), f"{len(source)} bytes")
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        _require_file(path)
+        return _open(path, str(path))
+    raise InputError(
+        "A picture must be a path, bytes, a PIL image or a NumPy array. "
+        f"Received: {type(source).__name__}"
+    )
+
+
+def _require_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise InputError(f"A folder where one picture was expected. Received: {path}")
+        if not path.exists():
+            raise InputError(f"No such file. {_EXPECTED} Received: {path}")
+        # A pipe or a device would block or never end.
+        if not path.is_file():
+            raise InputError(f"Not a regular file. {_EXPECTED} Received: {path}")
+        if path.stat().st_size == 0:
+            raise InputError(f"The file is empty. {_EXPECTED} Received: {path}")
+    except (OSError, ValueError) as error:
+        raise InputError(f"Cannot read the file ({_reason(error)}). Received: {path}") from error
+
+
+def _open(file: "Path | io.BytesIO", name: str) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=READABLE_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise _too_large(name) from error
+    except PermissionError as error:
+        raise InputError(f"No permission to read the file. Received: {name}") from error
+    except Exception as error:  # decoders raise nearly anything on bytes that are not theirs
+        raise InputError(f"Not a picture that can be read. {_EXPECTED} Received: {name}") from error
+    with image:
+        return _decode(image, name)
+
+
+def _decode(image: Image.Image, name: str) -> np.ndarray:
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(f"{name}, {image.width} x {image.height}")
+    if min(image.size) < 1:
+        raise InputError(f"The picture has no pixels. {_EXPECTED} Received: {name}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are not the user's
+            image.load()
+            return _to_rgb(_upright(image))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"The picture is broken or cut short ({_reason(error)}). "
+            f"Expected a complete file. Received: {name}"
+        ) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # broken metadata must not cost a photo that can be read
+        return image
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "F":
+        raise InputError(
+            "Pictures of floating point numbers have no fixed range. "
+            "Expected 8 or 16 bits a channel. Received: mode F"
+        )
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow keeps in 16 or 32 bits
+        return _from_array(np.clip(np.asarray(image), 0, 65535).astype(np.uint16))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
+    return np.array(image.convert("RGB"))
+
+
+def _from_array(array: np.ndarray) -> np.ndarray:
+    shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
+    if not shape_fits or array.size == 0 or array.dtype not in (np.uint8, np.uint16):
+        raise InputError(
+            "A picture array must be uint8 or uint16 and (H, W), (H, W, 1), (H, W, 3) RGB or "
+            f"(H, W, 4) RGBA. Received: {array.dtype} {array.shape}"
+        )
+    if array.dtype == np.uint16:
+        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.shape[2] == 4:
+        alpha = array[..., 3:].astype(np.float32) / 255
+        array = np.rint(array[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+
+
+def _too_large(name: str) -> InputError:
+    return InputError(
+        f"The picture is too large. Expected at most {MAX_PIXELS // 1_000_000} million pixels. "
+        f"Received: {name}"
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
+def encode_image(image: np.ndarray, suffix: str = ".png") -> bytes:
+    """The bytes of a picture file.
+
+    Args:
+        image: uint8 (H, W) or (H, W, 1) gray, or (H, W, 3) RGB.
+        suffix: `.png`, `.jpg` or `.jpeg`; it decides the format.
+
+    Raises:
+        InputError: another suffix.
+    """
+    try:
+        file_format, options = _WRITERS[suffix.lower()]
+    except KeyError:
+        raise InputError(
+            f"Pictures are written as {', '.join(_WRITERS)}. Received: suffix {suffix!r}"
+        ) from None
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def write_image(path: "str | Path", image: np.ndarray) -> None:
+    """Writes a picture so that the file is there whole or not at all.
+
+    Args:
+        path: where to; `.png`, `.jpg` or `.jpeg`. Its folder must exist.
+        image: uint8 (H, W), (H, W, 1) or (H, W, 3) RGB.
+
+    Raises:
+        InputError: another suffix, or a place that cannot be written to.
+    """
+    path = Path(path)
+    data = encode_image(image, path.suffix)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write the picture ({_reason(error)}). Received: {path}"
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def to_signed(image: np.ndarray) -> np.ndarray:
+    """uint8 0..255 of any shape as float32 in [-1, 1]."""
+    return image.astype(np.float32) / 127.5 - 1
+
+
+def from_signed(image: np.ndarray) -> np.ndarray:
+    """Float [-1, 1] of any shape as uint8 0..255, rounded and clipped."""
+    return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resizes a picture: each side by area averages where it shrinks, bicubic where it grows.
+
+    Args:
+        image: uint8 or float32, (H, W) or (H, W, C).
+        width: new width in pixels, at least 1.
+        height: new height in pixels, at least 1.
+
+    Returns:
+        The same type and number of axes, (height, width) or (height, width, C).
+    """
+    old_height, old_width = image.shape[:2]
+    if (width, height) == (old_width, old_height):
+        return image.copy()
+    if (width < old_width and height > old_height) or (width > old_width and height < old_height):
+        return resize(resize(image, width, old_height), width, height)
+    shrinks = width < old_width or height < old_height
+    filter_ = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    result = cv2.resize(image, (width, height), interpolation=filter_)
+    return result.reshape((height, width, *image.shape[2:]))  # OpenCV drops an axis of length 1
+
+
+def grid(images, columns: int, gap: int = 4, fill: int = 255) -> np.ndarray:
+    """Lays pictures out as a sheet, row by row.
+
+    Args:
+        images: pictures, uint8 (H, W), (H, W, 1) or (H, W, 3); sizes may differ, the largest
+            sets the cell.
+        columns: pictures in a row.
+        gap: pixels between cells.
+        fill: gray value 0..255 of gaps and empty cells.
+
+    Returns:
+        uint8 RGB.
+    """
+    images = [_from_array(image) for image in images]
+    cell_height = max(image.shape[0] for image in images)
+    cell_width = max(image.shape[1] for image in images)
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    sheet = np.full(
+        (rows * (cell_height + gap) - gap, columns * (cell_width + gap) - gap, 3), fill, np.uint8
+    )
+    for index, image in enumerate(images):
+        top = index // columns * (cell_height + gap)
+        left = index % columns * (cell_width + gap)
+        sheet[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return sheet
+
+
+def list_images(folder: "str | Path") -> list[Path]:
+    """The pictures in a folder and below it, by suffix, sorted; hidden files are left out.
+
+    Raises:
+        InputError: the folder is missing, is no folder, or cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"No such folder. Expected a folder of pictures. Received: {folder}")
+
+    def refuse(error: OSError):
+        raise InputError(
+            f"Cannot read the folder ({_reason(error)}). Received: {error.filename}"
+        ) from error
+
+    return sorted(
+        Path(place, name)
+        for place, _, names in os.walk(folder, onerror=refuse)
+        for name in names
+        if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith(".")
+    )
