@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := -m pip install --quiet --disable-pip-version-check
+INSTALL := -m pip install -qq --disable-pip-version-check
 EXAMPLE := keras_portrait/example.jpg
 
 # Without a photo the example is drawn, into the current folder instead of beside the photo.
@@ -70,4 +70,4 @@ $(BIN)/python:
 	  then exec $$name -m venv $(VENV); fi; \
 	done; \
 	echo "Python 3.11 or newer with its venv module is needed (on Debian: apt install python3-venv)." \
-	  "Received: $$(python3 --version 2>&1)" >&2; exit 1
+	  "Received: $$(python3 --version 2>&1 || true)" >&2; exit 1

@@ -59,7 +59,8 @@ setup(
     package_dir={name: folder for folder, name in INSTALLED_AS.items()},
     package_data={
         "keras_portrait": [
-            f"**/*.{suffix}" for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png")
+            f"**/*.{suffix}"
+            for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png")
         ],
     },
     # The base draws: `pip install keras-portrait` alone stylizes a photo, on a desktop and on a Pi.
