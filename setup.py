@@ -1,4 +1,4 @@
-"""Everything that packaging knows: metadata, dependencies, commands, and which folder is which package.
+"""Everything that packaging knows: metadata, dependencies, commands, which folder is which package.
 
 This file, not `pyproject.toml`, holds it, because the folder map below needs a few lines of
 code; `pyproject.toml` only names the build system and sets up the tools.
@@ -63,9 +63,8 @@ setup(
             for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png")
         ],
     },
-    # The base draws: `pip install keras-portrait` alone stylizes a photo, on a desktop and on a Pi.
-    # ai-edge-litert is the runtime; 32-bit Raspberry Pi OS only has its predecessor, which was built
-    # against NumPy 1.
+    # The base draws a photo, on a desktop and on a Pi.  ai-edge-litert runs the networks; 32-bit
+    # Raspberry Pi OS only has its predecessor, which was built against NumPy 1.
     install_requires=[
         "numpy>=1.26",
         'numpy<2; platform_machine == "armv7l"',

@@ -8,7 +8,7 @@ import importlib
 
 __version__ = "0.1.0"
 
-# Public name -> module that defines it.  Strings, so that importing this package imports none of them.
+# Public name -> module that defines it.  Strings, so that importing this package imports none.
 _DEFINED_IN = {
     "Stylizer": "keras_portrait.stylizer",
     "PortraitError": "keras_portrait.errors",

@@ -1,4 +1,4 @@
-"""The house itself: imports point down, importing is light, the wheel is whole, the map of files is true."""
+"""The house: imports point down, importing is light, the wheel is whole, the map is true."""
 
 import re
 import shutil
@@ -49,7 +49,7 @@ def run_python(code: str, **options) -> str:
 
 def test_imports_point_down():
     run_python(
-        "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))",
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))",
         cwd=ROOT,
     )
 
