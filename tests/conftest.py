@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_portrait
+from keras_portrait.imaging import read_image
+
+EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
+
+
+@pytest.fixture
+def example():
+    """The example photo, uint8 RGB, and its five landmarks (5, 2), good to about a pixel."""
+    landmarks = [[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]]
+    return read_image(EXAMPLE), np.array(landmarks, float)

@@ -1,0 +1,60 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from keras_portrait import imaging, segmentation
+from keras_portrait.alignment import prepare_face
+from keras_portrait.geometry import face_template, square_to_photo, warp
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return segmentation.PersonSegmenter()
+
+
+def test_the_notice_names_these_weights():
+    notice = segmentation.WEIGHTS.with_name("selfie_segmentation.NOTICE.txt").read_text()
+    assert hashlib.sha256(segmentation.WEIGHTS.read_bytes()).hexdigest() in notice
+    assert "Apache License, Version 2.0" in notice
+
+
+def test_a_person_is_found_and_the_wall_is_not(segmenter, example):
+    photo, face = example
+    alpha = segmenter(photo)
+    assert alpha.shape == photo.shape[:2] and alpha.dtype == np.float32
+    assert alpha.min() >= 0 and alpha.max() <= 1
+    for x, y in face:
+        assert alpha[int(y), int(x)] == 1
+    assert 0.2 < alpha.mean() < 0.8
+
+
+def test_nobody_is_found_in_a_plain_picture(segmenter):
+    assert segmenter(np.full((90, 120, 3), 128, np.uint8)).mean() < 0.05
+
+
+def test_whiten_background_mixes_with_white():
+    photo = np.full((1, 3, 3), 100, np.uint8)
+    alpha = np.array([[0, 0.5, 1]], np.float32)
+    assert segmentation.whiten_background(photo, alpha)[0, :, 0].tolist() == [255, 178, 100]
+
+
+def test_prepare_face_aligns_then_whitens(segmenter, example):
+    photo, face = example
+    plain, transform = prepare_face(photo, face, 256, None)
+    np.testing.assert_array_equal(transform, square_to_photo(face, 256))
+    np.testing.assert_array_equal(plain, warp(photo, transform, 256))
+    square, _ = prepare_face(photo, face, 256, segmenter)
+    inner = face_template(256).astype(int)
+    for x, y in inner:
+        np.testing.assert_array_equal(square[y, x], plain[y, x])
+    whiter = (square == 255).all(axis=-1).mean() - (plain == 255).all(axis=-1).mean()
+    assert whiter > 0.1
+
+
+def test_prepare_face_does_not_depend_on_the_photo_size(segmenter, example):
+    photo, face = example
+    large = imaging.resize(photo, photo.shape[1] * 2, photo.shape[0] * 2)
+    one, _ = prepare_face(photo, face, 128, segmenter)
+    two, _ = prepare_face(large, (face + 0.5) * 2 - 0.5, 128, segmenter)
+    assert np.abs(one.astype(int) - two).mean() < 5
