@@ -1,0 +1,65 @@
+"""A history of generated images, kept in the model's weights."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_portrait")
+class ImagePool(keras.layers.Layer):
+    """Mixes fresh fakes with older ones before a discriminator sees them.
+
+    Until the pool is full each image is stored and returned. Afterwards, with probability one
+    half, an image is returned as it came; otherwise it takes the place of a random stored one,
+    which is returned in its stead. Size 0 returns every image unchanged.
+
+    The pool lives in non-trainable weights, so it is saved and restored with the model. Called
+    on float (N, H, W, C) it returns the same shape. Masks that belong to a fake travel with it
+    as extra channels.
+
+    Args:
+        size: int, number of images kept.
+        seed: int, seed of the draws; its state is saved with the model.
+
+    Reference:
+        Shrivastava et al., "Learning from Simulated and Unsupervised Images", CVPR 2017, sec. 2.3.
+    """
+
+    def __init__(self, size: int = 50, seed: int = 0, **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.size = size
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        if self.size:
+            self.images = self.add_weight(
+                shape=(self.size, *input_shape[1:]), initializer="zeros", name="images"
+            )
+            self.filled = self.add_weight(
+                shape=(), initializer="zeros", dtype="int32", name="filled"
+            )
+        self.built = True
+
+    def call(self, inputs):
+        if not self.size:
+            return inputs
+        answers = [self._exchange(inputs[i : i + 1]) for i in range(inputs.shape[0])]
+        return ops.cast(ops.concatenate(answers, axis=0), inputs.dtype)
+
+    def _exchange(self, image):
+        """Stores or swaps one float (1, H, W, C) image and returns what the discriminator sees."""
+        image = ops.cast(image, "float32")
+        filling = ops.less(self.filled, self.size)
+        chance = keras.random.uniform((2,), seed=self.seed_generator)
+        drawn = ops.minimum(ops.cast(chance[0] * self.size, "int32"), self.size - 1)
+        slot = ops.where(filling, ops.minimum(self.filled, self.size - 1), drawn)
+        swap = ops.logical_and(ops.logical_not(filling), ops.less(chance[1], 0.5))
+        start = (slot, 0, 0, 0)
+        stored = ops.slice(self.images, start, ops.shape(image))
+        kept = ops.where(ops.logical_or(filling, swap), image, stored)
+        self.images.assign(ops.slice_update(ops.convert_to_tensor(self.images), start, kept))
+        self.filled.assign(ops.minimum(self.filled + 1, self.size))
+        return ops.where(swap, stored, image)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "seed": self.seed}
