@@ -1,0 +1,1 @@
+"""The methods: one Keras model with a `train_step` for each paper."""

@@ -1,0 +1,118 @@
+"""What every adversarial method shares: optimizers, trackers, gradients, averaged weights."""
+
+import keras
+from keras import ops
+
+
+class AdversarialModel(keras.Model):
+    """A Keras model that holds networks and trains them against each other.
+
+    A method declares `loss_names`, builds its networks in `__init__`, and writes `train_step` with
+    `update` and `report`. Everything that must survive a restart (optimizers, pools, progress,
+    averaged weights) is a Keras weight of this model, so `save_weights` saves it all.
+    """
+
+    loss_names: tuple[str, ...] = ()
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.progress = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, name="progress"
+        )
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        self.optimized = {}
+
+    def compile(self, **optimizers):
+        """Sets the optimizers and builds their state.
+
+        Args:
+            **optimizers: one Keras optimizer for each group of `trainable_groups()`, by its name.
+
+        Raises:
+            ValueError: the names do not match the groups.
+        """
+        groups = self.trainable_groups()
+        if set(optimizers) != set(groups):
+            raise ValueError(
+                f"compile expects an optimizer for each of {sorted(groups)}. "
+                f"Received: {sorted(optimizers)}"
+            )
+        # The default optimizer would be created, saved and never used.
+        super().compile(optimizer=None)
+        for name, optimizer in optimizers.items():
+            # Without build, load_weights drops the optimizer's state with only a warning.
+            optimizer.build(groups[name])
+            setattr(self, f"{name}_optimizer", optimizer)
+        self.optimized = groups
+        self.built = True
+
+    def trainable_groups(self) -> dict[str, list]:
+        """The variables that each optimizer updates, by the name of the group."""
+        raise TypeError(f"{type(self).__name__} must say which variables it trains.")
+
+    def visuals(self, batch) -> dict:
+        """The pictures worth looking at for one batch, by name, in reading order."""
+        raise TypeError(f"{type(self).__name__} must say which pictures it shows.")
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def update(self, group: str, loss_function):
+        """Takes one optimizer step.
+
+        Args:
+            group: name of an optimizer and its variables.
+            loss_function: callable without arguments that returns `(loss, rest)`; `loss` a float32
+                scalar, `rest` whatever the caller wants back.
+
+        Returns:
+            `rest`, computed with the weights before the step.
+        """
+        variables = self.optimized[group]
+        gradients, rest = gradients_of(loss_function, variables)
+        getattr(self, f"{group}_optimizer").apply(gradients, variables)
+        return rest
+
+    def report(self, values: dict) -> dict:
+        """Feeds the trackers and returns their running means."""
+        for name, value in values.items():
+            self.trackers[name].update_state(value)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+
+def gradients_of(loss_function, variables):
+    """Differentiates on either backend; the only place that knows which one runs.
+
+    Args:
+        loss_function: callable without arguments that returns `(scalar loss, rest)`.
+        variables: list of Keras variables.
+
+    Returns:
+        `(gradients, rest)`, gradients in the order of `variables`.
+    """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loss, rest = loss_function()
+        return list(
+            torch.autograd.grad(loss, [v.value for v in variables], allow_unused=True)
+        ), rest
+    import tensorflow as tf
+
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([v.value for v in variables])
+        loss, rest = loss_function()
+    return tape.gradient(loss, [v.value for v in variables]), rest
+
+
+def average_weights(average: keras.Model, model: keras.Model, decay: float):
+    """Moves an exponential moving average one step towards a model's weights.
+
+    Args:
+        average: model of the same architecture that holds the average.
+        model: the model in training.
+        decay: float in [0, 1), the share of the old average that is kept.
+    """
+    for mean, value in zip(average.weights, model.weights, strict=True):
+        mean.assign(mean * decay + ops.cast(value, mean.dtype) * (1.0 - decay))
