@@ -1,12 +1,45 @@
-"""From a face in a photo to the square that a network sees.
+"""From a photo to the square that a network sees.
 
-Training data and drawing time both come through `prepare_face`, so they cannot differ.
+Training data and drawing time both come through here, so they cannot differ.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
+from keras_portrait.faces import Box, Detector, Face
 from keras_portrait.geometry import square_to_photo, warp
+from keras_portrait.imaging import resize
 from keras_portrait.segmentation import PersonSegmenter, whiten_background
+
+# Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
+DETECTION_SIDE = 1024
+# Part of a whole picture that a person must take up before the rest is put to white.
+LEAST_PERSON = 0.02
+
+
+def find_faces(photo: np.ndarray, detector: Detector) -> list[Face]:
+    """Finds faces in a photo of any size.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+        detector: it sees the photo reduced to at most `DETECTION_SIDE`.
+
+    Returns:
+        Faces in pixels of the photo as given, best score first.
+    """
+    height, width = photo.shape[:2]
+    ratio = min(1.0, DETECTION_SIDE / max(height, width))
+    small = resize(photo, max(1, round(width * ratio)), max(1, round(height * ratio)))
+    x, y = width / small.shape[1], height / small.shape[0]
+    return [
+        replace(
+            face,
+            box=Box(face.box.left * x, face.box.top * y, face.box.width * x, face.box.height * y),
+            landmarks=((face.landmarks + 0.5) * (x, y) - 0.5).astype(np.float32),
+        )
+        for face in detector.detect(small)
+    ]
 
 
 def prepare_face(
@@ -36,3 +69,32 @@ def prepare_face(
     if segmenter is not None:
         square = whiten_background(square, segmenter(square))
     return square, transform
+
+
+def prepare_whole(
+    photo: np.ndarray, size: int, segmenter: PersonSegmenter | None
+) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """Fits a whole picture into the square without squashing it, on white.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+        size: side of the square in pixels.
+        segmenter: finds the person; None leaves the background as it is. So does a picture in
+            which hardly anybody is found: it would end up blank.
+
+    Returns:
+        The square, uint8 RGB (size, size, 3), and the rows and columns that the picture takes
+        up in it.
+    """
+    height, width = photo.shape[:2]
+    ratio = size / max(height, width)
+    small = resize(photo, max(1, round(width * ratio)), max(1, round(height * ratio)))
+    if segmenter is not None:
+        alpha = segmenter(small)
+        if alpha.mean() >= LEAST_PERSON:
+            small = whiten_background(small, alpha)
+    top, left = (size - small.shape[0]) // 2, (size - small.shape[1]) // 2
+    place = (slice(top, top + small.shape[0]), slice(left, left + small.shape[1]))
+    square = np.full((size, size, 3), 255, np.uint8)
+    square[place] = small
+    return square, place

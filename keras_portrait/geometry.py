@@ -124,7 +124,10 @@ def warp(photo: np.ndarray, square_to_photo: np.ndarray, size: int, fill: int = 
     Returns:
         uint8 (size, size, 3) or (size, size).
     """
-    photo, matrix = _prefiltered(photo, np.asarray(square_to_photo, np.float64))
+    photo, matrix = _window(photo, np.asarray(square_to_photo, np.float64), size)
+    if photo.size == 0:
+        return np.full((size, size, *photo.shape[2:]), fill, np.uint8)
+    photo, matrix = _prefiltered(photo, matrix)
     return cv2.warpAffine(
         photo,
         matrix,
@@ -133,6 +136,25 @@ def warp(photo: np.ndarray, square_to_photo: np.ndarray, size: int, fill: int = 
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(fill,) * 4,
     )
+
+
+def _window(photo: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the photo that the square can touch: OpenCV takes no side above 32766."""
+    margin = 2 * scale_of(matrix) + 2
+    low, high = _extent(matrix, size, margin, photo.shape)
+    matrix = matrix.copy()
+    matrix[:, 2] -= low
+    return photo[low[1] : high[1], low[0] : high[0]], matrix
+
+
+def _extent(matrix: np.ndarray, size: int, margin: float, shape: tuple) -> tuple:
+    """First and last-but-one (x, y) of the photo's pixels that a square covers."""
+    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) - 0.5
+    corners = transform_points(corners, matrix)
+    limits = (shape[1], shape[0])
+    low = np.clip(np.floor(corners.min(axis=0) - margin), 0, limits).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0) + margin) + 1, 0, limits).astype(int)
+    return low, high
 
 
 def _prefiltered(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +173,7 @@ def _prefiltered(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.
 def paste_back(
     canvas: np.ndarray, square: np.ndarray, square_to_photo: np.ndarray, feather: float = 0.06
 ) -> np.ndarray:
-    """Puts an aligned square back at its place in the photo.
+    """Puts an aligned square back at its place in the photo, bicubic where it grows.
 
     Args:
         canvas: uint8 (H, W, 3), as large as the photo; it stays as it is.
@@ -165,29 +187,26 @@ def paste_back(
     if square.ndim == 2:
         square = np.repeat(square[..., None], 3, axis=2)
     size = square.shape[0]
-    corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) - 0.5
-    corners = transform_points(corners, square_to_photo)
-    height, width = canvas.shape[:2]
-    left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int)
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, (width, height)).astype(int)
+    (left, top), (right, bottom) = _extent(square_to_photo, size, 0, canvas.shape)
     result = canvas.copy()
     if left >= right or top >= bottom:
         return result
     window_to_square = invert(square_to_photo)
     window_to_square[:, 2] += window_to_square[:, :2] @ (left, top)
-    alpha = np.outer(*[_feathered_edge(size, feather)] * 2)
+    edge = _feathered_edge(size, feather)
+    alpha = np.outer(edge, edge)
     layer = np.dstack([square.astype(np.float32) * alpha[..., None], alpha])
     layer, matrix = _prefiltered(layer, window_to_square)
     layer = cv2.warpAffine(
         layer,
         matrix,
         (int(right - left), int(bottom - top)),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(0, 0, 0, 0),
     )
     window = result[top:bottom, left:right]
-    mixed = layer[..., :3] + window * (1 - layer[..., 3:])
+    mixed = layer[..., :3] + window * (1 - np.clip(layer[..., 3:], 0, 1))
     result[top:bottom, left:right] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return result
 

@@ -145,3 +145,13 @@ def test_part_masks_cover_their_landmarks():
         mask = geometry.part_mask(aligned, 512, part)
         for x, y in aligned[list(points)]:
             assert mask[int(y), int(x)] == 1
+
+
+@pytest.mark.parametrize("scale", [1.5, 60.0])
+def test_warp_out_of_a_very_wide_picture(scale):
+    photo = np.zeros((400, 40_000, 3), np.uint8)
+    photo[:, 20_000:] = 200
+    square = geometry.warp(photo, similarity(scale, 0, 20_000 - scale * 31.5, 100), 64)
+    assert (square[0, :31] == 0).all() and (square[0, 33:] == 200).all()
+    off = geometry.warp(photo, similarity(scale, 0, 50_000, 500), 64)
+    assert (off == 255).all()
