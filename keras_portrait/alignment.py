@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from keras_portrait.faces import Box, Detector, Face
-from keras_portrait.geometry import square_to_photo, warp
+from keras_portrait.geometry import face_template, square_to_photo, warp
 from keras_portrait.imaging import resize
-from keras_portrait.segmentation import PersonSegmenter, whiten_background
+from keras_portrait.segmentation import PersonSegmenter, keep_region, whiten_background
 
 # Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
 DETECTION_SIDE = 1024
@@ -67,7 +67,8 @@ def prepare_face(
     transform = square_to_photo(landmarks, size)
     square = warp(photo, transform, size)
     if segmenter is not None:
-        square = whiten_background(square, segmenter(square))
+        nose_x, nose_y = face_template(size)[2]
+        square = whiten_background(square, keep_region(segmenter(square), nose_x, nose_y))
     return square, transform
 
 

@@ -49,6 +49,26 @@ class PersonSegmenter:
         return np.clip((mask - _ALPHA_START) / _ALPHA_WIDTH, 0, 1)
 
 
+def keep_region(alpha: np.ndarray, x: float, y: float) -> np.ndarray:
+    """Keeps the connected region that holds a point: flags and strangers beside it go.
+
+    Args:
+        alpha: float32 (H, W) in [0, 1].
+        x: column of the point in pixels.
+        y: row of the point in pixels.
+
+    Returns:
+        float32 (H, W); `alpha` itself where the point lies on background.
+    """
+    _, labels = cv2.connectedComponents((alpha > 0.5).astype(np.uint8))
+    label = labels[round(y), round(x)]
+    if label == 0:
+        return alpha
+    # Grown by the soft rim, which lies outside the threshold.
+    region = cv2.dilate((labels == label).astype(np.uint8), np.ones((9, 9), np.uint8))
+    return alpha * region
+
+
 def whiten_background(photo: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Puts what is not the person to white.
 
