@@ -32,6 +32,7 @@ _WRITERS = {
     ".jpg": ("JPEG", {"quality": 95}),
     ".jpeg": ("JPEG", {"quality": 95}),
 }
+WRITABLE_SUFFIXES = tuple(_WRITERS)
 
 # EXIF 2.32, tag 0x0112: what turns a stored picture upright.
 _UPRIGHT = {
@@ -184,7 +185,8 @@ def encode_image(image: np.ndarray, suffix: str = ".png") -> bytes:
     """The bytes of a picture file.
 
     Args:
-        image: uint8 (H, W) or (H, W, 1) gray, or (H, W, 3) RGB.
+        image: uint8 (H, W) or (H, W, 1) gray, or (H, W, 3) RGB; one that is gray throughout is
+            stored with one channel.
         suffix: `.png`, `.jpg` or `.jpeg`; it decides the format.
 
     Raises:
@@ -194,9 +196,9 @@ def encode_image(image: np.ndarray, suffix: str = ".png") -> bytes:
         file_format, options = _WRITERS[suffix.lower()]
     except KeyError:
         raise InputError(
-            f"Pictures are written as {', '.join(_WRITERS)}. Received: suffix {suffix!r}"
+            f"Pictures are written as {', '.join(WRITABLE_SUFFIXES)}. Received: suffix {suffix!r}"
         ) from None
-    if image.ndim == 3 and image.shape[2] == 1:
+    if image.ndim == 3 and (image == image[..., :1]).all():
         image = image[..., 0]
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, file_format, **options)

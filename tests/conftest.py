@@ -5,6 +5,7 @@ import pytest
 
 import keras_portrait
 from keras_portrait.imaging import read_image
+from tiny_preset import write_tiny_preset
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
 
@@ -14,3 +15,9 @@ def example():
     """The example photo, uint8 RGB, and its five landmarks (5, 2), good to about a pixel."""
     landmarks = [[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]]
     return read_image(EXAMPLE), np.array(landmarks, float)
+
+
+@pytest.fixture
+def tiny_preset(tmp_path):
+    """Folder of a preset of 64 px with the styles thin and bold; see `tests/tiny_preset.py`."""
+    return write_tiny_preset(tmp_path / "presets" / "tiny")

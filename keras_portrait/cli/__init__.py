@@ -1,0 +1,56 @@
+"""The command `portrait`.
+
+Each subcommand is a function in a module of its own that imports what it works with when it
+runs, so that `portrait --help` and `portrait --version` are quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import keras_portrait
+from keras_portrait.cli.presets import presets
+from keras_portrait.cli.stylize import stylize
+from keras_portrait.errors import PortraitError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Turn photos of faces into line portraits.",
+)
+app.command()(stylize)
+app.command()(presets)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"keras-portrait {keras_portrait.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def portrait(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from; goes anywhere.")
+    ] = False,
+) -> None:
+    """The options of the command itself; `main` sees to --debug."""
+
+
+def main() -> None:
+    """Runs the command line; an error that the user can mend is one line and exit code 2."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except PortraitError as error:
+        if len(arguments) < len(sys.argv) - 1:
+            raise
+        print(f"portrait: {error}", file=sys.stderr)
+        sys.exit(2)

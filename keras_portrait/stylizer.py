@@ -1,0 +1,240 @@
+"""A photo in, a drawing of the same kind out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_portrait.alignment import find_faces, prepare_face, prepare_whole
+from keras_portrait.contract import Contract, read_contract
+from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.faces import Face, find_detector, largest_face
+from keras_portrait.geometry import paste_back
+from keras_portrait.imaging import encode_image, from_signed, grid, read_image, resize, to_signed
+from keras_portrait.presets import find_preset
+from keras_portrait.runtime import Runner
+from keras_portrait.segmentation import PersonSegmenter
+
+FACES = ("largest", "all")
+BACKGROUNDS = ("white", "keep")
+
+# Smallest face looked for, in pixels of a photo reduced to `alignment.DETECTION_SIDE`; the second
+# look, four times as slow, is only taken where the first finds nothing.
+_LEAST_FACES = (40, 20)
+# Below this score some finds are no faces; they count only where there is no better one.
+_SURE_SCORE = 0.9
+
+
+class Stylizer:
+    """Draws portraits with one preset.
+
+    Args:
+        preset: name of a preset in the package, or a folder that is one.
+        threads: CPU threads to use; None for up to four.
+
+    Attributes:
+        contract: what the preset says about itself, such as the names of its styles.
+
+    Raises:
+        SettingError: there is no such preset.
+        InputError: a file of the preset is missing or altered.
+        MissingExtra: no LiteRT runtime is installed.
+    """
+
+    def __init__(self, preset: str | Path = "pen", threads: int | None = None):
+        folder = find_preset(preset)
+        self.contract = read_contract(folder)
+        self._threads = min(4, os.cpu_count() or 1) if threads is None else threads
+        self._generator = Runner(folder / self.contract.file, self._threads)
+        _check_shapes(self._generator, self.contract, folder)
+        self._detectors = {}
+        self._segmenter = None
+
+    def __call__(
+        self,
+        image: "str | Path | bytes | Image.Image | np.ndarray",
+        style: "str | int | tuple[float, ...] | None" = None,
+        faces: str = "largest",
+        crop: bool = False,
+        whole: bool = False,
+        background: str = "white",
+    ) -> "Image.Image | bytes | np.ndarray":
+        """Draws a photo.
+
+        Args:
+            image: path of a file, its bytes, a PIL image, or an array as `imaging.read_image`
+                takes it. EXIF orientation is honoured.
+            style: name of a style, its index from 0, or one weight for each style to mix them
+                (weights are scaled to a sum of 1); a text may hold any of these. None is the first
+                style.
+            faces: "largest" draws the largest face, "all" every face.
+            crop: return the aligned square instead of putting the drawing back at the face's place;
+                with `faces="all"` the squares side by side, from left to right.
+            whole: draw the whole picture as it is, without looking for a face.
+            background: "white" draws people alone on white paper. "keep" keeps what is behind
+                them: the photo itself around a drawing that is put back, otherwise the drawn
+                background.
+
+        Returns:
+            The drawing, upright: a PIL image for a path or a PIL image, the bytes of a PNG file for
+            bytes, a uint8 RGB array (H, W, 3) for an array. It is as large as the photo, or with
+            `crop` a square of the preset's size.
+
+        Raises:
+            InputError: the picture cannot be read, or no face was found in it.
+            SettingError: there is no such style, or options that exclude each other.
+        """
+        check_choice("faces", faces, FACES)
+        check_choice("background", background, BACKGROUNDS)
+        if crop and whole:
+            raise SettingError("Choose either crop or whole. Received: both")
+        vector = style_vector(style, self.contract.styles)
+        photo = read_image(image)
+        if whole:
+            drawing = self._draw_whole(photo, vector, background)
+        else:
+            found = self._choose(photo, faces, _name(image))
+            draw = self._draw_crops if crop else self._draw_in_place
+            drawing = draw(photo, found, vector, background)
+        return _same_kind(drawing, image)
+
+    def _draw_whole(self, photo: np.ndarray, vector: np.ndarray, background: str) -> np.ndarray:
+        segmenter = self._find_segmenter() if background == "white" else None
+        square, place = prepare_whole(photo, self.contract.size, segmenter)
+        drawing = self._generate(square, vector)[place]
+        drawing = resize(drawing, photo.shape[1], photo.shape[0])
+        return np.repeat(drawing[..., None], 3, axis=2)
+
+    def _draw_crops(
+        self, photo: np.ndarray, faces: list[Face], vector: np.ndarray, background: str
+    ) -> np.ndarray:
+        segmenter = self._find_segmenter() if background == "white" else None
+        faces = sorted(faces, key=lambda face: face.landmarks[:, 0].mean())
+        squares = [
+            prepare_face(photo, face.landmarks, self.contract.size, segmenter)[0] for face in faces
+        ]
+        return grid([self._generate(square, vector) for square in squares], len(squares))
+
+    def _draw_in_place(
+        self, photo: np.ndarray, faces: list[Face], vector: np.ndarray, background: str
+    ) -> np.ndarray:
+        canvas = photo if background == "keep" else np.full_like(photo, 255)
+        # Where squares overlap the larger face lies on top: its drawing is the more exact one.
+        for face in sorted(faces, key=lambda face: face.box.area):
+            square, transform = prepare_face(
+                photo, face.landmarks, self.contract.size, self._find_segmenter()
+            )
+            canvas = paste_back(canvas, self._generate(square, vector), transform)
+        return canvas
+
+    def _generate(self, square: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        """uint8 (S, S, 3) to a drawing uint8 (S, S)."""
+        inputs = {"image": to_signed(square)[None], "style": vector}
+        drawing = self._generator(**{name: inputs[name] for name in self.contract.inputs})
+        return from_signed(drawing[0, ..., 0])
+
+    def _choose(self, photo: np.ndarray, faces: str, name: str) -> list[Face]:
+        for least in _LEAST_FACES:
+            if least not in self._detectors:
+                self._detectors[least] = find_detector(least, self._threads)
+            found = find_faces(photo, self._detectors[least])
+            if found:
+                break
+        else:
+            raise InputError(
+                "No face found. Expected a face that looks at the camera; --whole (whole=True) "
+                f"draws the whole picture as it is. Received: {name}"
+            )
+        sure = [face for face in found if face.score >= _SURE_SCORE] or found[:1]
+        return sure if faces == "all" else [largest_face(sure)]
+
+    def _find_segmenter(self) -> PersonSegmenter:
+        if self._segmenter is None:
+            self._segmenter = PersonSegmenter(self._threads)
+        return self._segmenter
+
+
+def style_vector(style, styles: tuple[str, ...]) -> np.ndarray:
+    """What a user says about style as the network's style vector.
+
+    Args:
+        style: None, a name, an index from 0, or one weight for each style; a text may hold any.
+        styles: names of the preset's styles.
+
+    Returns:
+        float32 (1, K) with a sum of 1.
+
+    Raises:
+        SettingError: no such style, or weights that do not fit.
+    """
+    count = len(styles)
+    if style is None:
+        style = 0
+    if isinstance(style, str):
+        style = styles.index(style) if style in styles else _parse_style(style, styles)
+    if isinstance(style, int | np.integer):
+        if not 0 <= style < count:
+            raise SettingError(
+                f"The preset has {count} style(s), counted from 0: {', '.join(styles)}. "
+                f"Received: {style}"
+            )
+        return np.eye(count, dtype=np.float32)[[style]]
+    try:
+        weights = np.asarray(style, np.float64)
+    except (TypeError, ValueError):
+        weights = np.full(0, np.nan)
+    fits = weights.shape == (count,) and np.isfinite(weights).all() and (weights >= 0).all()
+    if not fits or weights.sum() == 0:
+        raise SettingError(
+            f"A mix needs {count} weight(s) from 0 up, not all 0, one for each of: "
+            f"{', '.join(styles)}. Received: {style!r}"
+        )
+    return (weights / weights.sum()).astype(np.float32)[None]
+
+
+def _parse_style(text: str, styles: tuple[str, ...]) -> "int | list[float]":
+    try:
+        return [float(part) for part in text.split(",")] if "," in text else int(text)
+    except ValueError:
+        raise SettingError(
+            f"No such style. {nearest(text, styles)}Expected a name, an index or a mix such as "
+            f"0.5,0.5. Received: {text}"
+        ) from None
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raises SettingError, which names near matches, unless value is one of the choices."""
+    if value not in choices:
+        raise SettingError(f"No such {name}. {nearest(value, choices)}Received: {value}")
+
+
+def _check_shapes(generator: Runner, contract: Contract, folder: Path) -> None:
+    size, count = contract.size, len(contract.styles)
+    shapes = {"image": (1, size, size, 3), "style": (1, count)}
+    expected = {name: shapes[name] for name in contract.inputs}
+    received = {tensor.name: tensor.shape for tensor in generator.inputs}
+    outputs = [tensor.shape for tensor in generator.outputs]
+    if received != expected or outputs != [(1, size, size, 1)]:
+        raise InputError(
+            f"The model does not fit its contract: expected inputs {expected} and one output "
+            f"{(1, size, size, 1)}. Received: {received} and {outputs} in {folder}"
+        )
+
+
+def _name(image) -> str:
+    if isinstance(image, str | os.PathLike):
+        return str(image)
+    if isinstance(image, np.ndarray):
+        return f"array {image.shape}"
+    if isinstance(image, Image.Image):
+        return f"PIL image {image.size[0]} x {image.size[1]}"
+    return f"{len(image)} bytes"
+
+
+def _same_kind(drawing: np.ndarray, image) -> "Image.Image | bytes | np.ndarray":
+    if isinstance(image, np.ndarray):
+        return drawing
+    if isinstance(image, bytes | bytearray | memoryview):
+        return encode_image(drawing)
+    return Image.fromarray(drawing)
