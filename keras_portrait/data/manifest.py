@@ -13,6 +13,8 @@ from keras_portrait.errors import InputError
 
 NAME = "manifest.jsonl"
 OPTIONS_NAME = "prepare.json"
+# How the reason of a file begins that is no picture or is broken.
+UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Row:
     mask: str | None
     size: int
     stamp: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether the picture was dropped because its file cannot be read."""
+        return (self.reason or "").startswith(UNREADABLE)
 
     @property
     def key(self) -> tuple[str, str]:
