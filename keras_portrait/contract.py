@@ -100,13 +100,14 @@ def read_contract(folder: "str | Path") -> Contract:
             f"This version reads presets of format {FORMAT}. "
             f"Received: format {row.get('format')!r} in {path}"
         )
+    for name in {"styles", "inputs"} & set(row):
+        if not isinstance(row[name], list):
+            raise InputError(f"{name} must be a list. Received: {_short(row[name])} in {path}")
+        row[name] = tuple(row[name])
     try:
-        row = {**row, "styles": tuple(row["styles"]), "inputs": tuple(row["inputs"])}
         contract = Contract(**{field.name: row[field.name] for field in fields(Contract)})
     except KeyError as error:
         raise InputError(f"The contract lacks {error.args[0]!r}. Received: {path}") from None
-    except TypeError as error:
-        raise InputError(f"Styles and inputs must be lists. Received: {path}") from error
     _check(contract, path)
     for name, expected in _constants(contract.size).items():
         if not _same(row.get(name), expected):
@@ -152,7 +153,7 @@ def _check(contract: Contract, path: Path) -> None:
         if field.name in ("styles", "inputs"):
             fits = all(isinstance(item, str) and item for item in value)
         else:
-            fits = isinstance(value, int if field.name == "size" else str)
+            fits = type(value) is (int if field.name == "size" else str)
         if not fits:
             raise InputError(f"{field.name} does not fit. Received: {_short(value)} in {path}")
     checks = (
@@ -160,7 +161,7 @@ def _check(contract: Contract, path: Path) -> None:
         ("size", 16 <= contract.size <= 4096, "from 16 to 4096"),
         ("styles", 0 < len(contract.styles) == len(set(contract.styles)), "one or more names"),
         ("inputs", contract.inputs in INPUTS, '["image"] or ["image", "style"]'),
-        ("file", Path(contract.file).name == contract.file, "a file name without folders"),
+        ("file", _is_bare_name(contract.file), "a file name without folders"),
     )
     for name, fits, expected in checks:
         if not fits:
@@ -169,6 +170,10 @@ def _check(contract: Contract, path: Path) -> None:
             )
     if contract.inputs == INPUTS[0] and len(contract.styles) != 1:
         raise InputError(f"A model without a style input has one style. Received: {path}")
+
+
+def _is_bare_name(name: str) -> bool:
+    return Path(name).name == name and name not in ("", "..")
 
 
 def _read_json(path: Path) -> dict:

@@ -1,0 +1,101 @@
+import dataclasses
+import json
+
+import pytest
+
+from keras_portrait.contract import FILE_NAME, Contract, read_contract, write_contract
+from keras_portrait.errors import InputError
+from keras_portrait.geometry import face_template
+
+
+def edit(folder, **changes):
+    path = folder / FILE_NAME
+    row = json.loads(path.read_text())
+    row.update(changes)
+    path.write_text(json.dumps({key: value for key, value in row.items() if value is not None}))
+
+
+def test_round_trip(tiny_preset):
+    contract = read_contract(tiny_preset)
+    assert contract.styles == ("thin", "bold") and contract.inputs == ("image", "style")
+    assert write_contract(tiny_preset, contract) == contract
+    assert read_contract(tiny_preset) == contract
+
+
+def test_file_states_what_a_reader_needs(tiny_preset):
+    row = json.loads((tiny_preset / FILE_NAME).read_text())
+    assert row["format"] == 1 and row["size"] == 64
+    assert row["value_range"] == [-1, 1] and row["colour_order"] == "RGB"
+    for point, expected in zip(row["template"], face_template(64), strict=True):
+        assert point == pytest.approx(expected, abs=1e-3)
+    assert {field.name for field in dataclasses.fields(Contract)} < set(row)
+
+
+def test_altered_model_is_refused(tiny_preset):
+    model = tiny_preset / "tiny.tflite"
+    data = bytearray(model.read_bytes())
+    data[-1] ^= 1
+    model.write_bytes(data)
+    with pytest.raises(InputError, match="sha256 differs.*tiny.tflite"):
+        read_contract(tiny_preset)
+
+
+def test_missing_files_are_named(tiny_preset):
+    (tiny_preset / "tiny.tflite").unlink()
+    with pytest.raises(InputError, match="missing. Received: .*tiny.tflite"):
+        read_contract(tiny_preset)
+    (tiny_preset / FILE_NAME).unlink()
+    with pytest.raises(InputError, match="a folder that holds portrait.json. Received: .*tiny$"):
+        read_contract(tiny_preset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"format": 2}, "format 1. Received: format 2"),
+        ({"size": None}, "lacks 'size'"),
+        ({"size": "64"}, "size does not fit. Received: '64'"),
+        ({"size": True}, "size does not fit. Received: True"),
+        ({"size": 0}, "size must be from 16 to 4096. Received: 0"),
+        ({"styles": []}, "styles must be one or more names"),
+        ({"styles": ["a", "a"]}, "styles must be one or more"),
+        ({"styles": 3}, "styles must be a list"),
+        ({"styles": "ab"}, "styles must be a list"),
+        ({"styles": [1]}, "styles does not fit"),
+        ({"inputs": ["photo"]}, "inputs must be"),
+        ({"inputs": ["image"]}, "has one style"),
+        ({"file": "../tiny.tflite"}, "without folders"),
+        ({"file": ".."}, "without folders"),
+        ({"file": ""}, "without folders"),
+        ({"colour_order": "BGR"}, "needs colour_order 'RGB'. Received: 'BGR'"),
+        ({"value_range": [0, 1]}, r"needs value_range \[-1.0, 1.0\]. Received: \[0, 1\]"),
+        ({"template": [[1, 2]] * 5}, "needs template"),
+        ({"template": "none"}, "needs template"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(tiny_preset, changes, text):
+    edit(tiny_preset, **changes)
+    with pytest.raises(InputError, match=text) as caught:
+        read_contract(tiny_preset)
+    assert "\n" not in str(caught.value) and FILE_NAME in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", '{"format": 1}'])
+def test_broken_json_is_one_line(tiny_preset, text):
+    (tiny_preset / FILE_NAME).write_text(text)
+    with pytest.raises(InputError, match="contract|format") as caught:
+        read_contract(tiny_preset)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_fields_are_left_alone(tiny_preset):
+    edit(tiny_preset, trained_on="a rainy day")
+    assert read_contract(tiny_preset).name == "tiny"
+
+
+def test_writing_needs_the_model_and_fields_that_fit(tiny_preset, tmp_path):
+    contract = read_contract(tiny_preset)
+    with pytest.raises(InputError, match="missing"):
+        write_contract(tmp_path, contract)
+    with pytest.raises(InputError, match="size must be"):
+        write_contract(tiny_preset, dataclasses.replace(contract, size=8))
