@@ -1,9 +1,11 @@
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import keras_portrait
+from keras_portrait import cli
 from keras_portrait.imaging import read_image
 from tiny_preset import write_tiny_preset
 
@@ -21,3 +23,20 @@ def example():
 def tiny_preset(tmp_path):
     """Folder of a preset of 64 px with the styles thin and bold; see `tests/tiny_preset.py`."""
     return write_tiny_preset(tmp_path / "presets" / "tiny")
+
+
+@pytest.fixture
+def portrait(tiny_preset, monkeypatch, capsys):
+    """Runs the command in this process; returns exit code, stdout and stderr."""
+
+    def run(*arguments, preset=tiny_preset):
+        given = [str(argument) for argument in arguments]
+        if given[:1] == ["stylize"] and preset is not None:
+            given += ["--preset", str(preset)]
+        monkeypatch.setattr(sys, "argv", ["portrait", *given])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        output = capsys.readouterr()
+        return ended.value.code, output.out, output.err
+
+    return run

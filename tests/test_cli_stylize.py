@@ -1,0 +1,146 @@
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_portrait
+from conftest import EXAMPLE
+from keras_portrait import cli, imaging
+
+
+@pytest.fixture
+def me(tmp_path):
+    """A photo of a face, me.jpg, alone in a folder."""
+    (tmp_path / "photos").mkdir()
+    return shutil.copy(EXAMPLE, tmp_path / "photos" / "me.jpg")
+
+
+def names(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+def test_a_photo_becomes_a_drawing_beside_it(portrait, me):
+    before = me.read_bytes()
+    code, out, err = portrait("stylize", me)
+    drawing = me.with_name("me.portrait.png")
+    assert (code, out, err) == (0, f"{drawing}\n", "")
+    assert imaging.read_image(drawing).shape == (512, 512, 3)
+    with Image.open(drawing) as stored:
+        assert stored.mode == "L"
+    assert me.read_bytes() == before and names(me.parent) == ["me.jpg", "me.portrait.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (["--crop"], (64, 64, 3)),
+        (["--whole"], (512, 512, 3)),
+        (["--faces", "all", "--background", "keep"], (512, 512, 3)),
+        (["--style", "bold"], (512, 512, 3)),
+        (["--style", "1"], (512, 512, 3)),
+        (["--style", "0.25,0.75", "--crop", "--background", "keep"], (64, 64, 3)),
+    ],
+)
+def test_options(portrait, me, tmp_path, options, shape):
+    target = tmp_path / "drawing.png"
+    code, out, _ = portrait("stylize", me, "-o", target, *options)
+    assert code == 0 and out == f"{target}\n"
+    assert imaging.read_image(target).shape == shape
+
+
+def test_style_names_and_indices_agree(portrait, me, tmp_path):
+    for style in ("bold", "1", "0,1"):
+        assert portrait("stylize", me, "-o", tmp_path / f"{style}.png", "--style", style)[0] == 0
+    assert (tmp_path / "bold.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+    assert (tmp_path / "bold.png").read_bytes() == (tmp_path / "0,1.png").read_bytes()
+
+
+def test_output_may_be_a_folder_or_a_new_one(portrait, me, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert portrait("stylize", me, "-o", tmp_path / "out")[0] == 0
+    assert portrait("stylize", me, "-o", tmp_path / "new" / "deep" / "x.jpg")[0] == 0
+    assert names(tmp_path / "out") == ["me.portrait.png"]
+    assert (tmp_path / "new" / "deep" / "x.jpg").read_bytes().startswith(b"\xff\xd8")
+
+
+def test_an_input_is_never_overwritten(portrait, me):
+    before = me.read_bytes()
+    link = me.with_name("link.jpg")
+    link.symlink_to(me)
+    for target in (me, link, me.parent / ".." / "photos" / "me.jpg"):
+        code, out, err = portrait("stylize", me, "-o", target)
+        assert code == 2 and out == "" and "would overwrite the photo" in err
+    assert me.read_bytes() == before
+
+
+def test_a_folder(portrait, me):
+    photos = me.parent
+    (photos / "deep").mkdir()
+    for copy in (photos / "deep" / "a.png", photos / "me.png"):
+        imaging.write_image(copy, imaging.read_image(me))
+    (photos / "old.portrait.png").write_bytes(b"an earlier result")
+    code, out, err = portrait("stylize", photos)
+    result = photos.with_name("photos.portraits")
+    assert (code, out, err) == (0, f"{result}\n", "")
+    assert names(result) == ["deep/a.portrait.png", "me.jpg.portrait.png", "me.png.portrait.png"]
+    assert names(photos) == ["deep/a.png", "me.jpg", "me.png", "old.portrait.png"]
+
+
+def test_a_bad_file_is_named_and_skipped(portrait, me, tmp_path):
+    photos = me.parent
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    Image.fromarray(np.full((80, 80), 128, np.uint8)).save(photos / "wall.png")
+    code, out, err = portrait("stylize", photos, "-o", tmp_path / "out")
+    assert code == 2 and out == f"{tmp_path / 'out'}\n"
+    broken, wall, count = err.splitlines()
+    assert broken.startswith("skipped: ") and broken.endswith("broken.jpg")
+    assert "No face found" in wall and wall.endswith("wall.png")
+    assert count == "2 of 3 pictures could not be drawn"
+    assert names(tmp_path / "out") == ["me.portrait.png"]
+
+
+def test_a_folder_of_bad_files_leaves_nothing_behind(portrait, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+    code, out, err = portrait("stylize", tmp_path / "photos")
+    assert code == 2 and out == "" and "1 of 1" in err
+    assert not (tmp_path / "photos.portraits").exists()
+
+
+def test_a_folder_wants_a_folder(portrait, me, tmp_path):
+    for target in (tmp_path / "x.png", me):
+        code, out, err = portrait("stylize", me.parent, "-o", target)
+        assert code == 2 and out == "" and "-o must be a folder" in err
+
+
+def test_presets_lists_names_and_styles(portrait, tiny_preset, monkeypatch):
+    monkeypatch.setattr("keras_portrait.presets.BUILT_IN", tiny_preset.parent)
+    code, out, _ = portrait("presets")
+    assert code == 0 and out.splitlines() == [
+        "tiny: the mean of red, green and blue (64 x 64)",
+        "  --style 0 or thin",
+        "  --style 1 or bold",
+    ]
+
+
+def test_version_and_help_load_nothing_heavy(portrait):
+    code, out, _ = portrait("--version")
+    assert code == 0 and out == f"keras-portrait {keras_portrait.__version__}\n"
+    code = "import sys, keras_portrait.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert not {"numpy", "cv2", "PIL", "ai_edge_litert"} & set(loaded.split())
+
+
+def test_debug_shows_where_an_error_comes_from(portrait, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["portrait", "stylize", "none.jpg", "--debug"])
+    with pytest.raises(keras_portrait.PortraitError):
+        cli.main()
+
+
+def test_usage_errors_end_in_2(portrait):
+    assert portrait("stylize")[0] == 2
+    code, _, err = portrait("stylize", "a.jpg", "--faces", "some")
+    assert code == 2 and "some" in err and "largest" in err
