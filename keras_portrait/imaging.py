@@ -5,6 +5,7 @@ float32 in [-1, 1]. Colour order, EXIF orientation, alpha and odd file formats e
 """
 
 import io
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -33,6 +34,9 @@ _WRITERS = {
     ".jpeg": ("JPEG", {"quality": 95}),
 }
 WRITABLE_SUFFIXES = tuple(_WRITERS)
+
+# Pillow logs faults of a file that then fails with our own text; without this they reach stderr.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 # EXIF 2.32, tag 0x0112: what turns a stored picture upright.
 _UPRIGHT = {

@@ -4,6 +4,8 @@ import io
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -79,6 +81,21 @@ def test_broken_files(refused, tmp_path, name):
     with pytest.raises(InputError) as caught:
         imaging.read_image(data)
     assert "\n" not in str(caught.value) and f"{len(data)} bytes" in str(caught.value)
+
+
+def test_what_pillow_logs_does_not_reach_the_user(tmp_path, tiny_preset):
+    buffer = io.BytesIO()
+    with Image.open(EXAMPLE) as photo:
+        photo.resize((8, 8)).save(buffer, "TIFF")
+    samples = struct.pack("<HHI", 277, 3, 1)  # the tag SamplesPerPixel
+    data = buffer.getvalue().replace(samples + b"\3\0", samples + b"\xff\0")
+    assert data != buffer.getvalue()
+    (tmp_path / "a.tif").write_bytes(data)
+    code = "import sys; from keras_portrait.cli import main; sys.argv[0] = 'portrait'; main()"
+    command = [sys.executable, "-c", code, "stylize", str(tmp_path / "a.tif")]
+    command += ["--preset", str(tiny_preset)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"])
