@@ -88,7 +88,6 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.17,<0.18",
-            "scikit-image>=0.24",
             "setuptools>=70.1",
         ],
     },

@@ -33,10 +33,10 @@ def help_text(command: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a help text; frames and line breaks differ between releases of rich."""
-    text = re.sub(r"[\u2500-\u257f]", " ", text)
+    """The words of a help text; frames, brackets and line breaks differ between releases."""
     # Python 3.13 writes "-o, --out OUT" where earlier ones write "-o OUT, --out OUT".
-    return re.sub(r"(-\w) ([A-Z]+), (--[\w-]+ \2)", r"\1, \3", text).split()
+    text = re.sub(r"(-\w) ([A-Z]+), (--[\w-]+ \2)", r"\1, \3", text)
+    return re.sub(r"[\u2500-\u257f\[\]{}<>]", " ", text).casefold().split()
 
 
 def subcommands() -> list[str]:
