@@ -36,9 +36,11 @@ def prepare(
         task = bar.add_task("", total=None)
 
         def show(row, number: int, count: int) -> None:
+            # A file name may hold bytes that are no text.
+            name = row.source.encode("utf-8", "replace").decode()
             if row.broken:
-                bar.console.print(f"{row.source}: {row.reason}", markup=False, highlight=False)
-            bar.update(task, completed=number, total=count, description=row.source[-40:])
+                bar.console.print(f"{name}: {row.reason}", markup=False, highlight=False)
+            bar.update(task, completed=number, total=count, description=name[-40:])
 
         summary = run(photos, drawings, output, size, holdout, dry_run=dry_run, progress=show)
     for line in summary.lines():

@@ -52,7 +52,7 @@ class InkLimits:
     darkest_paper: float = 110
     least_paper: float = 0.35
     most_mid_gray: float = 0.30
-    least_ink: float = 0.02
+    least_ink: float = 0.03
     most_ink: float = 0.50
     most_edge: float = 0.15
 
@@ -128,9 +128,7 @@ def align_drawing(
     return square, _fault(square, white + PAPER_MARGIN, edge, limits)
 
 
-def find_face_in_drawing(
-    sheet: np.ndarray, detector: Detector
-) -> tuple[np.ndarray, float] | None:
+def find_face_in_drawing(sheet: np.ndarray, detector: Detector) -> tuple[np.ndarray, float] | None:
     """Looks for the face in several renderings of a drawing and takes the surest one.
 
     Args:

@@ -55,7 +55,10 @@ class _Shape:
 
     def box(self, x: float, y: float, half_width: float, half_height: float) -> list[float]:
         """Pixels of a box around a point given in units."""
-        return [*self.at(x - half_width, y - half_height), *self.at(x + half_width, y + half_height)]
+        return [
+            *self.at(x - half_width, y - half_height),
+            *self.at(x + half_width, y + half_height),
+        ]
 
 
 def draw_face(seed: int, size: int = 256, face: float = 0.21) -> DrawnFace:

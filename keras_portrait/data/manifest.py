@@ -6,7 +6,8 @@ the end the file is written anew in order.
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from keras_portrait.errors import InputError
@@ -55,10 +56,45 @@ class Row:
         """Whether the picture was dropped because its file cannot be read."""
         return (self.reason or "").startswith(UNREADABLE)
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What names the picture among all others."""
-        return self.kind, self.source
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Attributes:
+        rows: one for each picture of the input, in order.
+        reused: pictures that an earlier run had finished.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    reused: int = 0
+
+    def kept(self, kind: str, split: str | None = None) -> int:
+        """Counts the kept photos or drawings, of one split or of both."""
+        return sum(
+            row.kept and row.kind == kind and split in (None, row.split) for row in self.rows
+        )
+
+    def dropped(self, kind: str) -> Counter:
+        """Counts the dropped photos or drawings by reason, figures left out."""
+        return Counter(
+            row.reason.split(" (")[0] for row in self.rows if row.kind == kind and not row.kept
+        )
+
+    def lines(self) -> list[str]:
+        """The summary as text: what was kept, then what was dropped, most frequent reason first."""
+        lines = []
+        for kind in ("photo", "drawing"):
+            train, test = self.kept(kind, "train"), self.kept(kind, "test")
+            dropped = self.dropped(kind)
+            lines.append(
+                f"{kind}s: {train + test} kept ({train} train, {test} test), "
+                f"{dropped.total()} dropped"
+            )
+            lines += [f"  {count:5d}  {reason}" for reason, count in dropped.most_common()]
+        if self.reused:
+            lines.append(f"{self.reused} were done by an earlier run")
+        return lines
 
 
 def read_manifest(folder: str | Path) -> list[Row]:
@@ -77,7 +113,7 @@ def read_manifest(folder: str | Path) -> list[Row]:
     """
     path = Path(folder) / NAME
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().splitlines()
     except OSError as error:
         raise InputError(
             f"No {NAME} in the data folder. Expected a folder made by `portrait prepare`. "
@@ -101,65 +137,107 @@ class Ledger:
     """The manifest of a data folder while it is being made.
 
     Args:
-        folder: the data folder; it must exist.
+        folder: the data folder; made when it is not there.
         options: settings that the squares depend on; squares made with others are removed.
+        dry_run: keep nothing and touch nothing.
+
+    Raises:
+        InputError: the folder holds something that no earlier run made, or cannot be written to.
     """
 
-    def __init__(self, folder: Path, options: dict):
-        self._path = folder / NAME
-        self._options_path = folder / OPTIONS_NAME
-        rows = read_manifest(folder) if self._path.is_file() else []
+    def __init__(self, folder: Path, options: dict, dry_run: bool = False):
+        self._folder = folder
+        self._dry_run = dry_run
+        self._done: dict[tuple[str, str], Row] = {}
+        _check_ours(folder)
+        if dry_run:
+            return
+        _make_folder(folder)
+        rows = read_manifest(folder) if (folder / NAME).is_file() else []
         if self._read_options() != options:
             self._remove(rows)
             rows = []
-        self._done = {row.key: row for row in rows}
-        # Rows first, options last: an interruption in between costs work, never a wrong row.
-        self._options_path.unlink(missing_ok=True)
-        self._write_all(list(self._done.values()))
-        write_text(self._options_path, json.dumps(options, indent=1) + "\n")
+        self._done = {(row.kind, row.source): row for row in rows}
+        # Rows before options: an interruption in between costs work, but never keeps a wrong row.
+        _write_text(folder / NAME, "".join(map(_line, rows)))
+        _write_text(folder / OPTIONS_NAME, json.dumps(options, indent=1) + "\n")
 
-    def find(self, key: tuple[str, str]) -> Row | None:
-        """The row of a picture that is done, or None."""
-        return self._done.get(key)
+    def find(self, kind: str, source: str) -> Row | None:
+        """The row of a picture that an earlier run finished, or None."""
+        return self._done.get((kind, source))
 
     def add(self, row: Row) -> None:
         """Appends a row at once, so that an interruption does not lose it."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+        if self._dry_run:
+            return
+        path = self._folder / NAME
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(_line(row))
+        except OSError as error:
+            raise _cannot_write(path, error) from error
 
     def finish(self, rows: list[Row]) -> None:
         """Replaces the file by these rows, in their order, and removes squares of gone pictures."""
+        if self._dry_run:
+            return
         files = {row.file for row in rows}
         self._remove([row for row in self._done.values() if row.file not in files])
-        self._write_all(rows)
+        _write_text(self._folder / NAME, "".join(map(_line, rows)))
+
+    def _read_options(self) -> dict | None:
+        try:
+            return json.loads((self._folder / OPTIONS_NAME).read_bytes())
+        except (OSError, ValueError):
+            return None
 
     def _remove(self, rows: list[Row]) -> None:
-        folder = self._path.parent.resolve()
+        folder = self._folder.resolve()
         for name in {name for row in rows for name in (row.file, row.mask) if name}:
             path = folder / name
             # A manifest from elsewhere must not reach files outside its folder.
             if path.resolve().is_relative_to(folder):
                 path.unlink(missing_ok=True)
 
-    def _read_options(self) -> dict | None:
-        try:
-            return json.loads(self._options_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
 
-    def _write_all(self, rows: list[Row]) -> None:
-        write_text(self._path, "".join(map(_line, rows)))
+def _check_ours(folder: Path) -> None:
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the output folder ({error.strerror}). Received: {folder}"
+        ) from error
+    if names and not names & {NAME, OPTIONS_NAME}:
+        raise InputError(
+            "The output folder holds something else. Expected a new or empty folder, or one made "
+            f"by `portrait prepare`. Received: {folder}"
+        )
 
 
-def write_text(path: Path, text: str) -> None:
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot make the output folder ({error.strerror}). Received: {folder}"
+        ) from error
+
+
+def _write_text(path: Path, text: str) -> None:
     """Writes a file that is there whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")
         os.replace(part, path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
 
 
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(f"Cannot write the file ({error.strerror}). Received: {path}")
+
+
 def _line(row: Row) -> str:
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    return json.dumps(asdict(row)) + "\n"

@@ -1,6 +1,7 @@
 """`preview.png`: a sheet by which a person judges prepared data at a glance."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import cv2
@@ -44,7 +45,7 @@ def write_preview(folder: Path, rows: list[Row]) -> None:
 
 
 def _lot(row: Row) -> bytes:
-    return hashlib.sha256(f"preview {row.source}".encode()).digest()
+    return hashlib.sha256(os.fsencode(f"preview {row.source}")).digest()
 
 
 def _outline(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:

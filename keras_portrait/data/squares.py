@@ -1,0 +1,165 @@
+"""One picture of the input and what becomes of it: an aligned square and its mask, or a fault.
+
+Photos pass through the same code as at drawing time (`keras_portrait.alignment`).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from keras_portrait.alignment import find_faces, prepare_face
+from keras_portrait.data.drawings import InkLimits, align_drawing, find_face_in_drawing
+from keras_portrait.faces import Detector, find_detector, largest_face
+from keras_portrait.geometry import (
+    PART_BOXES,
+    TEMPLATE_512,
+    face_template,
+    invert,
+    part_mask,
+    scale_of,
+    square_to_photo,
+    transform_points,
+    warp,
+)
+from keras_portrait.segmentation import PersonSegmenter
+
+# Sides in pixels of the smallest faces to look for in photos and in drawings, which the detector
+# sees much smaller.
+LEAST_FACE_PHOTO = 40
+LEAST_FACE_DRAWING = 20
+# Whitening may change the middle of a face by so many gray levels on average, not more: there the
+# segmentation took a part of the face for background.
+MOST_FACE_LOSS = 12
+
+
+@dataclass(frozen=True)
+class FaceLimits:
+    """What a face must be like to be kept.
+
+    Attributes:
+        least_score: the detector's confidence, 0..1.
+        most_misfit_photo: root mean square distance of the five points from the template, pixels
+            of a 512 x 512 square, for photos.
+        most_misfit_drawing: the same for drawings, whose poses should vary less.
+        most_yaw: distance of the nose from the middle between the eyes, in the square's x
+            direction, over the distance between the template's eyes.
+        most_upscaling: pixels of the square for each pixel of the picture, so a larger square asks
+            for larger faces.
+    """
+
+    least_score: float = 0.8
+    most_misfit_photo: float = 18.0
+    most_misfit_drawing: float = 14.0
+    most_yaw: float = 0.32
+    most_upscaling: float = 2.6
+
+
+@dataclass(frozen=True)
+class Square:
+    """What became of a picture.
+
+    Attributes:
+        fault: why it cannot be used; None where it can. A figure stands in brackets at the end.
+        score: the detector's confidence, 0..1; None without a face.
+        landmarks: float (5, 2), 0-based pixels of the square; None without a face.
+        picture: uint8 RGB (S, S, 3) of a photo or gray (S, S) of a drawing; None with a fault.
+        mask: uint8 (S, S, 3): eyes, nose, lips; None with a fault.
+    """
+
+    fault: str | None
+    score: float | None = None
+    landmarks: np.ndarray | None = None
+    picture: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class SquareMaker:
+    """Aligns faces and judges them.
+
+    Attributes:
+        size: side of the squares in pixels.
+        face_limits: which faces are good enough.
+        ink_limits: which drawings are good enough.
+        photo_detector: finds faces in photos.
+        drawing_detector: finds faces in drawings.
+        segmenter: finds persons in photos.
+    """
+
+    size: int
+    face_limits: FaceLimits = field(default_factory=FaceLimits)
+    ink_limits: InkLimits = field(default_factory=InkLimits)
+    photo_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_PHOTO))
+    drawing_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
+    segmenter: PersonSegmenter = field(default_factory=PersonSegmenter)
+
+    def photo(self, photo: np.ndarray) -> Square:
+        """Aligns the largest face of a photo, uint8 RGB (H, W, 3), and whitens the background."""
+        face = largest_face(find_faces(photo, self.photo_detector))
+        if face is None:
+            return Square("no face found")
+        transform = square_to_photo(face.landmarks, self.size)
+        aligned = transform_points(face.landmarks, invert(transform))
+        fault = self._misplaced(face.score, aligned, transform, self.face_limits.most_misfit_photo)
+        if fault is None:
+            picture, _ = prepare_face(photo, face.landmarks, self.size, self.segmenter)
+            fault = _face_lost(picture, warp(photo, transform, self.size), aligned)
+        if fault is not None:
+            return Square(fault, face.score, aligned)
+        return Square(None, face.score, aligned, picture, part_masks(aligned, self.size))
+
+    def drawing(self, sheet: np.ndarray) -> Square:
+        """Aligns the surest face of a drawing, uint8 RGB (H, W, 3), and whitens the paper."""
+        found = find_face_in_drawing(sheet, self.drawing_detector)
+        if found is None:
+            return Square("no face found")
+        landmarks, score = found
+        transform = square_to_photo(landmarks, self.size)
+        aligned = transform_points(landmarks, invert(transform))
+        fault = self._misplaced(score, aligned, transform, self.face_limits.most_misfit_drawing)
+        if fault is None:
+            picture, fault = align_drawing(sheet, transform, self.size, self.ink_limits)
+        if fault is not None:
+            return Square(fault, score, aligned)
+        return Square(None, score, aligned, picture, part_masks(aligned, self.size))
+
+    def _misplaced(
+        self, score: float, aligned: np.ndarray, transform: np.ndarray, most_misfit: float
+    ) -> str | None:
+        """Says why a face cannot be used: an unsure, turned, slanted or small one."""
+        limits = self.face_limits
+        offset = (aligned - face_template(self.size)) * (512 / self.size)
+        misfit = float(np.sqrt((offset**2).sum(axis=1).mean()))
+        eye_distance = TEMPLATE_512[1, 0] - TEMPLATE_512[0, 0]
+        yaw = float((offset[2, 0] - offset[:2, 0].mean()) / eye_distance)
+        upscaling = 1 / scale_of(transform)
+        if score < limits.least_score:
+            return f"unsure face (confidence {score:.2f}, at least {limits.least_score:g})"
+        if abs(yaw) > limits.most_yaw:
+            return f"turned head (yaw {yaw:.2f}, at most {limits.most_yaw:g})"
+        if misfit > most_misfit:
+            return f"points far from the template ({misfit:.1f} px, at most {most_misfit:g})"
+        if upscaling > limits.most_upscaling:
+            return f"face too small (enlarged {upscaling:.1f}, at most {limits.most_upscaling:g})"
+        return None
+
+
+def part_masks(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """The masks of the eyes, the nose and the lips as the channels of one picture.
+
+    Args:
+        landmarks: float (5, 2), 0-based pixels of the aligned square.
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 (size, size, 3), 255 inside.
+    """
+    masks = [part_mask(landmarks, size, part) for part in PART_BOXES]
+    return np.rint(np.dstack(masks) * 255).astype(np.uint8)
+
+
+def _face_lost(square: np.ndarray, before: np.ndarray, aligned: np.ndarray) -> str | None:
+    """Says so where the whitening of the background took away a part of the face."""
+    middle = part_masks(aligned, len(square)).max(axis=2) > 127
+    loss = np.abs(square[middle].astype(np.float32) - before[middle]).mean()
+    return f"face lost in the segmentation ({loss:.0f} levels)" if loss > MOST_FACE_LOSS else None
