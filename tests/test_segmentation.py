@@ -58,3 +58,10 @@ def test_prepare_face_does_not_depend_on_the_photo_size(segmenter, example):
     one, _ = prepare_face(photo, face, 128, segmenter)
     two, _ = prepare_face(large, (face + 0.5) * 2 - 0.5, 128, segmenter)
     assert np.abs(one.astype(int) - two).mean() < 5
+
+
+def test_a_face_that_the_segmentation_misses_is_not_whitened(example):
+    photo, face = example
+    plain, _ = prepare_face(photo, face, 64, None)
+    missed, _ = prepare_face(photo, face, 64, lambda square: np.zeros(square.shape[:2], np.float32))
+    np.testing.assert_array_equal(missed, plain)
