@@ -22,6 +22,8 @@ from keras_portrait.errors import InputError, MissingExtra, SettingError
 # second its predecessor (32-bit Raspberry Pi OS), the third is slow to import.
 RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
 
+INSTALL = 'Install it with: pip install "ai-edge-litert"'
+
 _start_lock = threading.Lock()
 _started = False
 
@@ -162,9 +164,7 @@ def _interpreter_class() -> type:
             return importlib.import_module(name).Interpreter
         except ImportError:
             continue
-    raise MissingExtra(
-        'Running a model needs the LiteRT runtime. Install it with: pip install "ai-edge-litert"'
-    )
+    raise MissingExtra(f"Running a model needs the LiteRT runtime. {INSTALL}")
 
 
 def _open(model: str | Path | bytes, threads: int):
@@ -182,6 +182,10 @@ def _open(model: str | Path | bytes, threads: int):
             return interpreter_class(num_threads=threads, **source)
     except (ValueError, RuntimeError) as error:
         raise InputError(f"This is not a LiteRT model that runs here. Received: {what}") from error
+    except SystemError as error:  # how tflite-runtime meets NumPy 2
+        raise MissingExtra(
+            f"The installed runtime does not fit this NumPy; ai-edge-litert does. {INSTALL}"
+        ) from error
 
 
 def _signature_names(interpreter) -> tuple[dict[int, str], dict[int, str]]:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.faces.sampling import AreaSums, cut_patches, normalize
 from keras_portrait.faces.types import Box, Face
 from keras_portrait.runtime import Runner
 
@@ -38,9 +39,9 @@ THRESHOLDS = (0.6, 0.7, 0.8)
 # after RNet, after ONet.
 OVERLAP_LEVEL, OVERLAP_PYRAMID, OVERLAP_RNET, OVERLAP_ONET = 0.5, 0.7, 0.7, 0.7
 
-# Pixels of a photo that are summed up at a time, so that a large photo needs little memory
-# (and sums stay below 2**31).
-BAND_PIXELS = 4_000_000
+# What is done at a time, so that a large photo needs little memory: pixels of a level that PNet
+# sees, and patches that are cut.
+LEVEL_PIXELS, PATCHES = 60_000, 64
 
 
 class Mtcnn:
@@ -71,7 +72,7 @@ class Mtcnn:
         self._threads = threads
         self._rnet = Runner(NETS / "rnet.tflite", threads)
         self._onet = Runner(NETS / "onet.tflite", threads)
-        self._pnets: list[Runner] = []
+        self._pnets: dict[tuple[int, int], Runner] = {}
 
     def detect(self, photo: np.ndarray) -> list[Face]:
         """Finds the faces of one photo.
@@ -85,9 +86,10 @@ class Mtcnn:
         Raises:
             InputError: the array is not such a photo.
         """
-        if not (photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8):
+        if not (photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8 and photo.size):
             received = f"{photo.dtype} {photo.shape}"
             raise InputError(f"A photo must be uint8 (height, width, 3). Received: {received}")
+        photo = np.ascontiguousarray(photo)
         boxes = self._propose(photo)
         if not len(boxes):
             return []
@@ -105,19 +107,16 @@ class Mtcnn:
         """PNet over the pyramid: square candidates."""
         scales = pyramid_scales(*photo.shape[:2], self.min_face)
         sizes = [tuple(int(side * scale) for side in photo.shape[:2]) for scale in scales]
-        self._prepare_pnets(sizes)
+        self._prepare_pnets({(bottom - top, w) for h, w in sizes for top, bottom in bands(h, w)})
         sums = AreaSums(photo)
         all_boxes, all_scores = [np.empty((0, 4))], [np.empty(0)]
-        for pnet, scale, size in zip(self._pnets, scales, sizes, strict=True):
-            level = (sums.shrink(*size) - 127.5) * (1 / 128)
-            result = pnet(level.astype(np.float32)[None])
-            score = result["scores"][0, :, :, 1]
+        for scale, size in zip(scales, sizes, strict=True):
+            offsets, score = self._run_pnet(normalize(sums.shrink(*size)))
             y, x = np.nonzero(score > self.thresholds[0])
             if not len(x):
                 continue
-            offsets = result["offsets"][0, y, x]
-            first = np.stack([x, y, x, y], axis=1) * STRIDE + [1, 1, CELL, CELL]
-            boxes = (first + offsets * (CELL - 1.0)) / scale
+            window = np.stack([x, y, x, y], axis=1) * STRIDE + [1, 1, CELL, CELL]
+            boxes = (window + offsets[y, x] * (CELL - 1.0)) / scale
             scores = score[y, x].astype(np.float64)
             keep = suppress(boxes, scores, OVERLAP_LEVEL)
             all_boxes.append(boxes[keep])
@@ -125,16 +124,26 @@ class Mtcnn:
         boxes, scores = np.concatenate(all_boxes), np.concatenate(all_scores)
         return square(boxes[suppress(boxes, scores, OVERLAP_PYRAMID)])
 
-    def _prepare_pnets(self, sizes: list[tuple[int, int]]) -> None:
-        del self._pnets[len(sizes) :]
-        while len(self._pnets) < len(sizes):
-            self._pnets.append(Runner(NETS / "pnet.tflite", self._threads))
-        for pnet, size in zip(self._pnets, sizes, strict=True):
-            pnet.resize("image", (1, *size, 3))
+    def _run_pnet(self, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Offsets (h, w, 4) and scores (h, w) of the windows of one level (H, W, 3)."""
+        width = level.shape[1]
+        results = [
+            self._pnets[bottom - top, width](level[None, top:bottom])
+            for top, bottom in bands(*level.shape[:2])
+        ]
+        offsets = np.concatenate([result["offsets"][0] for result in results])
+        return offsets, np.concatenate([result["scores"][0, :, :, 1] for result in results])
+
+    def _prepare_pnets(self, sizes: set[tuple[int, int]]) -> None:
+        self._pnets = {size: net for size, net in self._pnets.items() if size in sizes}
+        for size in sizes - self._pnets.keys():
+            net = Runner(NETS / "pnet.tflite", self._threads)
+            net.resize("image", (1, *size, 3))
+            self._pnets[size] = net
 
     def _refine(self, pixels: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         """RNet: fewer and better square candidates."""
-        result = _run_batches(self._rnet, cut_patches(pixels, boxes, 24))
+        result = _run_patches(self._rnet, pixels, boxes)
         boxes, scores = move(boxes, result["offsets"]), result["scores"][:, 1].astype(np.float64)
         sure = scores > self.thresholds[1]
         boxes, scores = boxes[sure], scores[sure]
@@ -142,7 +151,7 @@ class Mtcnn:
 
     def _finish(self, pixels: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, ...]:
         """ONet: boxes (N, 4), landmarks float32 (N, 5, 2) and scores (N,), best first."""
-        result = _run_batches(self._onet, cut_patches(pixels, boxes, 48))
+        result = _run_patches(self._onet, pixels, boxes)
         scores = result["scores"][:, 1].astype(np.float64)
         # Five x, then five y, as fractions of the candidate.
         points = result["landmarks"].reshape(-1, 2, 5).transpose(0, 2, 1)
@@ -155,49 +164,20 @@ class Mtcnn:
         return boxes[keep], landmarks[keep].astype(np.float32), scores[keep]
 
 
-class AreaSums:
-    """Reduces one photo to several sizes; each new pixel is the mean of the area it covers.
+def bands(height: int, width: int) -> list[tuple[int, int]]:
+    """Cuts a level into bands of rows from which PNet makes what it makes of the whole level.
 
-    The sum over any area, cut pixels included, is a difference of the integral image, read with
-    linear interpolation at the area's corners. The integral image serves all sizes.
-
-    Args:
-        photo: uint8 (H, W, 3).
+    Returns:
+        (top, bottom) of each band; they overlap by what a window needs.
     """
-
-    def __init__(self, photo: np.ndarray):
-        self._photo = photo
-        self._whole = cv2.integral(photo) if photo[..., 0].size <= BAND_PIXELS else None
-
-    def shrink(self, height: int, width: int) -> np.ndarray:
-        """Float64 (height, width, 3) in [0, 255]; neither side may grow."""
-        rows = np.linspace(0, self._photo.shape[0], height + 1)
-        columns = np.linspace(0, self._photo.shape[1], width + 1)
-        area = rows[1] * columns[1]
-        if self._whole is not None:
-            return _area_sums(self._whole, rows, columns) / area
-        bands = []
-        step = max(1, int(BAND_PIXELS / (self._photo.shape[1] * rows[1])) - 1)
-        for first in range(0, height, step):
-            edges = rows[first : first + step + 1]
-            top, bottom = int(edges[0]), int(np.ceil(edges[-1]))
-            sums = cv2.integral(self._photo[top:bottom])
-            bands.append(_area_sums(sums, edges - top, columns) / area)
-        return np.concatenate(bands)
-
-
-def _area_sums(integral: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sums over the cells of a grid of edges, from an integral image (H + 1, W + 1, 3)."""
-    height, width = integral.shape[0] - 1, integral.shape[1] - 1
-    y, x = np.minimum(rows.astype(int), height - 1), np.minimum(columns.astype(int), width - 1)
-    y_part, x_part = (rows - y)[:, None, None], (columns - x)[None, :, None]
-    flat = integral.reshape(-1, 3)
-    corner = y[:, None] * (width + 1) + x
-    upper, lower = flat.take(corner, axis=0), flat.take(corner + width + 1, axis=0)
-    upper = upper + x_part * (flat.take(corner + 1, axis=0) - upper)
-    lower = lower + x_part * (flat.take(corner + width + 2, axis=0) - lower)
-    sums = upper + y_part * (lower - upper)
-    return np.diff(np.diff(sums, axis=0), axis=1)
+    overlap = CELL - STRIDE
+    windows = (height - 1) // STRIDE - 4  # an odd last row gives a window too
+    step = max(1, LEVEL_PIXELS // width // STRIDE)
+    tops = range(0, windows, step)
+    return [
+        (top * STRIDE, height if top + step >= windows else (top + step) * STRIDE + overlap)
+        for top in tops
+    ]
 
 
 def pyramid_scales(height: int, width: int, min_face: float) -> np.ndarray:
@@ -259,64 +239,15 @@ def move(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     return boxes + offsets * np.concatenate([sides, sides], axis=1)
 
 
-def cut_patches(pixels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-    """Cuts boxes out of a photo and resizes them, with linear interpolation between pixels.
-
-    Args:
-        pixels: uint32 (H, W), each the four bytes red, green, blue and any.
-        boxes: (N, 4).
-        size: side of the patches in pixels.
-
-    Returns:
-        Float32 (N, size, size, 3), (value - 127.5) / 128; zero outside the photo.
-    """
-    height, width = pixels.shape
-    x, x_part, x_inside = _sample_points(boxes[:, 0], boxes[:, 2], width, size)
-    y, y_part, y_inside = _sample_points(boxes[:, 1], boxes[:, 3], height, size)
-    x_next, y_next = np.minimum(x + 1, width - 1), np.minimum(y + 1, height - 1)
-    flat = pixels.ravel()
-
-    def read(rows, columns):
-        index = rows[:, :, None] * width + columns[:, None, :]
-        return flat.take(index).view(np.uint8).reshape(*index.shape, 4)[..., :3].astype(np.float32)
-
-    x_part, y_part = x_part[:, None, :, None], y_part[:, :, None, None]
-    upper = read(y, x)
-    upper += (read(y, x_next) - upper) * x_part
-    lower = read(y_next, x)
-    lower += (read(y_next, x_next) - lower) * x_part
-    upper += (lower - upper) * y_part
-    upper -= 127.5
-    upper *= 1 / 128
-    upper *= (y_inside[:, :, None] & x_inside[:, None, :])[..., None]
-    return upper
-
-
-def _sample_points(first: np.ndarray, last: np.ndarray, length: int, size: int):
-    """Where patches read along one axis: pixel before, distance to it, whether inside.
-
-    The scale (length - 1) / length, by which boxes shrink towards the origin, is that of the
-    package the weights come with: it hands boxes / length to a function that takes 1 as the
-    centre of the last pixel.
-    """
-    first = (first / length).astype(np.float32)
-    last = (last / length).astype(np.float32)
-    steps = (last - first) * np.float32(length - 1) / np.float32(size - 1)
-    start = first[:, None] * np.float32(length - 1)
-    position = start + np.arange(size, dtype=np.float32) * steps[:, None]
-    inside = (position >= 0) & (position <= length - 1)
-    position = np.where(inside, position, 0)
-    before = position.astype(np.intp)
-    return before, (position - before).astype(np.float32), inside
-
-
-def _run_batches(runner: Runner, patches: np.ndarray) -> dict[str, np.ndarray]:
-    """Runs a net of fixed batch over any number of patches."""
-    batch = runner.inputs[0].shape[0]
-    count = len(patches)
-    filled = np.zeros((-(-count // batch) * batch, *patches.shape[1:]), np.float32)
-    filled[:count] = patches
-    results = [runner(filled[i : i + batch]) for i in range(0, len(filled), batch)]
-    if not results:
-        return {t.name: np.empty((0, *t.shape[1:]), np.float32) for t in runner.outputs}
-    return {name: np.concatenate([r[name] for r in results])[:count] for name in results[0]}
+def _run_patches(runner: Runner, pixels: np.ndarray, boxes: np.ndarray) -> dict:
+    """Runs a net of fixed batch over the patches of any number of boxes."""
+    batch, size = runner.inputs[0].shape[:2]
+    results = {tensor.name: [np.empty((0, *tensor.shape[1:]))] for tensor in runner.outputs}
+    for first in range(0, len(boxes), PATCHES):
+        patches = cut_patches(pixels, boxes[first : first + PATCHES], size)
+        filled = np.zeros((-(-len(patches) // batch) * batch, *patches.shape[1:]), np.float32)
+        filled[: len(patches)] = patches
+        for start in range(0, len(patches), batch):
+            for name, array in runner(filled[start : start + batch]).items():
+                results[name].append(array[: len(patches) - start])
+    return {name: np.concatenate(arrays) for name, arrays in results.items()}
