@@ -82,63 +82,56 @@ def _fill(gray: np.ndarray, tangent: np.ndarray, line_sigma: float, shade: float
     return 0.5 + 0.5 * np.tanh(FILL_SHARPNESS * (smooth - shade * np.median(middle)))
 
 
-def _across_flow(
-    gray: np.ndarray, tangent: np.ndarray, sigma: float, rho: float
-) -> np.ndarray:
+def _across_flow(gray: np.ndarray, tangent: np.ndarray, sigma: float, rho: float) -> np.ndarray:
     """Difference of Gaussians on the line through each pixel at a right angle to the flow."""
     surround = SURROUND_RATIO * sigma
     reach = int(np.ceil(2.5 * surround))
     offsets = np.arange(-reach, reach + 1)
     weights = _gaussian(offsets, sigma) - rho * _gaussian(offsets, surround)
-    columns, rows = _pixel_grid(gray.shape)
-    normal_x, normal_y = -tangent[..., 1], tangent[..., 0]
+    place = _pixel_grid(gray.shape)
+    normal = np.stack([-tangent[..., 1], tangent[..., 0]], axis=-1)
     response = np.float32(weights[reach]) * gray
     for offset, weight in zip(offsets.tolist(), weights.tolist(), strict=True):
         if offset:
-            sample = _sample(gray, columns + offset * normal_x, rows + offset * normal_y)
-            response += weight * sample
+            sample = _sample(gray, cv2.scaleAdd(normal, float(offset), place))
+            response = cv2.scaleAdd(sample, weight, response)
     return response
 
 
 def _along_flow(response: np.ndarray, tangent: np.ndarray, line_sigma: float) -> np.ndarray:
     """Gaussian average along the stream line through each pixel, both ways."""
     reach = int(np.ceil(2.0 * line_sigma))
-    weights = _gaussian(np.arange(-reach, reach + 1), line_sigma)[reach:].astype(np.float32)
-    columns, rows = _pixel_grid(response.shape)
-    total = weights[0] * response
-    for sign in (1.0, -1.0):
-        step = np.float32(sign) * tangent
-        x, y = columns + step[..., 0], rows + step[..., 1]
+    weights = _gaussian(np.arange(-reach, reach + 1), line_sigma)[reach:].tolist()
+    total = np.float32(weights[0]) * response
+    for step in (tangent, -tangent):
+        place = _pixel_grid(response.shape) + step
         for index in range(1, reach + 1):
-            total += weights[index] * _sample(response, x, y)
+            total = cv2.scaleAdd(_sample(response, place), weights[index], total)
             if index < reach:
-                step = _aligned_step(tangent, x, y, step)
-                x, y = x + step[..., 0], y + step[..., 1]
+                step = _aligned_step(tangent, place, step)
+                place = place + step
     return total
 
 
-def _aligned_step(
-    tangent: np.ndarray, x: np.ndarray, y: np.ndarray, previous: np.ndarray
-) -> np.ndarray:
-    """Flow at (x, y), its arbitrary sign chosen so that the walk does not turn back.
+def _aligned_step(tangent: np.ndarray, place: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    """Flow at a place, its arbitrary sign chosen so that the walk does not turn back.
 
     The nearest pixel's vector is taken: averaging vectors of opposite sign would cancel them.
     """
-    step = cv2.remap(tangent, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    turned = (step * previous).sum(axis=-1, keepdims=True) < 0
-    return np.where(turned, -step, step)
+    step = cv2.remap(tangent, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    forward = step[..., 0] * previous[..., 0] + step[..., 1] * previous[..., 1]
+    return step * np.copysign(np.float32(1), forward)[..., None]
 
 
-def _sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def _sample(image: np.ndarray, place: np.ndarray) -> np.ndarray:
+    return cv2.remap(image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _pixel_grid(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    height, width = shape
-    columns, rows = np.meshgrid(
-        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+def _pixel_grid(shape: tuple[int, ...]) -> np.ndarray:
+    """float32 (H, W, 2): x and y of every pixel."""
+    return np.dstack(
+        np.meshgrid(np.arange(shape[1], dtype=np.float32), np.arange(shape[0], dtype=np.float32))
     )
-    return columns, rows
 
 
 def _gaussian(offsets: np.ndarray, sigma: float) -> np.ndarray:

@@ -43,15 +43,15 @@ class FaceLimits:
         most_misfit_drawing: the same for drawings, whose poses should vary less.
         most_yaw: distance of the nose from the middle between the eyes, in the square's x
             direction, over the distance between the template's eyes.
-        most_upscaling: pixels of the square for each pixel of the picture, so a larger square asks
-            for larger faces.
+        least_eye_distance: pixels of the picture, whatever the size of the square: 21.1 px are
+            enlarged 2.6 times for a square of 256 px, 5.2 times for one of 512 px.
     """
 
     least_score: float = 0.8
     most_misfit_photo: float = 18.0
     most_misfit_drawing: float = 14.0
     most_yaw: float = 0.32
-    most_upscaling: float = 2.6
+    least_eye_distance: float = 21.1
 
 
 @dataclass(frozen=True)
@@ -130,17 +130,18 @@ class SquareMaker:
         limits = self.face_limits
         offset = (aligned - face_template(self.size)) * (512 / self.size)
         misfit = float(np.sqrt((offset**2).sum(axis=1).mean()))
-        eye_distance = TEMPLATE_512[1, 0] - TEMPLATE_512[0, 0]
-        yaw = float((offset[2, 0] - offset[:2, 0].mean()) / eye_distance)
-        upscaling = 1 / scale_of(transform)
+        template_eyes = TEMPLATE_512[1, 0] - TEMPLATE_512[0, 0]
+        yaw = float((offset[2, 0] - offset[:2, 0].mean()) / template_eyes)
+        eyes = template_eyes * self.size / 512 * scale_of(transform)
         if score < limits.least_score:
             return f"unsure face (confidence {score:.2f}, at least {limits.least_score:g})"
         if abs(yaw) > limits.most_yaw:
             return f"turned head (yaw {yaw:.2f}, at most {limits.most_yaw:g})"
         if misfit > most_misfit:
             return f"points far from the template ({misfit:.1f} px, at most {most_misfit:g})"
-        if upscaling > limits.most_upscaling:
-            return f"face too small (enlarged {upscaling:.1f}, at most {limits.most_upscaling:g})"
+        if eyes < limits.least_eye_distance:
+            least = limits.least_eye_distance
+            return f"face too small (eyes {eyes:.1f} px apart, at least {least:g})"
         return None
 
 
