@@ -71,8 +71,12 @@ def prepare_face(
     transform = square_to_photo(landmarks, size)
     square = warp(photo, transform, size)
     if segmenter is not None:
-        nose_x, nose_y = face_template(size)[2]
-        square = whiten_background(square, keep_region(segmenter(square), nose_x, nose_y))
+        template = face_template(size)
+        alpha = keep_region(segmenter(square), *template[2])  # the one with the nose
+        left, top = template.min(axis=0).astype(int)
+        right, bottom = template.max(axis=0).astype(int)
+        if alpha[top:bottom, left:right].mean() >= LEAST_FACE:
+            square = whiten_background(square, alpha)
     return square, transform
 
 

@@ -39,6 +39,17 @@ def test_whiten_background_mixes_with_white():
     assert segmentation.whiten_background(photo, alpha)[0, :, 0].tolist() == [255, 178, 100]
 
 
+def test_keep_region_drops_what_is_not_connected():
+    alpha = np.zeros((60, 80), np.float32)
+    alpha[10:50, 10:40] = 1
+    alpha[10:50, 40:42] = 0.3  # a soft rim
+    alpha[10:50, 60:75] = 0.9
+    kept = segmentation.keep_region(alpha, 20, 30)
+    np.testing.assert_array_equal(kept[:, :50], alpha[:, :50])
+    assert (kept[:, 50:] == 0).all()
+    np.testing.assert_array_equal(segmentation.keep_region(alpha, 5, 5), alpha)
+
+
 def test_prepare_face_aligns_then_whitens(segmenter, example):
     photo, face = example
     plain, transform = prepare_face(photo, face, 256, None)
@@ -48,8 +59,8 @@ def test_prepare_face_aligns_then_whitens(segmenter, example):
     inner = face_template(256).astype(int)
     for x, y in inner:
         np.testing.assert_array_equal(square[y, x], plain[y, x])
-    whiter = (square == 255).all(axis=-1).mean() - (plain == 255).all(axis=-1).mean()
-    assert whiter > 0.1
+    white = [(picture == 255).all(axis=-1).mean() for picture in (plain, square)]
+    assert white[1] > white[0] + 0.1
 
 
 def test_prepare_face_does_not_depend_on_the_photo_size(segmenter, example):
