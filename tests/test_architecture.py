@@ -24,7 +24,8 @@ INSTALLED_AS = {
 # numbers that mean nothing without a tracker, and promises.  Spelt so that this file passes.
 FORBIDDEN = {
     "path of one machine": r"(?<![\w.])/(?:work|tmp|home/\w+|root)/",
-    "package registry host": r"pypi\.(?:org|io)|pythonhosted|npm(?:js)?\.(?:org|com)/|deb\.debian",
+    "package registry host": r"pypi\.(?:org|io)|python"
+    r"hosted|npm(?:js)?\.(?:org|com)/|deb\.debian",
     "issue number": r"(?i)\bissue[ -]#?\d",
     "unfinished work": r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b",
 }
