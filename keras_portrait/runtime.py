@@ -6,6 +6,7 @@ package can be used without one.
 
 import contextlib
 import importlib
+import operator
 import os
 import sys
 import tempfile
@@ -20,7 +21,11 @@ from keras_portrait.errors import InputError, MissingExtra, SettingError
 
 # Tried in this order; all three have the same Interpreter. The first is the current one, the
 # second its predecessor (32-bit Raspberry Pi OS), the third is slow to import.
-RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter", "tensorflow.lite")
+RUNTIMES = {
+    "ai_edge_litert.interpreter": "Interpreter",
+    "tflite_runtime.interpreter": "Interpreter",
+    "tensorflow": "lite.Interpreter",
+}
 
 INSTALL = 'Install it with: pip install "ai-edge-litert"'
 
@@ -159,10 +164,10 @@ class Runner:
 
 
 def _interpreter_class() -> type:
-    for name in RUNTIMES:
+    for module, name in RUNTIMES.items():
         try:
-            return importlib.import_module(name).Interpreter
-        except ImportError:
+            return operator.attrgetter(name)(importlib.import_module(module))
+        except (ImportError, AttributeError):  # not there, or without this interpreter
             continue
     raise MissingExtra(f"Running a model needs the LiteRT runtime. {INSTALL}")
 
