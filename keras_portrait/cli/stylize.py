@@ -55,10 +55,14 @@ def stylize(
     whole: Annotated[
         bool, typer.Option("--whole", help="Draw the whole picture, without looking for a face.")
     ] = False,
-    faces: Annotated[Faces, typer.Option(help="Draw the largest face, or all.")] = Faces.largest,
+    faces: Annotated[
+        Faces, typer.Option(metavar="largest|all", help="Draw the largest face, or all.")
+    ] = Faces.largest,
     background: Annotated[
         Background,
-        typer.Option(help="Draw on white paper, or keep what is behind the people."),
+        typer.Option(
+            metavar="white|keep", help="Draw on white paper, or keep what is behind the people."
+        ),
     ] = Background.white,
 ) -> None:
     """Draw a photo, or every photo of a folder."""
@@ -137,17 +141,18 @@ def _draw_folder(jobs: list, draw: Callable[[Path, Path], None], result: Path) -
     from rich.progress import track
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    skipped = 0
-    bar = track(jobs, "Drawing", console=console, disable=not console.is_terminal)
-    for source, target in bar:
+    skipped, count = 0, len(jobs)
+    if console.is_terminal:
+        jobs = track(jobs, "Drawing", console=console)
+    for source, target in jobs:
         try:
             draw(source, target)
         except PortraitError as error:
             skipped += 1
             console.print(f"skipped: {error}", markup=False)
     if skipped:
-        console.print(f"{skipped} of {len(jobs)} pictures could not be drawn", markup=False)
-    if skipped < len(jobs):
+        console.print(f"{skipped} of {count} pictures could not be drawn", markup=False)
+    if skipped < count:
         print(result)
     if skipped:
         raise typer.Exit(2)
