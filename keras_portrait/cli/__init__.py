@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import keras_portrait
+from keras_portrait.cli.prepare import prepare
 from keras_portrait.cli.presets import presets
 from keras_portrait.cli.stylize import stylize
 from keras_portrait.errors import PortraitError
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(stylize)
 app.command()(presets)
+app.command()(prepare)
 
 
 def _show_version(wanted: bool) -> None:
