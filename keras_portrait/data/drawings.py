@@ -51,7 +51,7 @@ class InkLimits:
 
     darkest_paper: float = 110
     least_paper: float = 0.35
-    most_mid_gray: float = 0.30
+    most_mid_gray: float = 0.22
     least_ink: float = 0.03
     most_ink: float = 0.50
     most_edge: float = 0.15

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.line_drawing import edge_tangent_flow, line_drawing
+
+
+def stroke(angle: float, size: int = 64, width: float = 1.5) -> np.ndarray:
+    """A dark line through the middle of light paper, its direction in degrees; uint8."""
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    turn = np.deg2rad(angle)
+    distance = np.abs(-np.sin(turn) * x + np.cos(turn) * y)
+    return np.where(distance < width, 60, 220).astype(np.uint8)
+
+
+@pytest.mark.parametrize("angle", [0, 30, 45, 90, 120])
+def test_the_flow_runs_along_the_line(angle):
+    flow = edge_tangent_flow(stroke(angle).astype(np.float32))
+    np.testing.assert_allclose(np.linalg.norm(flow, axis=-1), 1, atol=1e-5)
+    x, y = flow[32, 32]
+    cosine = abs(x * np.cos(np.deg2rad(angle)) + y * np.sin(np.deg2rad(angle)))
+    assert cosine > 0.99
+
+
+@pytest.mark.parametrize("level", [0, 30, 128, 255])
+def test_flat_areas_are_paper(level):
+    drawing = line_drawing(np.full((40, 30), level, np.uint8))
+    assert drawing.shape == (40, 30) and drawing.dtype == np.float32
+    assert (drawing == 1).all()
+
+
+@pytest.mark.parametrize("angle", [0, 45, 75])
+def test_a_line_becomes_ink_and_its_surroundings_stay_paper(angle):
+    drawing = line_drawing(stroke(angle))
+    assert drawing[31:33, 31:33].max() < 0.1
+    assert drawing[4, 59] > 0.95
+    assert 0 <= drawing.min() and drawing.max() <= 1
+
+
+def test_the_average_along_the_line_closes_gaps_and_drops_noise():
+    rng = np.random.default_rng(0)
+    picture = stroke(0).astype(float)
+    picture[:, 31:33] = 200  # a gap in the line
+    picture = np.clip(picture + rng.normal(0, 15, (64, 64)), 0, 255).astype(np.uint8)
+    short, long = line_drawing(picture, line_sigma=0.3), line_drawing(picture, line_sigma=3.0)
+    gap, paper = np.s_[31:33, 31:33], np.s_[4:20]
+    assert long[gap].mean() < 0.1 < short[gap].mean()
+    assert np.mean(long[paper] < 0.5) < 0.5 * np.mean(short[paper] < 0.5)
+
+
+def test_gray_and_colour_give_the_same_drawing():
+    gray = stroke(20)
+    assert (line_drawing(gray) == line_drawing(np.dstack([gray] * 3))).all()
+
+
+def test_shade_fills_dark_parts_and_leaves_dark_skin():
+    picture = np.full((80, 80), 90, np.uint8)  # dark skin
+    picture[:16] = 10  # darker hair
+    outline, filled = line_drawing(picture), line_drawing(picture, shade=0.5)
+    assert outline[2:8].min() > 0.9 and filled[2:8].max() < 0.1
+    assert filled[40:].min() > 0.9
+
+
+def test_a_face_is_mostly_paper_with_ink_at_the_eyes():
+    face = draw_face(2, 128)
+    drawing = line_drawing(face.photo)
+    assert drawing.mean() > 0.75
+    for x, y in face.landmarks[:2].round().astype(int):
+        assert drawing[y - 4 : y + 5, x - 4 : x + 5].min() < 0.2
