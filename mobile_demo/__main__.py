@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         drawing = draw_once(options.once, options.out, options.preset, options.style)
     except PortraitError as error:
-        print(error, file=sys.stderr)
+        print(f"portrait-demo: {error}", file=sys.stderr)
         return 2
     print(drawing)
     return 0
