@@ -105,6 +105,13 @@ def test_the_limits_as_shipped_drop_what_is_plainly_unfit(sheet, fault):
     assert aligned(sheet)[1] == fault
 
 
+def test_the_size_of_the_square_does_not_decide_which_drawings_are_fit():
+    sheet, points = scan(noise=0), draw_face(0).landmarks
+    for size in (48, 128, 512):
+        square, fault = align_drawing(sheet, square_to_photo(points, size), size, InkLimits())
+        assert square.shape == (size, size) and fault is None
+
+
 def test_a_background_cut_off_at_the_edge_is_named():
     sheet = np.ascontiguousarray(with_dark_wall(scan(noise=0)))
     transform = square_to_photo(draw_face(0).landmarks - (60, 0), SIZE)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.faces import Detector
-from keras_portrait.geometry import warp
+from keras_portrait.geometry import scale_of, warp
 from keras_portrait.imaging import resize
 
 # White point: the peak of the histogram above this percentile, less this many gray levels; black
@@ -27,6 +27,9 @@ SHARPEN_AMOUNT = 1.0
 SHARPEN_LEVELS = (56, 200)
 # Gray levels between which a pixel is neither ink nor paper; paper starts above.
 INK_LEVEL, LIGHT_LEVEL, PAPER_LEVEL = 64, 192, 250
+
+# Side in pixels of the square in which a drawing is judged.
+JUDGED_SIZE = 256
 
 # MTCNN was trained on photos: a drawing is shown to it small, so that hatching melts into tone,
 # and where it is unsure again with more contrast or with a blur of so many pixels.
@@ -122,10 +125,17 @@ def align_drawing(
         The square, uint8 (size, size), and what is wrong with it, or None.
     """
     gray = cv2.cvtColor(sheet, cv2.COLOR_RGB2GRAY)
-    square = sharpen_ink(warp(whiten_paper(gray), square_to_photo, size))
-    white, _ = paper_and_ink(gray)
-    edge = _dark_edge(square, gray.shape, square_to_photo)
-    return square, _fault(square, white + PAPER_MARGIN, edge, limits)
+    white = whiten_paper(gray)
+    # Judged at one size: thin lines turn gray in a small square, and the choice of drawings should
+    # not depend on the size that was asked for.
+    ratio = size / JUDGED_SIZE
+    judged_to_photo = square_to_photo.copy()
+    judged_to_photo[:, 2] += square_to_photo[:, :2].sum(axis=1) * (ratio - 1) / 2
+    judged_to_photo[:, :2] *= ratio
+    judged = sharpen_ink(warp(white, judged_to_photo, JUDGED_SIZE))
+    paper = paper_and_ink(gray)[0] + PAPER_MARGIN
+    fault = _fault(judged, paper, _dark_edge(judged, gray.shape, judged_to_photo), limits)
+    return sharpen_ink(warp(white, square_to_photo, size)), fault
 
 
 def find_face_in_drawing(sheet: np.ndarray, detector: Detector) -> tuple[np.ndarray, float] | None:
@@ -176,8 +186,8 @@ def _dark_edge(square: np.ndarray, shape: tuple[int, int], square_to_photo: np.n
     The lower edge does not count: there a bust may end in a straight line.
     """
     size = square.shape[0]
-    strip = 3 * size / 256  # pixels of the square
-    thickness = max(1, round(strip * np.hypot(*square_to_photo[:, 0])))
+    strip = 3  # pixels of the square
+    thickness = max(1, round(strip * scale_of(square_to_photo)))
     edge = np.zeros(shape, np.uint8)
     edge[:, :thickness] = edge[:, -thickness:] = edge[:thickness] = 255
     edge = warp(edge, square_to_photo, size, fill=0).astype(np.float32) / 255

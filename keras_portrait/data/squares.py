@@ -27,9 +27,9 @@ from keras_portrait.segmentation import PersonSegmenter
 # sees much smaller.
 LEAST_FACE_PHOTO = 40
 LEAST_FACE_DRAWING = 20
-# Whitening may change the middle of a face by so many gray levels on average, not more: there the
-# segmentation took a part of the face for background.
-MOST_FACE_LOSS = 12
+# Part of the eyes, nose and lips that the segmentation must take for the person: with less, a part
+# of the face goes white, or the background stays.
+LEAST_ALPHA = 0.9
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,14 @@ class SquareMaker:
         aligned = transform_points(face.landmarks, invert(transform))
         fault = self._misplaced(face.score, aligned, transform, self.face_limits.most_misfit_photo)
         if fault is None:
-            picture, _ = prepare_face(photo, face.landmarks, self.size, self.segmenter)
-            fault = _face_lost(picture, warp(photo, transform, self.size), aligned)
+            mask = part_masks(aligned, self.size)
+            alpha = self.segmenter(warp(photo, transform, self.size))[mask.max(axis=2) > 127].mean()
+            if alpha < LEAST_ALPHA:
+                fault = f"face lost in the segmentation (alpha {alpha:.2f}, at least {LEAST_ALPHA})"
         if fault is not None:
             return Square(fault, face.score, aligned)
-        return Square(None, face.score, aligned, picture, part_masks(aligned, self.size))
+        picture, _ = prepare_face(photo, face.landmarks, self.size, self.segmenter)
+        return Square(None, face.score, aligned, picture, mask)
 
     def drawing(self, sheet: np.ndarray) -> Square:
         """Aligns the surest face of a drawing, uint8 RGB (H, W, 3), and whitens the paper."""
@@ -157,10 +160,3 @@ def part_masks(landmarks: np.ndarray, size: int) -> np.ndarray:
     """
     masks = [part_mask(landmarks, size, part) for part in PART_BOXES]
     return np.rint(np.dstack(masks) * 255).astype(np.uint8)
-
-
-def _face_lost(square: np.ndarray, before: np.ndarray, aligned: np.ndarray) -> str | None:
-    """Says so where the whitening of the background took away a part of the face."""
-    middle = part_masks(aligned, len(square)).max(axis=2) > 127
-    loss = np.abs(square[middle].astype(np.float32) - before[middle]).mean()
-    return f"face lost in the segmentation ({loss:.0f} levels)" if loss > MOST_FACE_LOSS else None
