@@ -26,20 +26,28 @@ def prepare(
     the same command goes on where it was.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from keras_portrait.data.prepare import prepare as run
 
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), "{task.description}")
-    with Progress(*columns, console=console, transient=True) as bar:
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    name_column = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), name_column)
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
 
         def show(row, number: int, count: int) -> None:
             # A file name may hold bytes that are no text.
             name = row.source.encode("utf-8", "replace").decode()
             if row.broken:
-                bar.console.print(f"{name}: {row.reason}", markup=False, highlight=False)
+                console.print(f"{name}: {row.reason}")
             bar.update(task, completed=number, total=count, description=name[-40:])
 
         summary = run(photos, drawings, output, size, holdout, dry_run=dry_run, progress=show)
