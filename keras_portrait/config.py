@@ -34,8 +34,10 @@ class NetworkSettings:
     """Sizes of the networks; the defaults are the paper's.
 
     Attributes:
-        filters: channels after the generators' first convolution.
-        blocks: residual blocks of each generator.
+        filters: channels after the first convolution of G.
+        blocks: residual blocks of G.
+        inverse_filters: channels after the first convolution of F.
+        inverse_blocks: residual blocks of F.
         upsampling: "transposed" (as published) or "nearest" (no checkerboard).
         discriminator_filters: channels after the first convolution of the discriminators of
             drawings and photos.
@@ -44,6 +46,8 @@ class NetworkSettings:
 
     filters: int = 64
     blocks: int = 9
+    inverse_filters: int = 64
+    inverse_blocks: int = 9
     upsampling: str = "transposed"
     discriminator_filters: int = 64
     part_filters: int = 64

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from keras import ops
-from reference_step import ReferenceStep
 
 from keras_portrait import losses
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from reference_step import ReferenceStep
 
 
 @pytest.fixture(scope="module")

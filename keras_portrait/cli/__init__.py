@@ -13,6 +13,7 @@ import keras_portrait
 from keras_portrait.cli.prepare import prepare
 from keras_portrait.cli.presets import presets
 from keras_portrait.cli.stylize import stylize
+from keras_portrait.cli.train import train
 from keras_portrait.errors import PortraitError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(stylize)
 app.command()(presets)
 app.command()(prepare)
+app.command()(train)
 
 
 def _show_version(wanted: bool) -> None:

@@ -18,6 +18,9 @@ from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image
 from keras_portrait.masks import PARTS
 
+# Parts of a photo darker than this share of the face are filled in its line drawing.
+SHADE = 0.4
+
 
 @dataclass(frozen=True)
 class PreparedData:
@@ -91,11 +94,11 @@ class PortraitBatches:
         pictures = max(len(self.data.photos), len(self.data.drawings))
         return -(-pictures // self.settings.batch)
 
-    def stream(self, start: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Batches without end, from step `start` on."""
+    def stream(self, start: int = 0) -> Iterator[tuple[dict[str, np.ndarray]]]:
+        """Batches without end, from step `start` on; each in a tuple of one, as `fit` asks."""
         step = start
         while True:
-            yield self.batch(step)
+            yield (self.batch(step),)
             step += 1
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
@@ -134,11 +137,7 @@ class PortraitBatches:
     def _sample(self, number, rng):
         photo_row = self._photo(number)
         style, drawing_row = self._drawing(rng)
-        photo, photo_mask = self._read(photo_row)
-        planes = [photo, photo_mask]
-        if self.lines:
-            planes.append(np.uint8(np.round(line_drawing(photo) * 255))[..., None])
-        photo, photo_mask, *lines = self._augment(planes, rng)
+        photo, photo_mask = self._augment(self._read(photo_row), rng)
         drawing, drawing_mask = self._augment(self._read(drawing_row), rng)
         sample = {
             "photo": _signed(photo),
@@ -148,8 +147,8 @@ class PortraitBatches:
         for index, part in enumerate(PARTS):
             sample[f"photo_{part}"] = np.float32(photo_mask[..., index : index + 1]) / 255
             sample[f"drawing_{part}"] = np.float32(drawing_mask[..., index : index + 1]) / 255
-        if lines:
-            sample["lines"] = _signed(lines[0])
+        if self.lines:
+            sample["lines"] = line_drawing(photo, shade=SHADE)[..., None] * 2.0 - 1.0
         return sample
 
     def _photo(self, number):
@@ -175,7 +174,7 @@ class PortraitBatches:
         cut = []
         for plane in planes:
             plane = _resize(plane, large)[top : top + size, left : left + size]
-            cut.append(plane[:, ::-1] if mirrored else plane)
+            cut.append(np.ascontiguousarray(plane[:, ::-1]) if mirrored else plane)
         return cut
 
 

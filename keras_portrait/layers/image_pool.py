@@ -18,32 +18,37 @@ class ImagePool(keras.layers.Layer):
 
     Args:
         size: int, number of images kept.
+        batch: int, images in a call; must be known, since they take turns at the pool.
         seed: int, seed of the draws; its state is saved with the model.
 
     Reference:
         Shrivastava et al., "Learning from Simulated and Unsupervised Images", CVPR 2017, sec. 2.3.
     """
 
-    def __init__(self, size: int = 50, seed: int = 0, **kwargs):
+    def __init__(self, size: int = 50, batch: int = 1, seed: int = 0, **kwargs):
         super().__init__(trainable=False, dtype="float32", **kwargs)
         self.size = size
+        self.batch = batch
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
         if self.size:
             self.images = self.add_weight(
-                shape=(self.size, *input_shape[1:]), initializer="zeros", name="images"
+                shape=(self.size, *input_shape[1:]),
+                initializer="zeros",
+                trainable=False,
+                name="images",
             )
             self.filled = self.add_weight(
-                shape=(), initializer="zeros", dtype="int32", name="filled"
+                shape=(), initializer="zeros", dtype="int32", trainable=False, name="filled"
             )
         self.built = True
 
     def call(self, inputs):
         if not self.size:
             return inputs
-        answers = [self._exchange(inputs[i : i + 1]) for i in range(inputs.shape[0])]
+        answers = [self._exchange(inputs[i : i + 1]) for i in range(self.batch)]
         return ops.cast(ops.concatenate(answers, axis=0), inputs.dtype)
 
     def _exchange(self, image):
@@ -61,5 +66,14 @@ class ImagePool(keras.layers.Layer):
         self.filled.assign(ops.minimum(self.filled + 1, self.size))
         return ops.where(swap, stored, image)
 
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store):
+        weights = {name: store[name] for name in store.keys() if name != "seed_state"}
+        super().load_own_variables(weights)
+        self.seed_generator.state.assign(store["seed_state"][()])
+
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "seed": self.seed}
+        return {**super().get_config(), "size": self.size, "batch": self.batch, "seed": self.seed}

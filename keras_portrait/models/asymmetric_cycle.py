@@ -48,6 +48,7 @@ class AsymmetricCycle(AdversarialModel):
         distance: `PerceptualDistance`.
         weights: `AsymmetricCycleWeights`.
         styles: int, number of styles.
+        batch: int, pictures of each domain in a step.
         pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
         seed: int, seed of the pools.
@@ -70,6 +71,7 @@ class AsymmetricCycle(AdversarialModel):
         distance,
         weights: AsymmetricCycleWeights,
         styles: int = 1,
+        batch: int = 1,
         pool_size: int = 50,
         average_decay: float = 0.0,
         seed: int = 0,
@@ -90,8 +92,8 @@ class AsymmetricCycle(AdversarialModel):
         self.weights_of = weights
         self.styles = styles
         self.average_decay = average_decay
-        self.drawing_pool = ImagePool(pool_size, seed=seed, name="drawing_pool")
-        self.photo_pool = ImagePool(pool_size, seed=seed + 1, name="photo_pool")
+        self.drawing_pool = ImagePool(pool_size, batch, seed, name="drawing_pool")
+        self.photo_pool = ImagePool(pool_size, batch, seed + 1, name="photo_pool")
 
     def trainable_groups(self):
         """G and F step together, and so do all discriminators, as in the paper's code."""
@@ -223,17 +225,18 @@ class AsymmetricCycle(AdversarialModel):
         fake_masks = {part: fakes[..., i : i + 1] for i, part in enumerate(PARTS, start=1)}
         return fakes[..., :1], fake_masks, ops.stop_gradient(self.photo_pool(fake_photo))
 
-    def train_step(self, batch):
+    def train_step(self, data):
         """One update of G and F, then one of all discriminators.
 
         Args:
-            batch: `photo` float (N, H, W, 3), `drawing` (N, H, W, 1) in [-1, 1], `style` (N, K),
-                masks `photo_<part>` and `drawing_<part>` (N, H, W, 1) in [0, 1], and `lines`
-                (N, H, W, 1) in [-1, 1] where `anchor` is not 0.
+            data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
+                [-1, 1], `style` (N, K), masks `photo_<part>` and `drawing_<part>` (N, H, W, 1) in
+                [0, 1], and `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0.
 
         Returns:
             Running means of `loss_names`.
         """
+        (batch,) = data
         edges = losses.edge_maps(batch["photo"], self.edge_detector)
         real_edges = [ops.stop_gradient(x) for x in self.distance.features(edges)]
 
