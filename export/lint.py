@@ -1,0 +1,68 @@
+"""Looks into a model file for what small runtimes lack, or run slowly."""
+
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_portrait.errors import PortraitError
+from keras_portrait.runtime import Runner
+
+# What a rebuilt generator is made of; XNNPACK takes over every one of them. Left out on purpose:
+# MIRROR_PAD, TILE, BROADCAST_TO, RESIZE_NEAREST_NEIGHBOR (slow kernels), SHAPE and PACK (signs of
+# an open size), VAR_HANDLE (weights that stayed variables), and Flex operators (not there at all).
+ALLOWED = frozenset(
+    {
+        *("ADD", "CONCATENATION", "CONV_2D", "DEPTH_TO_SPACE", "MEAN", "MUL", "PAD", "RELU"),
+        *("RESHAPE", "RSQRT", "SLICE", "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB", "TANH"),
+        "TRANSPOSE_CONV",
+    }
+)
+
+_NAMES = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")
+}
+
+
+def check_model(model: bytes) -> None:
+    """Makes sure that a model consists of known operators on tensors of fixed size.
+
+    Args:
+        model: content of a `.tflite` file.
+
+    Raises:
+        PortraitError: an operator outside `ALLOWED`, an open axis, or more than one graph.
+    """
+    model = schema.ModelT.InitFromPackedBuf(model, 0)
+    names = {_operator_name(code) for code in model.operatorCodes}
+    foreign = sorted(names - ALLOWED)
+    if foreign:
+        raise PortraitError(
+            "The converted model holds operators that small machines lack or run slowly. "
+            f"Expected only: {', '.join(sorted(ALLOWED))}. Received: {', '.join(foreign)}"
+        )
+    if len(model.subgraphs) != 1:
+        raise PortraitError(
+            f"The converted model must be one graph. Received: {len(model.subgraphs)}"
+        )
+    for tensor in model.subgraphs[0].tensors:
+        signature = tensor.shapeSignature
+        if signature is not None and min(signature, default=0) < 0:
+            raise PortraitError(
+                "The converted model must have tensors of fixed size. "
+                f"Received: {tensor.name.decode()} {tuple(int(size) for size in signature)}"
+            )
+
+
+def count_delegates(runner: Runner) -> int:
+    """Number of pieces that XNNPACK, the runtime's fast CPU kernels, took over.
+
+    1 is best: a piece of its own that stays outside splits the rest in two.
+    """
+    # No runtime tells this through its public interface.
+    operators = runner._interpreter._get_ops_details()
+    return sum(operator["op_name"] == "DELEGATE" for operator in operators)
+
+
+def _operator_name(code) -> str:
+    if code.customCode:
+        return code.customCode.decode()
+    # Operators below 127 stand in the older field too; the larger of the two is the true one.
+    return _NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]
