@@ -10,6 +10,7 @@ import pytest
 from conftest import EXAMPLE
 from keras_portrait import cli
 from keras_portrait.imaging import read_image
+from tiny_preset import write_tiny_preset
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,10 +31,11 @@ def commands(program: str) -> list[list[str]]:
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A folder with the photos that the README speaks of, as the current one."""
+    """A folder with the photos and the preset that the README speaks of, as the current one."""
     for name in ("me.jpg", "group.jpg", "sculpture.jpg", "holiday/beach.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(EXAMPLE.read_bytes())
+    write_tiny_preset(tmp_path / "mine")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
