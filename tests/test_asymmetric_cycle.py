@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from reference_step import ReferenceStep
 
 from keras_portrait import losses
 from keras_portrait.config import AsymmetricCycleWeights
@@ -13,6 +12,7 @@ from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.base import gradients_of
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from reference_step import ReferenceStep
 
 # Ours: the recording's name.
 RECORDED = {

@@ -37,8 +37,9 @@ class AdversarialModel(keras.Model):
                 f"compile expects an optimizer for each of {sorted(groups)}. "
                 f"Received: {sorted(optimizers)}"
             )
-        # The default optimizer would be created, saved and never used.
-        super().compile(optimizer=None)
+        # The default optimizer would be created, saved and never used; XLA, which Keras turns on by
+        # itself, makes these steps slower on a CPU.
+        super().compile(optimizer=None, jit_compile=False)
         for name, optimizer in optimizers.items():
             # Without build, load_weights drops the optimizer's state with only a warning.
             optimizer.build(groups[name])

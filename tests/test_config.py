@@ -1,0 +1,64 @@
+"""Recipes: what is read, overridden and refused."""
+
+import pytest
+
+from keras_portrait.config import RECIPES, Recipe, load_recipe
+from keras_portrait.errors import SettingError
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
+def test_shipped_recipes_load(name):
+    assert isinstance(load_recipe(name), Recipe)
+    assert load_recipe(name.removesuffix(".toml")) == load_recipe(name)
+
+
+def test_defaults_are_the_papers():
+    recipe = Recipe()
+    assert (recipe.network.filters, recipe.network.blocks) == (64, 9)
+    assert (recipe.loss.relaxed, recipe.loss.strict, recipe.loss.local) == (5.0, 5.0, 0.5)
+    assert not recipe.loss.straight_through and not recipe.loss.anchor
+
+
+def test_overrides_reach_their_section():
+    recipe = load_recipe(
+        "portrait", ["loss.relaxed=3", "train.precision=float32", "data.flip=false"]
+    )
+    assert recipe.loss.relaxed == 3.0 and recipe.data.flip is False
+
+
+@pytest.mark.parametrize(
+    ("overrides", "text"),
+    [
+        (["loss.relaxd=3"], 'loss.relaxd is unknown. Did you mean "relaxed"'),
+        (["train.epochs=true"], "train.epochs: expected int. Received: True"),
+        (["train.epochs=many"], "train.epochs: expected int. Received: 'many'"),
+        (["train.epochs=0"], "train.epochs: expected 1 or more. Received: 0"),
+        (["data.size=100"], "data.size: expected a multiple of 32. Received: 100"),
+        (["data.scale=0.5"], "data.scale: expected 1 or more. Received: 0.5"),
+        (["loss.adversarial=wgan"], "loss.adversarial: expected one of lsgan, log. Received: wgan"),
+        (["train.precision=mixed_float16"], "float32, mixed_bfloat16. Received: mixed_float16"),
+        (["loss=3"], "loss: expected a section of keys. Received: 3"),
+        (["loss"], "-s: expected key=value. Received: loss"),
+        (["method.x=3"], "-s: method holds no keys"),
+    ],
+)
+def test_what_does_not_fit_is_named(overrides, text):
+    with pytest.raises(SettingError) as error:
+        load_recipe("portrait", overrides)
+    assert text in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_recipe_names_the_near_one(tmp_path):
+    with pytest.raises(SettingError, match='Did you mean.*"portrait.toml".*Received: portrai'):
+        load_recipe("portrai")
+    with pytest.raises(SettingError, match="Received: .*absent.toml"):
+        load_recipe(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("content", [b"size = ", b"\xff\xfe\x00"])
+def test_what_is_no_toml_is_refused(tmp_path, content):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingError, match="expected a TOML recipe. Received"):
+        load_recipe(path)

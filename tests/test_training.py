@@ -1,0 +1,191 @@
+"""From invented faces to a run folder, at toy size, and on after an interruption."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_portrait import callbacks, training
+from keras_portrait.config import DataSettings, load_recipe
+from keras_portrait.data.drawn_faces import write_drawn_faces
+from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+from keras_portrait.data.prepare import prepare
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.imaging import read_image
+from keras_portrait.models.base import AdversarialModel
+from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+
+TINY = [
+    *("data.size=64", "network.filters=2", "network.blocks=1", "network.discriminator_filters=2"),
+    *("network.inverse_filters=2", "network.inverse_blocks=1", "network.part_filters=2"),
+    *("train.epochs=2", "train.steps_per_epoch=2", "train.pool=2", "train.warm_start_steps=2"),
+    *("train.precision=float32", "loss.anchor=1"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    write_drawn_faces(folder, 4)
+    prepare(folder / "photos", folder / "drawings", folder / "data", size=64, holdout=0.0)
+    return folder / "data"
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Random weights in the frozen networks, so that nothing large is read."""
+    monkeypatch.setattr(training, "EdgeDetector", lambda: EdgeDetector(load=False))
+    monkeypatch.setattr(training, "PerceptualDistance", lambda: PerceptualDistance(load=False))
+
+
+@pytest.fixture
+def eager(light, monkeypatch):
+    """Steps without tracing: faster where only a few are taken."""
+    compile_model = AdversarialModel.compile
+
+    def compile_eagerly(self, **optimizers):
+        compile_model(self, **optimizers)
+        self.run_eagerly = True
+
+    monkeypatch.setattr(AdversarialModel, "compile", compile_eagerly)
+
+
+def plan_of(data, folder, *overrides):
+    recipe = load_recipe("portrait-cpu", [*TINY, *overrides])
+    return training.make_plan(recipe, "tiny", data, folder)
+
+
+def test_batches_depend_on_seed_and_step_alone(data):
+    settings = DataSettings(size=64, batch=2)
+    one, two = (PortraitBatches(load_prepared(data), settings, seed=5, lines=True) for _ in "ab")
+    one.batch(0)
+    first, second = one.batch(7), two.batch(7)
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name])
+    other = PortraitBatches(load_prepared(data), settings, seed=6, lines=True).batch(7)
+    assert np.any(other["photo"] != first["photo"])
+
+
+def test_batch_shapes_and_ranges(data):
+    batch = PortraitBatches(load_prepared(data), DataSettings(64, 2), 0, lines=True).batch(3)
+    assert batch["photo"].shape == (2, 64, 64, 3) and batch["drawing"].shape == (2, 64, 64, 1)
+    assert batch["lines"].shape == (2, 64, 64, 1) and batch["style"].shape == (2, 1)
+    for name in ("photo", "drawing", "lines"):
+        assert batch[name].min() >= -1 and batch[name].max() <= 1
+    for part in ("eyes", "nose", "lips"):
+        for domain in ("photo", "drawing"):
+            mask = batch[f"{domain}_{part}"]
+            assert mask.shape == (2, 64, 64, 1) and mask.min() >= 0 and mask.max() == 1
+
+
+def test_each_photo_comes_once_in_a_pass(data):
+    batches = PortraitBatches(load_prepared(data), DataSettings(64), 0)
+    count = len(batches.data.photos)
+    for turn in range(2):
+        seen = {batches._photo(turn * count + i).file for i in range(count)}
+        assert len(seen) == count
+
+
+def test_masks_move_with_their_picture(data):
+    settings = DataSettings(64, scale=1.3)
+    batches = PortraitBatches(load_prepared(data), settings, 0)
+    plane = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    one, two = batches._augment([plane, plane], np.random.default_rng(1))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_rare_subfolders_are_drawn_as_often_as_full_ones(data):
+    prepared = load_prepared(data)
+    rows = prepared.drawings
+    rows[0] = rows[0].__class__(**{**rows[0].__dict__, "source": "drawn/rare/0000.png"})
+    batches = PortraitBatches(prepared, DataSettings(64), 0)
+    rng = np.random.default_rng(0)
+    drawn = [batches._drawing(rng)[1].source for _ in range(400)]
+    assert 150 < drawn.count("drawn/rare/0000.png") < 250
+
+
+def test_training_writes_its_run_folder(data, tmp_path, light):
+    folder = training.train(plan_of(data, tmp_path / "run"), verbose=0)
+    rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    assert [row["phase"] for row in rows] == ["warm start", *["asymmetric_cycle"] * 2]
+    assert all(
+        np.isfinite(value) for row in rows for value in row.values() if value != row["phase"]
+    )
+    names = sorted(path.name for path in (folder / "samples").iterdir())
+    assert names == ["epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]
+    assert read_image(folder / "samples" / "epoch-0000.png").shape[2] == 3
+    assert [epoch for epoch, _ in callbacks.checkpoints(folder)] == [1, 2]
+    assert json.loads((folder / "options.json").read_text())["styles"] == ["drawn"]
+    assert (folder / "generator.keras").is_file()
+
+
+def test_interrupted_training_goes_on(data, tmp_path, eager, monkeypatch):
+    whole = training.train(plan_of(data, tmp_path / "whole"), verbose=0)
+
+    def interrupt(self, epoch, logs=None):
+        save(self, epoch, logs)
+        raise KeyboardInterrupt
+
+    save = callbacks.Checkpoint.on_epoch_end
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(callbacks.Checkpoint, "on_epoch_end", interrupt)
+        training.train(plan_of(data, tmp_path / "parts"), verbose=0)
+    plan = plan_of(data, tmp_path / "parts")
+    assert plan.finished == 1
+    parts = training.train(plan, verbose=0)
+    one, two = (keras.models.load_model(run / "generator.keras") for run in (whole, parts))
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_other_options_in_the_same_folder_are_refused(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    plan = plan_of(data, tmp_path / "run")
+    (tmp_path / "run" / "options.json").write_text(json.dumps(plan.options))
+    with pytest.raises(SettingError, match="recipe.loss.strict: 5.0 there, 4.0 now"):
+        plan_of(data, tmp_path / "run", "loss.strict=4")
+
+
+def test_runs_are_numbered_and_unfinished_ones_found(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(data, None)
+    assert plan.folder.as_posix() == "runs/001-tiny"
+    plan.folder.mkdir(parents=True)
+    (plan.folder / "options.json").write_text(json.dumps(plan.options))
+    assert plan_of(data, None).folder == plan.folder
+    (plan.folder / "checkpoint-0002.weights.h5").touch()
+    assert plan_of(data, None).folder.as_posix() == "runs/002-tiny"
+
+
+def test_damaged_checkpoint_is_named(data, tmp_path, eager):
+    folder = training.train(plan_of(data, tmp_path / "run", "train.epochs=1"), verbose=0)
+    path = callbacks.checkpoints(folder)[-1][1]
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=f"{path.name}: expected a checkpoint"):
+        training.train(plan_of(data, folder, "train.epochs=1"), verbose=0)
+
+
+def test_folder_without_manifest_is_refused(tmp_path):
+    with pytest.raises(InputError, match="portrait prepare"):
+        load_prepared(tmp_path)
+
+
+def test_learning_rate_is_flat_and_then_falls_to_zero():
+    schedule = training.LinearDecay(2.0, total_steps=100, decay_from=0.5)
+    rates = [float(schedule(step)) for step in (0, 50, 75, 100, 120)]
+    np.testing.assert_allclose(rates, [2.0, 2.0, 1.0, 0.0, 0.0], atol=1e-6)
+
+
+def test_dry_run_of_the_command_writes_nothing(data, tmp_path, monkeypatch, portrait):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    code, output, _ = portrait("train", "portrait-cpu.toml", data, "--dry-run", preset=None)
+    assert code == 0 and "15 epochs of 200 steps" in output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_unknown_key_on_the_command_line_is_one_line(data, portrait):
+    code, _, errors = portrait("train", "portrait-cpu", data, "-s", "loss.sttrict=1", preset=None)
+    assert code == 2 and errors.count("\n") == 1
+    assert 'Did you mean "strict"' in errors
