@@ -10,8 +10,15 @@ from keras_portrait.alignment import find_faces, prepare_face, prepare_whole
 from keras_portrait.contract import Contract, read_contract
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.faces import Face, find_detector, largest_face
-from keras_portrait.geometry import paste_back
-from keras_portrait.imaging import encode_image, from_signed, grid, read_image, resize, to_signed
+from keras_portrait.geometry import paste_back, scale_of
+from keras_portrait.imaging import (
+    encode_image,
+    enlarge_drawing,
+    from_signed,
+    grid,
+    read_image,
+    to_signed,
+)
 from keras_portrait.presets import find_preset
 from keras_portrait.runtime import Runner
 from keras_portrait.segmentation import PersonSegmenter
@@ -103,7 +110,7 @@ class Stylizer:
         segmenter = self._find_segmenter() if background == "white" else None
         square, place = prepare_whole(photo, self.contract.size, segmenter)
         drawing = self._generate(square, vector)[place]
-        drawing = resize(drawing, photo.shape[1], photo.shape[0])
+        drawing = enlarge_drawing(drawing, photo.shape[1], photo.shape[0])
         return np.repeat(drawing[..., None], 3, axis=2)
 
     def _draw_crops(
@@ -125,7 +132,8 @@ class Stylizer:
             square, transform = prepare_face(
                 photo, face.landmarks, self.contract.size, self._find_segmenter()
             )
-            canvas = paste_back(canvas, self._generate(square, vector), transform)
+            drawing, transform = _at_photo_scale(self._generate(square, vector), transform)
+            canvas = paste_back(canvas, drawing, transform)
         return canvas
 
     def _generate(self, square: np.ndarray, vector: np.ndarray) -> np.ndarray:
@@ -153,6 +161,17 @@ class Stylizer:
         if self._segmenter is None:
             self._segmenter = PersonSegmenter(self._threads)
         return self._segmenter
+
+
+def _at_photo_scale(drawing: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A drawing uint8 (S, S) enlarged to the photo's resolution, and its transform to the photo."""
+    factor = max(1, round(scale_of(transform)))
+    side = factor * drawing.shape[0]
+    # Pixel centres lie at integers, so the outer half pixel has to be counted in.
+    shrink = np.array([[1, 0, 0.5 * (1 - factor)], [0, 1, 0.5 * (1 - factor)]]) / factor
+    moved = transform[:, :2] @ shrink
+    moved[:, 2] += transform[:, 2]
+    return enlarge_drawing(drawing, side, side), moved
 
 
 def style_vector(style, styles: tuple[str, ...]) -> np.ndarray:

@@ -160,3 +160,23 @@ def test_list_images_is_sorted_recursive_and_picky(tmp_path):
     assert names == ["a.png", "b.JPG", "deep/c.webp"]
     with pytest.raises(InputError, match="No such folder"):
         imaging.list_images(tmp_path / "a.png")
+
+
+def test_enlarged_lines_stay_sharp():
+    drawing = np.full((32, 32), 255, np.uint8)
+    drawing[:, 10:14] = 0
+    large = imaging.enlarge_drawing(drawing, 128, 128)
+    row = large[64].astype(int)
+    assert row.min() == 0 and row[0] == 255
+    grays = np.count_nonzero((row > 20) & (row < 235))
+    soft = imaging.resize(drawing, 128, 128)[64].astype(int)
+    assert grays <= 4 < np.count_nonzero((soft > 20) & (soft < 235))
+    assert np.count_nonzero(row < 128) == pytest.approx(16, abs=2)
+
+
+def test_a_drawing_that_does_not_grow_keeps_its_grays():
+    drawing = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
+    np.testing.assert_array_equal(imaging.enlarge_drawing(drawing, 64, 64), drawing)
+    np.testing.assert_array_equal(
+        imaging.enlarge_drawing(drawing, 32, 32), imaging.resize(drawing, 32, 32)
+    )
