@@ -5,6 +5,7 @@ Training data and drawing time both come through here, so they cannot differ.
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from keras_portrait.faces import Box, Detector, Face
@@ -19,6 +20,9 @@ DETECTION_SIDE = 1024
 LEAST_FACE = 0.6
 # Part of a whole picture that a person must take up before the rest is put to white.
 LEAST_PERSON = 0.02
+# A square is blank from this level up; lines may lie outside the sitter by half of the rim, pixels.
+_BLANK = 245
+_RIM = 11
 
 
 def find_faces(photo: np.ndarray, detector: Detector) -> list[Face]:
@@ -107,3 +111,21 @@ def prepare_whole(
     square = np.full((size, size, 3), 255, np.uint8)
     square[place] = small
     return square, place
+
+
+def keep_paper(drawing: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """Keeps a drawing blank where the photo was blank, a few pixels away from the sitter.
+
+    Networks like to close a picture with a line along its border; there is nothing to draw there.
+
+    Args:
+        drawing: uint8 (S, S), made from the square.
+        square: uint8 RGB (S, S, 3), as the network saw it.
+
+    Returns:
+        uint8 (S, S).
+    """
+    sitter = (square.min(axis=2) < _BLANK).astype(np.float32)
+    near = cv2.dilate(sitter, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_RIM, _RIM)))
+    ink = (255 - drawing.astype(np.float32)) * cv2.GaussianBlur(near, (0, 0), 1.0)
+    return np.rint(255 - ink).astype(np.uint8)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_portrait.alignment import find_faces, prepare_face, prepare_whole
+from keras_portrait.alignment import find_faces, keep_paper, prepare_face, prepare_whole
 from keras_portrait.contract import Contract, read_contract
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.faces import Face, find_detector, largest_face
@@ -140,7 +140,7 @@ class Stylizer:
         """uint8 (S, S, 3) to a drawing uint8 (S, S)."""
         inputs = {"image": to_signed(square)[None], "style": vector}
         drawing = self._generator(**{name: inputs[name] for name in self.contract.inputs})
-        return from_signed(drawing[0, ..., 0])
+        return keep_paper(from_signed(drawing[0, ..., 0]), square)
 
     def _choose(self, photo: np.ndarray, faces: str, name: str) -> list[Face]:
         for least in _LEAST_FACES:
