@@ -37,7 +37,7 @@ def with_builtin_operations(model: bytes) -> bytes:
     from ai_edge_litert import schema_py_generated as schema
 
     if model[4:8] != b"TFL3":
-        raise InputError(f"Expected a .tflite model. Received: {len(model)} bytes of something else")
+        raise InputError(f"Expected a .tflite model. Received: {len(model)} other bytes")
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
     custom = {
         index for index, code in enumerate(tree.operatorCodes) if code.customCode == CUSTOM_NAME

@@ -74,7 +74,7 @@ def tiny_batch(styles=3, seed=0, lines=False):
 
 
 @pytest.mark.slow
-def test_first_step_reports_the_recorded_losses():
+def test_two_steps_report_the_recorded_losses():
     step = ReferenceStep()
     model = build(size=512)
     step.load_into(model.generator, "generator")
@@ -93,9 +93,12 @@ def test_first_step_reports_the_recorded_losses():
         batch[f"photo_{part}"] = step.mask("photo", part)
         batch[f"drawing_{part}"] = step.mask("drawing", part)
     batch = {name: ops.convert_to_tensor(value) for name, value in batch.items()}
-    reported = model.train_step((batch,))
-    for ours, theirs in RECORDED.items():
-        assert float(reported[ours]) == pytest.approx(step.losses[0][theirs], rel=1e-3), ours
+    # The second step comes after a real update of every network.
+    for recorded, tolerance in zip(step.losses, (1e-3, 1e-2), strict=True):
+        model.reset_metrics()
+        reported = model.train_step((batch,))
+        for ours, theirs in RECORDED.items():
+            assert float(reported[ours]) == pytest.approx(recorded[theirs], rel=tolerance), ours
 
 
 def test_a_step_changes_every_network_and_reports_every_loss():

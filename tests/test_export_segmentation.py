@@ -78,5 +78,5 @@ def test_rewriting_twice_changes_nothing_more():
 
 
 def test_other_files_are_refused():
-    with pytest.raises(InputError, match="Expected a .tflite model. Received: 9 bytes"):
+    with pytest.raises(InputError, match="Expected a .tflite model. Received: 9 other bytes"):
         with_builtin_operations(b"no model.")
