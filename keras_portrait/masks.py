@@ -2,7 +2,10 @@
 
 from keras import ops
 
-PARTS = ("eyes", "nose", "lips")
+from keras_portrait.geometry import PART_BOXES
+
+# The order of the channels in mask files, too.
+PARTS = tuple(PART_BOXES)
 
 
 def show_part(drawings, mask):

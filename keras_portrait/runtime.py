@@ -159,7 +159,13 @@ class Runner:
             return  # waits for resize
         with _start_lock:
             with contextlib.nullcontext() if _started else _without_notices():
-                self._interpreter.allocate_tensors()
+                try:
+                    self._interpreter.allocate_tensors()
+                except (ValueError, RuntimeError) as error:
+                    reason = str(error).strip().splitlines()[0]
+                    raise InputError(
+                        f"The installed runtime cannot run this model. Received: {reason}"
+                    ) from error
             _started = True
 
 

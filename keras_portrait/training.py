@@ -1,6 +1,8 @@
 """From a recipe and a data folder to a run folder: builds, fits, resumes. No mathematics."""
 
+import contextlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -73,6 +75,10 @@ def make_plan(
         InputError: the data folder cannot be used.
         SettingError: `run_dir` holds a run with other options.
     """
+    if keras.backend.backend() not in ("tensorflow", "torch"):
+        raise SettingError(
+            f"KERAS_BACKEND: expected tensorflow or torch. Received: {keras.backend.backend()}"
+        )
     prepared = load_prepared(data)
     steps = recipe.train.steps_per_epoch or len(PortraitBatches(prepared, recipe.data, 0))
     plan = Plan(recipe, prepared, Path(run_dir or "."), steps, 0)
@@ -80,8 +86,8 @@ def make_plan(
     known = _read_options(folder)
     if known is not None and known != plan.options:
         raise SettingError(
-            f"{folder} holds a run with other options ({_difference(known, plan.options)}). "
-            "Give another --run-dir or the former options."
+            f"{folder} holds a run with other options. Expected another --run-dir or the former "
+            f"options. Received: {_difference(known, plan.options)}"
         )
     finished = callbacks.checkpoints(folder)
     return Plan(recipe, prepared, folder, steps, finished[-1][0] if finished else 0)
@@ -94,26 +100,29 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
         plan: from `make_plan`.
         verbose: as in Keras `fit`.
 
+    Raises:
+        InputError: the run folder cannot be written, or its checkpoint is damaged.
+        MissingExtra: the HED weights are not installed.
+
     Returns:
         The run folder, with `options.json`, `losses.jsonl`, `samples/`, checkpoints and
         `generator.keras`.
     """
     recipe, folder = plan.recipe, plan.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "options.json").write_text(json.dumps(plan.options, indent=1) + "\n")
-    _note_versions(folder)
     keras.utils.set_random_seed(recipe.train.seed)
+    former_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
         model = build_asymmetric_cycle(recipe, len(plan.data.styles))
         _compile(model, recipe, plan.steps_per_epoch)
+        _open_run_folder(plan)
         if plan.finished:
             _restore(model, folder)
         elif recipe.train.warm_start_steps:
             _warm_start(model, plan, verbose)
         _fit(model, plan, verbose)
     finally:
-        keras.config.set_dtype_policy("float32")
+        keras.config.set_dtype_policy(former_policy)
     return folder
 
 
@@ -240,9 +249,10 @@ def _fit(model, plan, verbose):
         verbose=verbose,
         callbacks=[
             callbacks.Progress(recipe.train.epochs),
-            callbacks.LossLog(folder / "losses.jsonl", recipe.method, steps),
             callbacks.SampleGrid(folder, samples),
             callbacks.Checkpoint(folder),
+            # Last: an epoch that is repeated after an interruption must not be logged twice.
+            callbacks.LossLog(folder / "losses.jsonl", recipe.method, steps),
         ],
     )
 
@@ -265,14 +275,18 @@ def _find_run(plan, runs, name):
         numbers.append(int(folder.name[:3]))
         done = callbacks.checkpoints(folder)
         unfinished = not done or done[-1][0] < plan.recipe.train.epochs
-        if unfinished and _read_options(folder) == plan.options:
-            return folder
+        with contextlib.suppress(InputError):
+            if unfinished and _read_options(folder) == plan.options:
+                return folder
     return runs / f"{max(numbers) + 1:03d}-{name}"
 
 
 def _read_options(folder):
     path = folder / "options.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    try:
+        return json.loads(path.read_text()) if os.path.isfile(path) else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected the options of a run. Received: {error}") from None
 
 
 def _difference(known, options, prefix=""):
@@ -288,7 +302,26 @@ def _difference(known, options, prefix=""):
     return "; ".join(names[:3])
 
 
-def _note_versions(folder):
+def _open_run_folder(plan):
+    """Makes the run folder, with the options and the versions that it is trained with."""
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)
+        if _read_options(plan.folder) is None:
+            _write(plan.folder / "options.json", plan.options)
+        _write(plan.folder / "versions.json", _versions())
+    except OSError as error:
+        raise InputError(
+            f"Cannot write the run folder ({error.strerror}). Received: {plan.folder}"
+        ) from None
+
+
+def _write(path, values):
+    part = path.with_name(f"part-{path.name}")
+    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _versions():
     names = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
     versions = {}
     for name in names:
@@ -296,4 +329,4 @@ def _note_versions(folder):
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    (folder / "versions.json").write_text(json.dumps(versions, indent=1) + "\n")
+    return versions

@@ -186,7 +186,7 @@ def test_averaged_generator_lags_behind():
     rows = zip(
         start,
         model.generator.trainable_variables,
-        model.averaged_generator.trainable_variables or model.averaged_generator.weights,
+        model.averaged_generator.weights,
         strict=True,
     )
     for old, new, mean in rows:

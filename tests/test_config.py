@@ -32,11 +32,18 @@ def test_overrides_reach_their_section():
         (["loss.relaxd=3"], 'loss.relaxd is unknown. Did you mean "relaxed"'),
         (["train.epochs=true"], "train.epochs: expected int. Received: True"),
         (["train.epochs=many"], "train.epochs: expected int. Received: 'many'"),
-        (["train.epochs=0"], "train.epochs: expected 1 or more. Received: 0"),
+        (["train.epochs=0"], "train.epochs: expected 1 to 1e+06. Received: 0"),
         (["data.size=100"], "data.size: expected a multiple of 32. Received: 100"),
-        (["data.scale=0.5"], "data.scale: expected 1 or more. Received: 0.5"),
+        (["data.scale=0.5"], "data.scale: expected 1 to 4. Received: 0.5"),
         (["loss.adversarial=wgan"], "loss.adversarial: expected one of lsgan, log. Received: wgan"),
         (["train.precision=mixed_float16"], "float32, mixed_bfloat16. Received: mixed_float16"),
+        (["data.scale=nan"], "data.scale: expected 1 to 4. Received: nan"),
+        (["train.seed=-1"], "train.seed: expected 0 to"),
+        (["train.average_decay=1.0"], "train.average_decay: expected 0 to 0.99999. Received: 1.0"),
+        (["loss.anchor=-1"], "loss.anchor: expected 0 to 1e+06. Received: -1.0"),
+        (["network.part_filters=0"], "network.part_filters: expected 1 to 1024. Received: 0"),
+        (["loss.strict=1" + "0" * 400], "loss.strict: expected float. Received: 1000"),
+        (["epochs=3"], 'epochs is unknown. Did you mean "train.epochs"'),
         (["loss=3"], "loss: expected a section of keys. Received: 3"),
         (["loss"], "-s: expected key=value. Received: loss"),
         (["method.x=3"], "-s: method holds no keys"),
@@ -52,6 +59,8 @@ def test_what_does_not_fit_is_named(overrides, text):
 def test_unknown_recipe_names_the_near_one(tmp_path):
     with pytest.raises(SettingError, match='Did you mean.*"portrait.toml".*Received: portrai'):
         load_recipe("portrai")
+    with pytest.raises(SettingError, match="Received: x+"):
+        load_recipe("x" * 300)
     with pytest.raises(SettingError, match="Received: .*absent.toml"):
         load_recipe(tmp_path / "absent.toml")
 

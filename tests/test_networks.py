@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.masks import show_part
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 from reference_step import ReferenceStep
@@ -87,6 +88,27 @@ def test_drawing_discriminator_gives_the_recorded_losses(step, generator):
     assert float(losses.adversarial(scores, True)) == pytest.approx(recorded["G_A"], rel=1e-3)
     classified = losses.style_classification(style_logits, step.style)
     assert float(classified) == pytest.approx(recorded["G_A_cls"], rel=1e-3)
+
+
+def test_photo_discriminator_gives_the_recorded_loss(step, inverse_generator):
+    model = patch_discriminator(3, filters=8)
+    step.load_into(model, "photo_disc")
+    real = losses.adversarial(model(step.photo), True)
+    fake = losses.adversarial(model(inverse_generator(step.drawing)), False)
+    assert float(0.5 * (real + fake)) == pytest.approx(step.losses[0]["D_B"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("part", "name"), [("nose", "l"), ("eyes", "le"), ("lips", "ll")])
+def test_local_discriminators_give_the_recorded_losses(step, generator, part, name):
+    model = patch_discriminator(2, filters=8)
+    step.load_into(model, f"{part}_disc")
+    drawing = generator([step.photo, step.style])
+    fake = model(show_part(drawing, step.mask("photo", part)))
+    real = model(show_part(step.drawing, step.mask("drawing", part)))
+    adversarial = 0.5 * losses.adversarial(fake, True)
+    assert float(adversarial) == pytest.approx(step.losses[0][f"G_A_{name}"], rel=1e-3)
+    judged = 0.5 * (losses.adversarial(real, True) + losses.adversarial(fake, False))
+    assert float(judged) == pytest.approx(step.losses[0][f"D_A_{name}"], rel=1e-3)
 
 
 def test_size_of_the_style_head_is_checked():

@@ -8,8 +8,10 @@ MODEL_CARD = "README.md"
 
 
 def test_every_preset_in_the_package_is_whole():
+    assert "pen" in presets.list_presets()
     for name in presets.list_presets():
         folder = presets.find_preset(name)
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000
         assert read_contract(folder).name == name
         assert read_contract(folder).description and read_contract(folder).data_licence
         assert (folder / MODEL_CARD).is_file()

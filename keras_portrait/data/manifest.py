@@ -4,6 +4,7 @@ Lines are appended while the work goes on, so that an interrupted run can go on 
 the end the file is written anew in order.
 """
 
+import contextlib
 import json
 import os
 from collections import Counter
@@ -232,7 +233,8 @@ def _write_text(path: Path, text: str) -> None:
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _cannot_write(path: Path, error: OSError) -> InputError:

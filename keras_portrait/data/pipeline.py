@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from keras_portrait.config import DataSettings
 from keras_portrait.data.line_drawing import line_drawing
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import read_image
+from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.masks import PARTS
 
 # Parts of a photo darker than this share of the face are filled in its line drawing.
@@ -58,6 +57,13 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
     chosen = [row for row in rows if row.split == split]
     photos = [row for row in chosen if row.kind == "photo"]
     drawings = [row for row in chosen if row.kind == "drawing"]
+    for row in chosen:
+        for name in (row.file, row.mask):
+            if not (folder / name).is_file():
+                raise InputError(
+                    f"{folder}: expected every picture that the manifest names; `portrait prepare` "
+                    f"makes them again. Received: no {name}"
+                )
     for name, found in (("photos", photos), ("drawings", drawings)):
         if not found:
             raise InputError(
@@ -129,7 +135,9 @@ class PortraitBatches:
             in turn.
         """
         size = self.settings.size
-        photos = [_signed(_resize(read_image(self.data.folder / row.file), size)) for row in rows]
+        photos = [
+            to_signed(resize(read_image(self.data.folder / row.file), size, size)) for row in rows
+        ]
         styles = np.eye(len(self.data.styles), dtype=np.float32)
         turn = np.arange(len(rows)) % len(self.data.styles)
         return {"photo": np.stack(photos), "style": styles[turn]}
@@ -140,8 +148,8 @@ class PortraitBatches:
         photo, photo_mask = self._augment(self._read(photo_row), rng)
         drawing, drawing_mask = self._augment(self._read(drawing_row), rng)
         sample = {
-            "photo": _signed(photo),
-            "drawing": _signed(drawing[..., :1]),
+            "photo": to_signed(photo),
+            "drawing": to_signed(drawing[..., :1]),
             "style": np.eye(len(self.data.styles), dtype=np.float32)[style],
         }
         for index, part in enumerate(PARTS):
@@ -173,7 +181,7 @@ class PortraitBatches:
         mirrored = self.settings.flip and rng.random() < 0.5
         cut = []
         for plane in planes:
-            plane = _resize(plane, large)[top : top + size, left : left + size]
+            plane = resize(plane, large, large)[top : top + size, left : left + size]
             cut.append(np.ascontiguousarray(plane[:, ::-1]) if mirrored else plane)
         return cut
 
@@ -187,19 +195,9 @@ def _group_by_style(data):
             if row.style == style:
                 groups.setdefault(Path(row.source).parent, []).append(row)
         if not groups:
-            raise InputError(f"{data.folder}: expected drawings of style {style} to train on.")
+            raise InputError(
+                f"{data.folder}: expected drawings of every style to train on. "
+                f"Received: none of {style}"
+            )
         styles.append(list(groups.values()))
     return styles
-
-
-def _resize(plane, size):
-    """Square uint8 (S, S, C), by area when it shrinks and bicubic when it grows."""
-    if plane.shape[0] == size:
-        return plane
-    method = cv2.INTER_AREA if plane.shape[0] > size else cv2.INTER_CUBIC
-    resized = cv2.resize(plane, (size, size), interpolation=method)
-    return resized if resized.ndim == 3 else resized[..., None]
-
-
-def _signed(plane):
-    return np.float32(plane) / 127.5 - 1.0

