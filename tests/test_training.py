@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -128,6 +130,9 @@ def test_training_writes_its_run_folder(data, tmp_path, light):
     assert read_image(folder / "samples" / "epoch-0000.png").shape[2] == 3
     assert [epoch for epoch, _ in callbacks.checkpoints(folder)] == [1, 2]
     assert json.loads((folder / "options.json").read_text())["styles"] == ["drawn"]
+    # Each network once: what lies at the top is the progress alone.
+    arrays = state_of(folder / "checkpoint-0002.weights.h5")
+    assert [name for name in arrays if name.startswith("vars/")] == ["vars/0"]
     assert (folder / "generator.keras").is_file()
 
 
@@ -229,6 +234,18 @@ def test_dry_run_of_the_command_writes_nothing(data, tmp_path, monkeypatch, port
     code, output, _ = portrait("train", "portrait-cpu.toml", data, "--dry-run", preset=None)
     assert code == 0 and "11 epochs of 200 steps" in output
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_keras_one_line_names_the_remedy(tmp_path):
+    code = (
+        "import sys; sys.modules['keras'] = None\n"
+        "from keras_portrait import cli\n"
+        f"sys.argv = ['portrait', 'train', 'portrait-cpu', {str(tmp_path)!r}]\n"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert 'pip install "keras-portrait[train]"' in done.stderr
 
 
 def test_unknown_key_on_the_command_line_is_one_line(data, portrait):

@@ -20,7 +20,6 @@ class AdversarialModel(keras.Model):
             shape=(), initializer="zeros", trainable=False, name="progress"
         )
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
-        self.optimized = {}
 
     def compile(self, **optimizers):
         """Sets the optimizers and builds their state.
@@ -44,7 +43,6 @@ class AdversarialModel(keras.Model):
             # Without build, load_weights drops the optimizer's state with only a warning.
             optimizer.build(groups[name])
             setattr(self, f"{name}_optimizer", optimizer)
-        self.optimized = groups
         self.built = True
 
     def trainable_groups(self) -> dict[str, list]:
@@ -70,7 +68,8 @@ class AdversarialModel(keras.Model):
         Returns:
             `rest`, computed with the weights before the step.
         """
-        variables = self.optimized[group]
+        # Asked for anew rather than kept: Keras would save whatever is kept a second time.
+        variables = self.trainable_groups()[group]
         gradients, rest = gradients_of(loss_function, variables)
         getattr(self, f"{group}_optimizer").apply(gradients, variables)
         return rest
