@@ -232,7 +232,7 @@ def test_dry_run_of_the_command_writes_nothing(data, tmp_path, monkeypatch, port
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     code, output, _ = portrait("train", "portrait-cpu.toml", data, "--dry-run", preset=None)
-    assert code == 0 and "11 epochs of 200 steps" in output
+    assert code == 0 and "12 epochs of 200 steps" in output
     assert sorted(tmp_path.rglob("*")) == before
 
 
