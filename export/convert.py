@@ -67,7 +67,7 @@ def load_run(run: str | Path) -> TrainedGenerator:
     path = Path(run)
     if path.suffix != ".keras":
         path = path / GENERATOR_FILE
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(
             f"Expected a run folder that holds {GENERATOR_FILE}, or such a file. Received: {run}"
         )

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_portrait.imaging import from_signed, grid, write_image
+from keras_portrait.run_folder import checkpoints
 
 
 class Progress(keras.callbacks.Callback):
@@ -126,12 +127,6 @@ class Checkpoint(keras.callbacks.Callback):
         _replace(self.folder / f"checkpoint-{epoch:04d}.weights.h5", self.model.save_weights)
         for _, path in checkpoints(self.folder)[: -self.keep]:
             path.unlink()
-
-
-def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """The checkpoints of a run folder as `(finished epochs, path)`, oldest first."""
-    found = folder.glob("checkpoint-*.weights.h5")
-    return sorted((int(path.name.split("-")[1].split(".")[0]), path) for path in found)
 
 
 def _replace(path, save):

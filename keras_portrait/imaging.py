@@ -330,7 +330,7 @@ def list_images(folder: "str | Path") -> list[Path]:
         InputError: the folder is missing, is no folder, or cannot be read.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"No such folder. Expected a folder of pictures. Received: {folder}")
 
     def refuse(error: OSError):

@@ -1,16 +1,12 @@
 """From a recipe and a data folder to a run folder: builds, fits, resumes. No mathematics."""
 
-import contextlib
-import json
-import os
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_portrait import callbacks
+from keras_portrait import callbacks, run_folder
 from keras_portrait.config import Recipe
 from keras_portrait.data.pipeline import PortraitBatches, PreparedData, load_prepared
 from keras_portrait.errors import InputError, SettingError
@@ -82,14 +78,16 @@ def make_plan(
     prepared = load_prepared(data)
     steps = recipe.train.steps_per_epoch or len(PortraitBatches(prepared, recipe.data, 0))
     plan = Plan(recipe, prepared, Path(run_dir or "."), steps, 0)
-    folder = Path(run_dir) if run_dir else _find_run(plan, Path("runs"), name)
-    known = _read_options(folder)
+    folder = (
+        Path(run_dir) if run_dir else run_folder.find_run(plan.options, recipe.train.epochs, name)
+    )
+    known = run_folder.read_options(folder)
     if known is not None and known != plan.options:
         raise SettingError(
             f"{folder} holds a run with other options. Expected another --run-dir or the former "
-            f"options. Received: {_difference(known, plan.options)}"
+            f"options. Received: {run_folder.difference(known, plan.options)}"
         )
-    finished = callbacks.checkpoints(folder)
+    finished = run_folder.checkpoints(folder)
     return Plan(recipe, prepared, folder, steps, finished[-1][0] if finished else 0)
 
 
@@ -115,7 +113,7 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
     try:
         model = build_asymmetric_cycle(recipe, len(plan.data.styles))
         _compile(model, recipe, plan.steps_per_epoch)
-        _open_run_folder(plan)
+        run_folder.open_run(plan.folder, plan.options)
         if plan.finished:
             _restore(model, folder)
         elif recipe.train.warm_start_steps:
@@ -225,8 +223,9 @@ def _warm_start(model, plan, verbose):
     starter.compile(generator=keras.optimizers.Adam(settings.learning_rate, settings.beta_1))
     batches = PortraitBatches(plan.data, plan.recipe.data, settings.seed + 1, lines=True)
     steps = settings.warm_start_steps
-    starter.fit(
-        batches.stream(),
+    _feed(
+        starter,
+        batches,
         steps_per_epoch=steps,
         verbose=verbose,
         callbacks=[callbacks.LossLog(plan.folder / "losses.jsonl", "warm start", steps)],
@@ -241,8 +240,10 @@ def _fit(model, plan, verbose):
     )
     chosen = np.linspace(0, len(plan.data.photos) - 1, min(SAMPLES, len(plan.data.photos)))
     samples = batches.fixed([plan.data.photos[round(index)] for index in chosen])
-    model.fit(
-        batches.stream(plan.finished * steps),
+    _feed(
+        model,
+        batches,
+        start=plan.finished * steps,
         steps_per_epoch=steps,
         epochs=recipe.train.epochs,
         initial_epoch=plan.finished,
@@ -257,76 +258,22 @@ def _fit(model, plan, verbose):
     )
 
 
+def _feed(model, batches, start=0, **settings):
+    """Fits, and passes on what was wrong with a picture instead of what TensorFlow makes of it."""
+    try:
+        model.fit(batches.stream(start), **settings)
+    except Exception:
+        if batches.failure is not None:
+            raise batches.failure from None
+        raise
+
+
 def _restore(model, folder):
     """Loads the newest checkpoint."""
-    _, path = callbacks.checkpoints(folder)[-1]
+    _, path = run_folder.checkpoints(folder)[-1]
     try:
         model.load_weights(path)
     except (OSError, KeyError, ValueError) as error:
         raise InputError(
             f"{path}: expected a checkpoint of this run. Received: {str(error).splitlines()[0]}"
         ) from error
-
-
-def _find_run(plan, runs, name):
-    """The unfinished run with the same options, or a folder with the next number."""
-    numbers = [0]
-    for folder in sorted(runs.glob("[0-9][0-9][0-9]-*")):
-        numbers.append(int(folder.name[:3]))
-        done = callbacks.checkpoints(folder)
-        unfinished = not done or done[-1][0] < plan.recipe.train.epochs
-        with contextlib.suppress(InputError):
-            if unfinished and _read_options(folder) == plan.options:
-                return folder
-    return runs / f"{max(numbers) + 1:03d}-{name}"
-
-
-def _read_options(folder):
-    path = folder / "options.json"
-    try:
-        return json.loads(path.read_text()) if os.path.isfile(path) else None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected the options of a run. Received: {error}") from None
-
-
-def _difference(known, options, prefix=""):
-    """Names the first few keys in which two option dictionaries differ."""
-    names = []
-    for key in sorted({*known, *options}):
-        old, new = known.get(key), options.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            if old != new:
-                names.append(_difference(old, new, f"{prefix}{key}."))
-        elif old != new:
-            names.append(f"{prefix}{key}: {old} there, {new} now")
-    return "; ".join(names[:3])
-
-
-def _open_run_folder(plan):
-    """Makes the run folder, with the options and the versions that it is trained with."""
-    try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        if _read_options(plan.folder) is None:
-            _write(plan.folder / "options.json", plan.options)
-        _write(plan.folder / "versions.json", _versions())
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the run folder ({error.strerror}). Received: {plan.folder}"
-        ) from None
-
-
-def _write(path, values):
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
-def _versions():
-    names = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

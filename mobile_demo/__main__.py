@@ -50,7 +50,7 @@ def draw_once(
         PortraitError: the photo, preset or style cannot be used, or no face was found.
     """
     out = out or photo.with_name(f"{photo.stem}.portrait.png")
-    if out.exists() and photo.exists() and os.path.samefile(out, photo):
+    if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
         raise SettingError(f"The drawing would overwrite the photo. Received: {out}")
     started = time.perf_counter()
     # Here, not above, so that --help answers at once.

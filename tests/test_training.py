@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_portrait import callbacks, training
+from keras_portrait import callbacks, run_folder, training
 from keras_portrait.config import DataSettings, load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
@@ -128,7 +128,7 @@ def test_training_writes_its_run_folder(data, tmp_path, light):
     names = sorted(path.name for path in (folder / "samples").iterdir())
     assert names == ["epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]
     assert read_image(folder / "samples" / "epoch-0000.png").shape[2] == 3
-    assert [epoch for epoch, _ in callbacks.checkpoints(folder)] == [1, 2]
+    assert [epoch for epoch, _ in run_folder.checkpoints(folder)] == [1, 2]
     assert json.loads((folder / "options.json").read_text())["styles"] == ["drawn"]
     # Each network once: what lies at the top is the progress alone.
     arrays = state_of(folder / "checkpoint-0002.weights.h5")
@@ -180,7 +180,7 @@ def test_runs_are_numbered_and_unfinished_ones_found(data, tmp_path, monkeypatch
 
 def test_damaged_checkpoint_is_named(data, tmp_path, eager):
     folder = training.train(plan_of(data, tmp_path / "run", "train.epochs=1"), verbose=0)
-    path = callbacks.checkpoints(folder)[-1][1]
+    path = run_folder.checkpoints(folder)[-1][1]
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=f"{path.name}: expected a checkpoint"):
         training.train(plan_of(data, folder, "train.epochs=1"), verbose=0)
@@ -215,6 +215,16 @@ def test_a_picture_that_the_manifest_names_must_be_there(data, tmp_path):
     (copy / gone).unlink()
     with pytest.raises(InputError, match=f"no {gone}"):
         load_prepared(copy)
+
+
+def test_a_picture_that_breaks_meanwhile_is_named(data, tmp_path, eager):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    plan = plan_of(copy, tmp_path / "run")
+    for row in plan.data.drawings:
+        (copy / row.file).write_bytes((copy / row.file).read_bytes()[:100])
+    with pytest.raises(InputError, match="Received: .*drawings"):
+        training.train(plan, verbose=0)
 
 
 def test_folder_without_manifest_is_refused(tmp_path):

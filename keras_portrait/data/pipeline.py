@@ -13,7 +13,7 @@ import numpy as np
 from keras_portrait.config import DataSettings
 from keras_portrait.data.line_drawing import line_drawing
 from keras_portrait.data.manifest import Row, read_manifest
-from keras_portrait.errors import InputError
+from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.masks import PARTS
 
@@ -86,6 +86,9 @@ class PortraitBatches:
         settings: `DataSettings`.
         seed: int.
         lines: whether batches carry a filter's line drawing of each photo.
+
+    Attributes:
+        failure: the error that ended `stream`, or None.
     """
 
     def __init__(self, data: PreparedData, settings: DataSettings, seed: int, lines: bool = False):
@@ -94,6 +97,7 @@ class PortraitBatches:
         self.seed = seed
         self.lines = lines
         self.groups = _group_by_style(data)
+        self.failure = None
 
     def __len__(self):
         """Steps of one pass over the larger of the two domains."""
@@ -104,7 +108,13 @@ class PortraitBatches:
         """Batches without end, from step `start` on; each in a tuple of one, as `fit` asks."""
         step = start
         while True:
-            yield (self.batch(step),)
+            try:
+                batch = self.batch(step)
+            except PortraitError as error:
+                # It is raised in a thread of the backend, which would report it as its own.
+                self.failure = error
+                raise
+            yield (batch,)
             step += 1
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
