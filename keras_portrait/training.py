@@ -261,7 +261,7 @@ def _fit(model, plan, verbose):
 def _feed(model, batches, start=0, **settings):
     """Fits, and passes on what was wrong with a picture instead of what TensorFlow makes of it."""
     try:
-        model.fit(batches.stream(start), **settings)
+        model.fit(batches.stream(start), shuffle=False, **settings)
     except Exception:
         if batches.failure is not None:
             raise batches.failure from None
