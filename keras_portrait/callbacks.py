@@ -12,6 +12,9 @@ from keras import ops
 from keras_portrait.imaging import from_signed, grid, write_image
 from keras_portrait.run_folder import checkpoints
 
+# Checkpoints that stay: the newest, and the one before it.
+KEPT = 2
+
 
 class Progress(keras.callbacks.Callback):
     """Tells the model how far the training is, 0 at the first epoch.
@@ -62,19 +65,17 @@ class LossLog(keras.callbacks.Callback):
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Writes the same photos and what the model makes of them, before step 0 and regularly.
+    """Writes the same photos and what the model makes of them, before step 0 and after every epoch.
 
     Args:
         folder: run folder; pictures go to its `samples/`.
         batch: the fixed batch, see `PortraitBatches.fixed`.
-        every: int, epochs between two grids.
     """
 
-    def __init__(self, folder: Path, batch: dict, every: int = 1):
+    def __init__(self, folder: Path, batch: dict):
         super().__init__()
         self.folder = folder / "samples"
         self.batch = batch
-        self.every = every
 
     def on_train_begin(self, logs=None):
         """Writes the grid from before the first step, once."""
@@ -82,9 +83,8 @@ class SampleGrid(keras.callbacks.Callback):
             self._write(0)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes a grid where one is due."""
-        if (epoch + 1) % self.every == 0:
-            self._write(epoch + 1)
+        """Writes the grid of the epoch."""
+        self._write(epoch + 1)
 
     def _write(self, epoch):
         count = len(self.batch["photo"])
@@ -103,13 +103,11 @@ class Checkpoint(keras.callbacks.Callback):
     Args:
         folder: run folder. `checkpoint-NNNN.weights.h5` holds everything that a restart needs;
             `generator.keras` is the averaged generator, ready for export.
-        keep: int, how many checkpoints stay.
     """
 
-    def __init__(self, folder: Path, keep: int = 2):
+    def __init__(self, folder: Path):
         super().__init__()
         self.folder = folder
-        self.keep = keep
 
     def on_train_begin(self, logs=None):
         """Saves the start, so that a restart does not repeat the warm start."""
@@ -125,7 +123,7 @@ class Checkpoint(keras.callbacks.Callback):
         # The checkpoint last: it says that the epoch is finished.
         _replace(self.folder / "generator.keras", self.model.averaged_generator.save)
         _replace(self.folder / f"checkpoint-{epoch:04d}.weights.h5", self.model.save_weights)
-        for _, path in checkpoints(self.folder)[: -self.keep]:
+        for _, path in checkpoints(self.folder)[:-KEPT]:
             path.unlink()
 
 

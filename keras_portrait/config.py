@@ -9,6 +9,8 @@ from typing import get_type_hints
 
 from keras_portrait.errors import SettingError, nearest
 
+UPSAMPLINGS = ("transposed", "nearest")
+ADVERSARIAL = ("lsgan", "log")
 RECIPES = Path(__file__).parent / "presets" / "recipes"
 
 
@@ -149,8 +151,8 @@ class Recipe:
 
 _CHOICES = {
     "method": ("asymmetric_cycle",),
-    "network.upsampling": ("transposed", "nearest"),
-    "loss.adversarial": ("lsgan", "log"),
+    "network.upsampling": UPSAMPLINGS,
+    "loss.adversarial": ADVERSARIAL,
     "train.precision": ("float32", "mixed_bfloat16"),
 }
 _RANGES = {

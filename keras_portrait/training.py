@@ -114,7 +114,8 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
         model = build_asymmetric_cycle(recipe, len(plan.data.styles))
         _compile(model, recipe, plan.steps_per_epoch)
         run_folder.open_run(plan.folder, plan.options)
-        if plan.finished:
+        # Also where no epoch is finished: checkpoint 0 is the end of the warm start.
+        if run_folder.checkpoints(folder):
             _restore(model, folder)
         elif recipe.train.warm_start_steps:
             _warm_start(model, plan, verbose)

@@ -159,6 +159,21 @@ def test_interrupted_training_goes_on(data, tmp_path, eager, monkeypatch):
     assert [row["epoch"] for row in rows if row["phase"] == "asymmetric_cycle"] == [2]
 
 
+def test_an_interrupted_first_epoch_does_not_repeat_the_warm_start(
+    data, tmp_path, eager, monkeypatch
+):
+    def interrupt(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(callbacks.Progress, "on_epoch_begin", interrupt)
+        training.train(plan_of(data, tmp_path / "run"), verbose=0)
+    assert [epoch for epoch, _ in run_folder.checkpoints(tmp_path / "run")] == [0]
+    folder = training.train(plan_of(data, tmp_path / "run"), verbose=0)
+    rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    assert [row["phase"] for row in rows] == ["warm start", *["asymmetric_cycle"] * 2]
+
+
 def test_other_options_in_the_same_folder_are_refused(data, tmp_path):
     (tmp_path / "run").mkdir()
     plan = plan_of(data, tmp_path / "run")

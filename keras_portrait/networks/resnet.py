@@ -3,9 +3,8 @@
 import keras
 from keras import layers
 
+from keras_portrait.config import UPSAMPLINGS
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
-
-UPSAMPLINGS = ("transposed", "nearest")
 
 
 def normal_initializer():
