@@ -5,7 +5,7 @@ Pictures are float (N, H, W, C) in [-1, 1]; each function returns a float32 scal
 
 from keras import ops
 
-from keras_portrait.config import ADVERSARIAL
+from keras_portrait.settings import ADVERSARIAL
 
 
 def adversarial(scores, real: bool, mode: str = "lsgan"):

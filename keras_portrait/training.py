@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from keras_portrait import callbacks, run_folder
-from keras_portrait.config import Recipe
 from keras_portrait.data.pipeline import PortraitBatches, PreparedData, load_prepared
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.masks import PARTS
@@ -15,6 +14,7 @@ from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.warm_start import WarmStart
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.settings import AsymmetricCycleRecipe as Recipe
 
 FORMAT = 1
 SAMPLES = 6

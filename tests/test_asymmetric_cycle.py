@@ -6,12 +6,12 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.config import AsymmetricCycleWeights
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.base import gradients_of
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.settings import AsymmetricCycleWeights
 from reference_step import ReferenceStep
 
 # Ours: the recording's name.

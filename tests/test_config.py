@@ -2,8 +2,9 @@
 
 import pytest
 
-from keras_portrait.config import RECIPES, Recipe, load_recipe
+from keras_portrait.config import RECIPES, load_recipe
 from keras_portrait.errors import SettingError
+from keras_portrait.settings import AsymmetricCycleRecipe, Recipe
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
@@ -13,7 +14,7 @@ def test_shipped_recipes_load(name):
 
 
 def test_defaults_are_the_papers():
-    recipe = Recipe()
+    recipe = AsymmetricCycleRecipe()
     assert (recipe.network.filters, recipe.network.blocks) == (64, 9)
     assert (recipe.loss.relaxed, recipe.loss.strict, recipe.loss.local) == (5.0, 5.0, 0.5)
     assert not recipe.loss.straight_through and not recipe.loss.anchor
@@ -36,7 +37,10 @@ def test_overrides_reach_their_section():
         (["data.size=100"], "data.size: expected a multiple of 32. Received: 100"),
         (["data.scale=0.5"], "data.scale: expected 1 to 4. Received: 0.5"),
         (["loss.adversarial=wgan"], "loss.adversarial: expected one of lsgan, log. Received: wgan"),
-        (["train.precision=mixed_float16"], "float32, mixed_bfloat16. Received: mixed_float16"),
+        (
+            ["train.precision=mixed_float16"],
+            "bfloat16 has the range of float32. Received: mixed_float16",
+        ),
         (["data.scale=nan"], "data.scale: expected 1 to 4. Received: nan"),
         (["train.seed=-1"], "train.seed: expected 0 to"),
         (["train.average_decay=1.0"], "train.average_decay: expected 0 to 0.99999. Received: 1.0"),
@@ -47,6 +51,8 @@ def test_overrides_reach_their_section():
         (["loss=3"], "loss: expected a section of keys. Received: 3"),
         (["loss"], "-s: expected key=value. Received: loss"),
         (["method.x=3"], "-s: method holds no keys"),
+        (["method=pix2pix"], "method: expected one of asymmetric_cycle"),
+        (["loss.forward_cycle=l2"], "loss.forward_cycle: expected one of edges, photos, l1"),
     ],
 )
 def test_what_does_not_fit_is_named(overrides, text):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_portrait import callbacks, run_folder, training
-from keras_portrait.config import DataSettings, load_recipe
+from keras_portrait.config import load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 from keras_portrait.data.prepare import prepare
@@ -18,6 +18,7 @@ from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.imaging import read_image
 from keras_portrait.models.base import AdversarialModel
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.settings import DataSettings
 
 TINY = [
     *("data.size=64", "network.filters=2", "network.blocks=1", "network.discriminator_filters=2"),

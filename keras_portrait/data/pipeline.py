@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.config import DataSettings
 from keras_portrait.data.line_drawing import line_drawing
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.masks import PARTS
+from keras_portrait.settings import DataSettings
 
 # Parts of a photo darker than this share of the face are filled in its line drawing.
 SHADE = 0.4

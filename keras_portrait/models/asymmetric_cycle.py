@@ -23,10 +23,10 @@ import keras
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.config import AsymmetricCycleWeights
 from keras_portrait.layers import ImagePool
 from keras_portrait.masks import PARTS, show_part
 from keras_portrait.models.base import AdversarialModel, average_weights
+from keras_portrait.settings import AsymmetricCycleWeights
 
 # Share of the relaxed cycle that moves to the truncated one as p goes from 0 to 1 (paper, sec. 4:
 # 5 - 4.5 i/N and 4.5 i/N).

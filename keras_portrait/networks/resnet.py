@@ -3,8 +3,8 @@
 import keras
 from keras import layers
 
-from keras_portrait.config import UPSAMPLINGS
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.settings import UPSAMPLINGS
 
 
 def normal_initializer():
