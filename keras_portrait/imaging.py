@@ -4,7 +4,6 @@ Everywhere else in the package a picture is a uint8 RGB array (H, W, 3), and a n
 float32 in [-1, 1]. Colour order, EXIF orientation, alpha and odd file formats end here.
 """
 
-import contextlib
 import io
 import logging
 import os
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+from keras_portrait.atomic import write_whole
 from keras_portrait.errors import InputError
 
 # Above this a picture is taken for a decompression bomb. It lies under the number at which
@@ -226,18 +226,7 @@ def write_image(path: "str | Path", image: np.ndarray) -> None:
         InputError: another suffix, or a place that cannot be written to.
     """
     path = Path(path)
-    data = encode_image(image, path.suffix)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the picture ({_reason(error)}). Received: {path}"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+    write_whole(path, encode_image(image, path.suffix))
 
 
 def to_signed(image: np.ndarray) -> np.ndarray:

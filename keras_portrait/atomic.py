@@ -1,0 +1,58 @@
+"""Files that are there whole or not at all, whenever the writing is cut off."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_portrait.errors import InputError
+
+# How the name of a file begins that is being written. The suffixes stay: Keras looks at them.
+_MARK = ".part-"
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Gives a place to write to, and moves what was written there to `path` at the end.
+
+    Args:
+        path: the file to make or to replace; its folder must exist.
+        durable: whether to wait until the disk has it, so that a power cut does not leave an empty
+            file either.
+
+    Yields:
+        The path to write to, in the same folder and with the same suffixes.
+
+    Raises:
+        InputError: the file cannot be written, for example because the disk is full. What was at
+            `path` is still there then.
+    """
+    part = path.with_name(f"{_MARK}{os.getpid()}-{path.name}")
+    try:
+        yield part
+        if durable:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise InputError(f"Cannot write the file ({reason}). Received: {path}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes bytes to a file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with whole_file(path) as part:
+        part.write_bytes(data)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a killed process was writing in a folder and below it."""
+    for part in folder.rglob(f"{_MARK}*"):
+        part.unlink(missing_ok=True)
