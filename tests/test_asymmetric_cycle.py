@@ -13,6 +13,7 @@ from keras_portrait.networks import patch_discriminator, resnet_generator, style
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 from keras_portrait.settings import AsymmetricCycleWeights
 from reference_step import ReferenceStep
+from tiny_training import light_edges
 
 # Ours: the recording's name.
 RECORDED = {
@@ -35,41 +36,46 @@ RECORDED = {
 
 
 def build(size, styles=3, filters=8, blocks=9, weights=None, pool_size=0, load=True, **settings):
+    weights = weights or AsymmetricCycleWeights()
     return AsymmetricCycle(
         generator=resnet_generator(3, 1, styles, filters, blocks),
         inverse_generator=resnet_generator(1, 3, 1, filters, blocks),
         drawing_disc=style_discriminator(1, styles, size, filters)
-        if styles > 1
+        if styles > 1 and weights.style
         else patch_discriminator(1, filters),
         photo_disc=patch_discriminator(3, filters),
-        part_discs={part: patch_discriminator(2, filters) for part in PARTS},
-        edge_detector=EdgeDetector(load=load),
+        part_discs={
+            part: patch_discriminator(2, filters, name=f"{part}_disc")
+            for part in (PARTS if weights.local else ())
+        },
+        edge_detector=EdgeDetector() if load else light_edges,
         distance=PerceptualDistance(load=load),
-        weights=weights or AsymmetricCycleWeights(),
-        styles=styles,
+        weights=weights,
+        style_names=[f"style {index}" for index in range(styles)],
         pool_size=pool_size,
         **settings,
     )
 
 
-def tiny(**settings):
-    model = build(size=64, filters=2, blocks=1, load=False, **settings)
+def tiny(size=64, **settings):
+    model = build(size=size, filters=2, blocks=1, load=False, **settings)
     model.compile(generator=keras.optimizers.Adam(1e-3), discriminator=keras.optimizers.Adam(1e-3))
     return model
 
 
-def tiny_batch(styles=3, seed=0, lines=False):
+def tiny_batch(styles=3, seed=0, lines=False, size=64, count=1):
     rng = np.random.default_rng(seed)
+    plane = (count, size, size, 1)
     batch = {
-        "photo": rng.uniform(-1, 1, (1, 64, 64, 3)),
-        "drawing": rng.uniform(-1, 1, (1, 64, 64, 1)),
-        "style": np.eye(styles)[:1],
+        "photo": rng.uniform(-1, 1, (*plane[:3], 3)),
+        "drawing": rng.uniform(-1, 1, plane),
+        "style": np.eye(styles)[np.arange(count) % styles],
     }
     for domain in ("photo", "drawing"):
         for part in PARTS:
-            batch[f"{domain}_{part}"] = rng.uniform(0, 1, (1, 64, 64, 1)).round()
+            batch[f"{domain}_{part}"] = rng.uniform(0, 1, plane).round()
     if lines:
-        batch["lines"] = rng.uniform(-1, 1, (1, 64, 64, 1))
+        batch["lines"] = rng.uniform(-1, 1, plane)
     return {name: ops.convert_to_tensor(value, "float32") for name, value in batch.items()}
 
 
@@ -82,7 +88,7 @@ def test_two_steps_report_the_recorded_losses():
     step.load_into(model.drawing_disc, "drawing_disc")
     step.load_into(model.photo_disc, "photo_disc")
     for part in PARTS:
-        step.load_into(getattr(model, f"{part}_disc"), f"{part}_disc")
+        step.load_into(model.part_discs[part], f"{part}_disc")
     settings = {"learning_rate": 2e-4, "beta_1": 0.5, "epsilon": 1e-8}
     model.compile(
         generator=keras.optimizers.Adam(**settings), discriminator=keras.optimizers.Adam(**settings)
@@ -108,7 +114,7 @@ def test_a_step_changes_every_network_and_reports_every_loss():
         for name, group in model.trainable_groups().items()
     }
     reported = model.train_step((tiny_batch(),))
-    assert set(reported) == set(AsymmetricCycle.loss_names)
+    assert set(reported) == {*AsymmetricCycle.loss_names, *AsymmetricCycle.accuracy_names}
     assert all(np.isfinite(float(value)) for value in reported.values())
     for name, group in model.trainable_groups().items():
         kernels = [(b, v) for b, v in zip(before[name], group, strict=True) if len(v.shape) == 4]
@@ -133,7 +139,7 @@ def test_sampled_truncation_takes_one_of_the_two_terms():
     model = tiny(weights=AsymmetricCycleWeights(sample_truncation=True))
     model.progress.assign(0.5)
     seen = set()
-    for seed in range(12):
+    for seed in range(6):
         model.reset_metrics()
         reported = model.train_step((tiny_batch(seed=seed),))
         pair = float(reported["relaxed_cycle"]) > 0, float(reported["truncated_cycle"]) > 0
@@ -192,6 +198,153 @@ def test_averaged_generator_lags_behind():
     )
     for old, new, mean in rows:
         np.testing.assert_allclose(mean, 0.75 * old + 0.25 * ops.convert_to_numpy(new), atol=1e-6)
+
+
+def reported_by(model, batch=None):
+    return {k: float(v) for k, v in model.train_step((batch or tiny_batch(),)).items()}
+
+
+@pytest.mark.parametrize(
+    ("setting", "gone"),
+    [
+        ({"local": 0.0}, {"g_eyes", "g_nose", "g_lips", "d_eyes", "d_nose", "d_lips"}),
+        ({"style": 0.0}, {"g_style", "d_style"}),
+        ({"relaxed": 0.0}, {"relaxed_cycle", "truncated_cycle"}),
+        ({"truncation": False}, {"truncated_cycle"}),
+        ({"strict": 0.0}, {"strict_cycle"}),
+    ],
+)
+def test_what_is_switched_off_is_gone(setting, gone):
+    model = tiny(weights=AsymmetricCycleWeights(**setting))
+    model.progress.assign(0.5)
+    reported = reported_by(model)
+    losses_of_it = set(AsymmetricCycle.loss_names) - {"anchor"}
+    assert {name for name in losses_of_it if reported[name] == 0.0} == gone
+    if "local" in setting:
+        assert model.part_discs == {} and reported["eyes_accuracy"] == 0.0
+    if "style" in setting:
+        assert len(model.drawing_disc.outputs) == 1 and len(model.generator.inputs) == 2
+
+
+def test_without_truncation_the_relaxed_cycle_keeps_its_weight():
+    model = tiny(weights=AsymmetricCycleWeights(truncation=False))
+    batch = tiny_batch()
+    fake = model.draw(batch["photo"], batch["style"])
+    real = model._seen_by_cycle(batch["photo"])
+    at = []
+    for progress in (0.0, 1.0):
+        model.progress.assign(progress)
+        at.append(float(model._cycle_losses(fake, real)["relaxed_cycle"]))
+    assert at[0] == at[1] > 0.0
+
+
+@pytest.mark.parametrize("forward_cycle", ["edges", "photos", "l1"])
+def test_forward_cycle_compares_what_it_is_told_to(forward_cycle):
+    weights = AsymmetricCycleWeights(forward_cycle=forward_cycle)
+    model = tiny(weights=weights)
+    batch = tiny_batch()
+    fake = model.draw(batch["photo"], batch["style"])
+    photo, back = batch["photo"], model.inverse_generator(fake)
+    expected = {
+        "edges": lambda: model.distance(
+            losses.edge_maps(back, model.edge_detector),
+            losses.edge_maps(photo, model.edge_detector),
+        )[0],
+        "photos": lambda: model.distance(back, photo)[0],
+        "l1": lambda: ops.mean(ops.abs(back - photo)),
+    }[forward_cycle]()
+    reported = reported_by(model, batch)["relaxed_cycle"]
+    assert reported == pytest.approx(5 * float(expected), rel=1e-4)
+
+
+def test_edges_computed_beforehand_give_the_same_losses():
+    batch = tiny_batch()
+    keras.utils.set_random_seed(1)
+    plain = reported_by(tiny())
+    keras.utils.set_random_seed(1)
+    stored = tiny()
+    edges = losses.edge_maps(batch["photo"], stored.edge_detector)
+    assert reported_by(stored, {**batch, "edges": edges}) == pytest.approx(plain, rel=1e-5)
+
+
+def test_accuracies_say_how_often_a_discriminator_is_right():
+    model = tiny()
+    high, low = ops.full((1, 4, 4, 1), 0.9), ops.full((1, 4, 4, 1), 0.1)
+    assert float(model._accuracy(high, low)) == 1.0
+    assert float(model._accuracy(high, high)) == 0.5
+    assert float(model._accuracy(low, high)) == 0.0
+    model.weights_of = AsymmetricCycleWeights(adversarial="log")
+    assert float(model._accuracy(low, -high)) == 1.0
+
+
+def gradient_norms(loss_function, variables):
+    gradients, _ = gradients_of(lambda: (loss_function(), None), variables)
+    return [float(ops.norm(ops.reshape(g, (-1,)))) for g in gradients if g is not None]
+
+
+def test_frozen_judges_pass_gradient_and_take_none():
+    model = tiny()
+    model.edge_detector = EdgeDetector(load=False)
+    batch = tiny_batch()
+    judges = [*model.edge_detector.network.weights, *model.distance.trunk.weights]
+    before = [ops.convert_to_numpy(weight) for weight in judges]
+    model.train_step((batch,))
+    for old, weight in zip(before, judges, strict=True):
+        np.testing.assert_array_equal(old, ops.convert_to_numpy(weight))
+    trained = {id(v) for group in model.trainable_groups().values() for v in group}
+    assert not trained & {id(weight) for weight in judges}
+    assert not any("hed" in v.path or "alexnet" in v.path for v in model.weights)
+
+    def cycle():
+        fake = model.draw(batch["photo"], batch["style"])
+        return model._forward_cycle(fake, model._seen_by_cycle(batch["photo"]))
+
+    for net in (model.generator, model.inverse_generator):
+        assert max(gradient_norms(cycle, net.trainable_variables)) > 0.0
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0])
+def test_blank_pictures_give_finite_gradients(value):
+    model = tiny()
+    blank = ops.full((1, 64, 64, 1), value)
+    batch = {**tiny_batch(), "drawing": blank, "photo": ops.repeat(blank, 3, axis=-1)}
+    real = model._seen_by_cycle(batch["photo"])
+
+    def loss():
+        return sum(model._generator_losses(batch, real)[0].values())
+
+    norms = gradient_norms(loss, model.trainable_groups()["generator"])
+    assert np.all(np.isfinite(norms))
+
+
+@pytest.mark.parametrize(("size", "count"), [(64, 3), (128, 2), (256, 1), (512, 1)])
+def test_trains_at_other_sizes_and_batches(size, count):
+    model = tiny(size=size, batch=count, pool_size=2)
+    batch = tiny_batch(size=size, count=count, seed=1)
+    first = reported_by(model, batch)
+    assert all(np.isfinite(value) for value in first.values())
+    assert first["g_style"] > 0.0
+
+
+def test_bfloat16_trains():
+    former = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = tiny(pool_size=2)
+        losses_of_it = [reported_by(model, tiny_batch(seed=seed)) for seed in range(3)]
+    finally:
+        keras.config.set_dtype_policy(former)
+    assert all(np.isfinite(value) for row in losses_of_it for value in row.values())
+    assert {str(v.dtype) for group in model.trainable_groups().values() for v in group} == {
+        "float32"
+    }
+
+
+def test_visuals_show_every_style():
+    model = tiny()
+    pictures = model.visuals({"photo": np.zeros((1, 64, 64, 3), np.float32)})
+    assert list(pictures)[:4] == ["photo", "style 0", "style 1", "style 2"]
+    assert all(picture.shape[1:3] == (64, 64) for picture in pictures.values())
 
 
 def test_compile_names_the_optimizers_it_wants():

@@ -16,9 +16,12 @@ class ImagePool(keras.layers.Layer):
     on float (N, H, W, C) it returns the same shape. Masks that belong to a fake travel with it
     as extra channels.
 
+    On several devices there is one pool, filled by the first device; all draw from it with the same
+    lots.
+
     Args:
         size: int, number of images kept.
-        batch: int, images in a call; must be known, since they take turns at the pool.
+        batch: int, images in a call of one device; must be known, since they take turns.
         seed: int, seed of the draws; its state is saved with the model.
 
     Reference:
@@ -38,10 +41,16 @@ class ImagePool(keras.layers.Layer):
                 shape=(self.size, *input_shape[1:]),
                 initializer="zeros",
                 trainable=False,
+                aggregation="only_first_replica",
                 name="images",
             )
             self.filled = self.add_weight(
-                shape=(), initializer="zeros", dtype="int32", trainable=False, name="filled"
+                shape=(),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="filled",
             )
         self.built = True
 

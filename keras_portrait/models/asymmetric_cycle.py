@@ -1,25 +1,13 @@
 """Asymmetric cycle mapping: photos to portrait drawings without pairs.
 
 Yi, Liu, Lai, Rosin, "Unpaired Portrait Drawing Generation via Asymmetric Cycle Mapping",
-CVPR 2020. `p` is the training progress, 0 at the first epoch and 1 after the last.
-
-| code                 | paper          | loss                  | weight      | equation |
-| -------------------- | -------------- | --------------------- | ----------- | -------- |
-| `generator`          | G              |                       |             |          |
-| `inverse_generator`  | F              |                       |             |          |
-| `drawing_disc`       | D_D (two heads)| `g_adversarial`       | 1           | 2        |
-| `eyes_disc`, `nose_disc`, `lips_disc` | D_l | `g_eyes`, `g_nose`, `g_lips` | 0.5 each | 2 |
-| `photo_disc`         | D_P            | `f_adversarial`       | 1           | 3        |
-| `edge_detector`      | H (HED)        | `relaxed_cycle`       | 5 (1 - 0.9 p) | 4      |
-| `losses.truncate`    | T              | `truncated_cycle`     | 5 * 0.9 p   | 6        |
-|                      |                | `strict_cycle`        | 5           | 5        |
-| style head           | C in D_D       | `g_style`             | 1           | 7        |
-
-Reported losses carry their weights. `anchor` is ours and off by default: it holds drawings near
-line drawings that a filter made of the same photos, for short trainings on little data.
+CVPR 2020. `train_step` holds the table of names, symbols and equations.
 """
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 from keras import ops
 
 from keras_portrait import losses
@@ -27,6 +15,9 @@ from keras_portrait.layers import ImagePool
 from keras_portrait.masks import PARTS, show_part
 from keras_portrait.models.base import AdversarialModel, average_weights
 from keras_portrait.settings import AsymmetricCycleWeights
+
+# Scores above it mean "real": halfway between the targets 0 and 1, or the logit of one half.
+THRESHOLD = {"lsgan": 0.5, "log": 0.0}
 
 # Share of the relaxed cycle that moves to the truncated one as p goes from 0 to 1 (paper, sec. 4:
 # 5 - 4.5 i/N and 4.5 i/N).
@@ -41,14 +32,15 @@ class AsymmetricCycle(AdversarialModel):
             several styles, to drawing (N, H, W, 1) in [-1, 1].
         inverse_generator: F, drawing (N, H, W, 1) to photo (N, H, W, 3).
         drawing_disc: D of drawings, to `[patch scores, style logits]`, or to patch scores alone
-            where there is one style.
+            where there is one style or no style loss.
         photo_disc: D of photos, to patch scores.
-        part_discs: local discriminators of `show_part` pictures (N, H, W, 2), by part.
+        part_discs: local discriminators of `show_part` pictures (N, H, W, 2), by part; empty
+            where their weight is 0.
         edge_detector: frozen H, photos in [-1, 1] to edges in [0, 1].
         distance: `PerceptualDistance`.
         weights: `AsymmetricCycleWeights`.
-        styles: int, number of styles.
-        batch: int, pictures of each domain in a step.
+        style_names: names of the styles, in the order of the style vector.
+        batch: int, pictures of each domain in a step of one device.
         pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
         seed: int, seed of the pools.
@@ -59,6 +51,12 @@ class AsymmetricCycle(AdversarialModel):
         *("relaxed_cycle", "truncated_cycle", "strict_cycle", "anchor"),
         *("d_drawing", "d_style", "d_eyes", "d_nose", "d_lips", "d_photo"),
     )
+    accuracy_names = (
+        *("drawing_accuracy", "style_accuracy"),
+        *("eyes_accuracy", "nose_accuracy", "lips_accuracy", "photo_accuracy"),
+    )
+
+    headline_names = ("g_adversarial", "relaxed_cycle", "strict_cycle", "drawing_accuracy")
 
     def __init__(
         self,
@@ -70,7 +68,7 @@ class AsymmetricCycle(AdversarialModel):
         edge_detector: keras.Model,
         distance,
         weights: AsymmetricCycleWeights,
-        styles: int = 1,
+        style_names: Sequence[str] = ("drawing",),
         batch: int = 1,
         pool_size: int = 50,
         average_decay: float = 0.0,
@@ -84,20 +82,19 @@ class AsymmetricCycle(AdversarialModel):
         self.averaged_generator.trainable = False
         self.drawing_disc = drawing_disc
         self.photo_disc = photo_disc
-        self.eyes_disc = part_discs["eyes"]
-        self.nose_disc = part_discs["nose"]
-        self.lips_disc = part_discs["lips"]
+        self.part_discs = part_discs
         self.edge_detector = edge_detector
         self.distance = distance
         self.weights_of = weights
-        self.styles = styles
+        self.style_names = tuple(style_names)
+        self.styles = len(self.style_names)
         self.average_decay = average_decay
         self.drawing_pool = ImagePool(pool_size, batch, seed, name="drawing_pool")
         self.photo_pool = ImagePool(pool_size, batch, seed + 1, name="photo_pool")
 
     def trainable_groups(self):
         """G and F step together, and so do all discriminators, as in the paper's code."""
-        discs = (self.drawing_disc, self.photo_disc, *self._part_discs().values())
+        discs = (self.drawing_disc, self.photo_disc, *self.part_discs.values())
         return {
             "generator": [
                 *self.generator.trainable_variables,
@@ -111,43 +108,73 @@ class AsymmetricCycle(AdversarialModel):
 
     def draw(self, photos, style):
         """G(p, s): photos float (N, H, W, 3), style float (N, K); drawings (N, H, W, 1)."""
-        return self.generator([photos, style] if self.styles > 1 else photos)
+        return self.generator(self._generator_inputs(photos, style))
+
+    def draw_averaged(self, photos, style):
+        """As `draw`, by the averaged generator, which is the one that is exported."""
+        return self.averaged_generator(self._generator_inputs(photos, style))
+
+    def _generator_inputs(self, photos, style):
+        return [photos, style] if self.styles > 1 else photos
 
     def visuals(self, batch):
-        """Photos, drawings, reconstructions and edges of one batch, all in [-1, 1]."""
-        inputs = [batch["photo"], batch["style"]] if self.styles > 1 else batch["photo"]
-        drawing = self.averaged_generator(inputs)
-        reconstruction = self.inverse_generator(drawing)
+        """Photos, drawings in every style, and the way back from the first; all in [-1, 1]."""
+        photos = ops.convert_to_tensor(batch["photo"])
+        drawings = {}
+        for name, vector in zip(
+            self.style_names, np.eye(self.styles, dtype="float32"), strict=True
+        ):
+            style = ops.repeat(ops.convert_to_tensor(vector)[None], photos.shape[0], axis=0)
+            drawings[name] = self.draw_averaged(photos, style)
+        reconstruction = self.inverse_generator(drawings[self.style_names[0]])
         return {
-            "photo": batch["photo"],
-            "drawing": drawing,
-            "reconstruction": reconstruction,
-            "reconstruction edges": losses.edge_maps(reconstruction, self.edge_detector),
+            "photo": photos,
+            **drawings,
+            "photo from drawing": reconstruction,
+            "its edges": losses.edge_maps(reconstruction, self.edge_detector),
         }
 
-    def _part_discs(self):
-        return {"eyes": self.eyes_disc, "nose": self.nose_disc, "lips": self.lips_disc}
+    @property
+    def judges_style(self):
+        """Whether the discriminator of drawings has a style head."""
+        return len(self.drawing_disc.outputs) > 1
 
     def _judge(self, drawings):
-        """Patch scores of drawings, and style logits where there are several styles."""
+        """Patch scores of drawings, and style logits where there is a style head."""
         judged = self.drawing_disc(drawings)
-        return judged if self.styles > 1 else (judged, None)
+        return judged if self.judges_style else (judged, None)
 
-    def _relaxed_cycle(self, drawings, real_edges):
-        """LPIPS between the edges of F(drawing) and of the photo (eq. 4 and 6)."""
-        edges = losses.edge_maps(self.inverse_generator(drawings), self.edge_detector)
-        return ops.mean(self.distance.distance(self.distance.features(edges), real_edges))
+    def _seen_by_cycle(self, photos, edges=None):
+        """What the forward cycle compares: features of edges (the paper's) or photos, or pixels."""
+        if self.weights_of.forward_cycle == "l1":
+            return photos
+        if self.weights_of.forward_cycle == "photos":
+            return self.distance.features(photos)
+        if edges is None:
+            edges = losses.edge_maps(photos, self.edge_detector)
+        return self.distance.features(edges)
 
-    def _cycle_losses(self, fake, real_edges):
+    def _forward_cycle(self, drawings, real):
+        """How far F(drawing) is from the photo, edges only (eq. 4 and 6)."""
+        seen = self._seen_by_cycle(self.inverse_generator(drawings))
+        if self.weights_of.forward_cycle == "l1":
+            return losses.l1(seen, real)
+        return ops.mean(self.distance.distance(seen, real))
+
+    def _cycle_losses(self, fake, real):
         """The relaxed cycle and its truncated twin, weighted by the progress."""
         weight, share = self.weights_of, TRUNCATED_SHARE * self.progress
 
         def plain():
-            return self._relaxed_cycle(fake, real_edges)
+            return self._forward_cycle(fake, real)
 
         def truncated():
-            return self._relaxed_cycle(losses.truncate(fake, weight.straight_through), real_edges)
+            return self._forward_cycle(losses.truncate(fake, weight.straight_through), real)
 
+        if not weight.relaxed:
+            return {}
+        if not weight.truncation:
+            return {"relaxed_cycle": weight.relaxed * plain()}
         if not weight.sample_truncation:
             return {
                 "relaxed_cycle": weight.relaxed * (1.0 - share) * plain(),
@@ -158,10 +185,10 @@ class AsymmetricCycle(AdversarialModel):
         chance = keras.random.uniform((), seed=self.drawing_pool.seed_generator)
         cut = ops.cast(chance < share, "float32")
         seen = fake * (1.0 - cut) + losses.truncate(fake, weight.straight_through) * cut
-        value = weight.relaxed * self._relaxed_cycle(seen, real_edges)
+        value = weight.relaxed * self._forward_cycle(seen, real)
         return {"relaxed_cycle": value * (1.0 - cut), "truncated_cycle": value * cut}
 
-    def _generator_losses(self, batch, real_edges):
+    def _generator_losses(self, batch, real):
         """Every term of G and F, weighted; and the fakes, for the discriminators."""
         weight, mode = self.weights_of, self.weights_of.adversarial
         fake_drawing = self.draw(batch["photo"], batch["style"])
@@ -170,15 +197,16 @@ class AsymmetricCycle(AdversarialModel):
         values = {
             "g_adversarial": losses.adversarial(scores, True, mode),
             "f_adversarial": losses.adversarial(self.photo_disc(fake_photo), True, mode),
-            **self._cycle_losses(fake_drawing, real_edges),
-            "strict_cycle": weight.strict
-            * losses.l1(self.draw(fake_photo, batch["style"]), batch["drawing"]),
+            **self._cycle_losses(fake_drawing, real),
         }
-        for part, disc in self._part_discs().items():
+        if weight.strict:
+            back = self.draw(fake_photo, batch["style"])
+            values["strict_cycle"] = weight.strict * losses.l1(back, batch["drawing"])
+        for part, disc in self.part_discs.items():
             # The mask is the photo's: the drawing must put its features where the photo has them.
             seen = disc(show_part(fake_drawing, batch[f"photo_{part}"]))
             values[f"g_{part}"] = weight.local * losses.adversarial(seen, True, mode)
-        if self.styles > 1:
+        if self.judges_style:
             values["g_style"] = weight.style * losses.style_classification(
                 style_logits, batch["style"]
             )
@@ -188,27 +216,27 @@ class AsymmetricCycle(AdversarialModel):
         return values, fake_drawing, fake_photo
 
     def _discriminator_losses(self, batch, fake_drawing, fake_masks, fake_photo):
-        """Half of real plus half of fake for every discriminator."""
+        """Half of real plus half of fake for every discriminator; and how often each is right."""
         real_scores, real_style = self._judge(batch["drawing"])
         fake_scores, fake_style = self._judge(fake_drawing)
-        values = {
-            "d_drawing": self._half_and_half(real_scores, fake_scores),
-            "d_photo": self._half_and_half(
-                self.photo_disc(batch["photo"]), self.photo_disc(fake_photo)
-            ),
+        scores = {
+            "drawing": (real_scores, fake_scores),
+            "photo": (self.photo_disc(batch["photo"]), self.photo_disc(fake_photo)),
         }
-        for part, disc in self._part_discs().items():
-            values[f"d_{part}"] = self._half_and_half(
-                disc(show_part(batch["drawing"], batch[f"drawing_{part}"])),
-                disc(show_part(fake_drawing, fake_masks[part])),
-            )
-        if self.styles > 1:
+        for part, disc in self.part_discs.items():
+            real = show_part(batch["drawing"], batch[f"drawing_{part}"])
+            scores[part] = disc(real), disc(show_part(fake_drawing, fake_masks[part]))
+        values = {f"d_{name}": self._half_and_half(*pair) for name, pair in scores.items()}
+        rates = {f"{name}_accuracy": self._accuracy(*pair) for name, pair in scores.items()}
+        if self.judges_style:
             label = batch["style"]
             values["d_style"] = 0.5 * (
                 losses.style_classification(real_style, label)
                 + losses.style_classification(fake_style, label)
             )
-        return values
+            right = ops.equal(ops.argmax(real_style, axis=-1), ops.argmax(label, axis=-1))
+            rates["style_accuracy"] = ops.mean(ops.cast(right, "float32"))
+        return values, rates
 
     def _half_and_half(self, real_scores, fake_scores):
         mode = self.weights_of.adversarial
@@ -216,6 +244,12 @@ class AsymmetricCycle(AdversarialModel):
             losses.adversarial(real_scores, True, mode)
             + losses.adversarial(fake_scores, False, mode)
         )
+
+    def _accuracy(self, real_scores, fake_scores):
+        """Share of the patches that are taken for what they are, 0..1."""
+        threshold = THRESHOLD[self.weights_of.adversarial]
+        real = ops.mean(ops.cast(real_scores > threshold, "float32"))
+        return 0.5 * (real + ops.mean(ops.cast(fake_scores <= threshold, "float32")))
 
     def _pooled(self, batch, fake_drawing, fake_photo):
         """Asks the pools once; a pooled drawing keeps the masks that it was made with."""
@@ -228,20 +262,39 @@ class AsymmetricCycle(AdversarialModel):
     def train_step(self, data):
         """One update of G and F, then one of all discriminators.
 
+        `p` is the training progress, 0 at the first epoch and 1 after the last. Reported losses
+        carry their weights.
+
+        | code | symbol | loss | weight | equation |
+        | --- | --- | --- | --- | --- |
+        | `generator` | G | `g_adversarial` | 1 | 2 |
+        | `drawing_disc` | D_D | `d_drawing` | 1 | 2 |
+        | `part_discs` | D_l of eyes, nose, lips | `g_<part>`, `d_<part>` | 0.5 each, 1 | 2 |
+        | `inverse_generator` | F | `f_adversarial` | 1 | 3 |
+        | `photo_disc` | D_P | `d_photo` | 1 | 3 |
+        | `edge_detector`, `distance` | H, L_lpips | `relaxed_cycle` | 5 (1 - 0.9 p) | 4 |
+        | `losses.l1` | | `strict_cycle` | 5 | 5 |
+        | `losses.truncate` | T | `truncated_cycle` | 5 * 0.9 p | 6 |
+        | style head of `drawing_disc` | C | `g_style`, `d_style` | 1 | 7 |
+
+        `anchor` is ours and off by default: it holds drawings near line drawings that a filter
+        made of the same photos, for short trainings on little data.
+
         Args:
             data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
                 [-1, 1], `style` (N, K), masks `photo_<part>` and `drawing_<part>` (N, H, W, 1) in
-                [0, 1], and `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0.
+                [0, 1]; `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0; `edges`
+                (N, H, W, 1) in [-1, 1] where the photos' edges were computed beforehand.
 
         Returns:
-            Running means of `loss_names`.
+            Running means of `loss_names` and `accuracy_names`; 0 for what is switched off.
         """
         (batch,) = data
-        edges = losses.edge_maps(batch["photo"], self.edge_detector)
-        real_edges = [ops.stop_gradient(x) for x in self.distance.features(edges)]
+        real = self._seen_by_cycle(batch["photo"], batch.get("edges"))
+        real = [ops.stop_gradient(x) for x in real] if isinstance(real, list) else real
 
         def generator_loss():
-            values, *fakes = self._generator_losses(batch, real_edges)
+            values, *fakes = self._generator_losses(batch, real)
             return sum(values.values()), (values, fakes)
 
         values, (fake_drawing, fake_photo) = self.update("generator", generator_loss)
@@ -249,7 +302,7 @@ class AsymmetricCycle(AdversarialModel):
         fakes = self._pooled(batch, fake_drawing, fake_photo)
 
         def discriminator_loss():
-            disc_values = self._discriminator_losses(batch, *fakes)
-            return sum(disc_values.values()), disc_values
+            disc_values, rates = self._discriminator_losses(batch, *fakes)
+            return sum(disc_values.values()), {**disc_values, **rates}
 
         return self.report({**values, **self.update("discriminator", discriminator_loss)})

@@ -13,13 +13,18 @@ class AdversarialModel(keras.Model):
     """
 
     loss_names: tuple[str, ...] = ()
+    # How often each discriminator is right, 0..1: at 1 it wins, at 0.5 it guesses.
+    accuracy_names: tuple[str, ...] = ()
+    # What a person watches while it trains.
+    headline_names: tuple[str, ...] = ()
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.progress = self.add_weight(
             shape=(), initializer="zeros", trainable=False, name="progress"
         )
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.loss_names}
+        reported = (*self.loss_names, *self.accuracy_names)
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in reported}
 
     def compile(self, **optimizers):
         """Sets the optimizers and builds their state.
@@ -82,28 +87,31 @@ class AdversarialModel(keras.Model):
 
 
 def gradients_of(loss_function, variables):
-    """Differentiates on either backend; the only place that knows which one runs.
+    """Differentiates on either backend.
 
     Args:
-        loss_function: callable without arguments that returns `(scalar loss, rest)`.
+        loss_function: callable without arguments that returns `(scalar loss, rest)`; the loss is
+            the mean over the pictures of this device.
         variables: list of Keras variables.
 
     Returns:
-        `(gradients, rest)`, gradients in the order of `variables`.
+        `(gradients, rest)`, gradients in the order of `variables`. Optimizers add the gradients
+        of all devices up, so each is divided by their number here.
     """
     if keras.backend.backend() == "torch":
         import torch
 
         loss, rest = loss_function()
-        return list(
-            torch.autograd.grad(loss, [v.value for v in variables], allow_unused=True)
-        ), rest
+        values = [variable.value for variable in variables]
+        return list(torch.autograd.grad(loss, values, allow_unused=True)), rest
     import tensorflow as tf
 
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch([v.value for v in variables])
+        tape.watch([variable.value for variable in variables])
         loss, rest = loss_function()
-    return tape.gradient(loss, [v.value for v in variables]), rest
+        loss = loss / devices
+    return tape.gradient(loss, [variable.value for variable in variables]), rest
 
 
 def average_weights(average: keras.Model, model: keras.Model, decay: float):
@@ -114,5 +122,24 @@ def average_weights(average: keras.Model, model: keras.Model, decay: float):
         model: the model in training.
         decay: float in [0, 1), the share of the old average that is kept.
     """
-    for mean, value in zip(average.weights, model.weights, strict=True):
-        mean.assign(mean * decay + ops.cast(value, mean.dtype) * (1.0 - decay))
+    means = average.weights
+    values = [
+        mean * decay + ops.cast(value, mean.dtype) * (1.0 - decay)
+        for mean, value in zip(means, model.weights, strict=True)
+    ]
+    if keras.backend.backend() == "torch":
+        for mean, value in zip(means, values, strict=True):
+            mean.assign(value)
+        return
+    import tensorflow as tf
+
+    def assign(strategy, values):
+        for mean, value in zip(means, values, strict=True):
+            strategy.extended.update(mean.value, _assign, args=(value,), group=False)
+
+    # Every device holds the same weights, and so the same average: each writes its own copy.
+    tf.distribute.get_replica_context().merge_call(assign, args=(values,))
+
+
+def _assign(variable, value):
+    return variable.assign(value)

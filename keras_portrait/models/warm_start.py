@@ -26,6 +26,7 @@ class WarmStart(AdversarialModel):
     """
 
     loss_names = ("drawing_l1", "drawing_lpips", "photo_l1", "photo_lpips")
+    headline_names = ("drawing_l1", "drawing_lpips")
 
     def __init__(
         self,

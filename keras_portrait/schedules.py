@@ -1,0 +1,34 @@
+"""Learning rates that change with the step."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_portrait")
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that stays flat and then falls linearly to 0.
+
+    Args:
+        learning_rate: float, the flat value.
+        total_steps: int, step at which it reaches 0.
+        decay_from: float in [0, 1], share of the steps after which it falls.
+    """
+
+    def __init__(self, learning_rate: float, total_steps: int, decay_from: float = 0.5):
+        self.learning_rate = learning_rate
+        self.total_steps = total_steps
+        self.decay_from = decay_from
+
+    def __call__(self, step):
+        """The learning rate at a step."""
+        done = ops.cast(step, "float32") / self.total_steps
+        left = (1.0 - done) / max(1.0 - self.decay_from, 1e-9)
+        return self.learning_rate * ops.clip(left, 0.0, 1.0)
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {
+            "learning_rate": self.learning_rate,
+            "total_steps": self.total_steps,
+            "decay_from": self.decay_from,
+        }

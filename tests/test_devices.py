@@ -1,0 +1,60 @@
+"""Training on several devices: the same losses as on one, and what cannot be had is refused."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_portrait import devices
+from keras_portrait.errors import SettingError
+
+
+@pytest.mark.slow
+def test_two_devices_report_the_losses_of_one():
+    script = Path(__file__).parent / "two_devices.py"
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=script.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = json.loads(done.stdout)
+    (one, average), (two, average_of_two) = runs["one"], runs["two"]
+    assert len(one) == len(two) == 3
+    for row_of_one, row_of_two in zip(one, two, strict=True):
+        for name, value in row_of_one.items():
+            if not name.endswith("_accuracy"):  # a patch at the threshold may fall on either side
+                assert row_of_two[name] == pytest.approx(value, rel=0.01), name
+    assert one[0]["strict_cycle"] > 0 and one[2]["d_drawing"] != one[0]["d_drawing"]
+    assert average_of_two == pytest.approx(average, rel=1e-3)
+    assert all(math.isfinite(value) for row in runs["two, pools"][0] for value in row.values())
+
+
+def test_one_device_changes_nothing():
+    with devices.device_scope(1):
+        pass
+
+
+def test_other_backends_are_refused(monkeypatch):
+    monkeypatch.setattr(devices.keras.backend, "backend", lambda: "torch")
+    with pytest.raises(SettingError, match="TensorFlow backend. Received: 2 with.*torch"):
+        devices.device_scope(2)
+
+
+def test_more_than_tensorflow_has_started_with_is_refused():
+    import tensorflow as tf
+
+    tf.config.list_logical_devices("CPU")  # starts it
+    with pytest.raises(SettingError, match="fewer CPUs in this process. Received: 9"):
+        devices.device_scope(9)
+
+
+def test_fewer_gpus_are_named(monkeypatch):
+    import tensorflow as tf
+
+    gpu = tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [gpu])
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [gpu])
+    with pytest.raises(SettingError, match="expected at most 1. Received: 3"):
+        devices.device_scope(3)

@@ -1,0 +1,46 @@
+"""Trains the same toy model on one device and on two; prints the losses. Run by test_devices.py."""
+
+import json
+
+import keras
+import numpy as np
+
+from keras_portrait.data.pipeline import PortraitBatches
+from keras_portrait.devices import device_scope
+from test_asymmetric_cycle import tiny, tiny_batch
+
+STEPS = 3
+
+
+class Batches(PortraitBatches):
+    """Noise, a function of the step, through the real way into `fit`."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def batch(self, step):
+        return {name: np.asarray(v) for name, v in tiny_batch(seed=step, count=4).items()}
+
+
+def losses_on(devices, pool_size=0):
+    keras.utils.set_random_seed(0)
+    with device_scope(devices):
+        model = tiny(batch=4 // devices, pool_size=pool_size, average_decay=0.5)
+        model.drawing_pool.build((None, 64, 64, 4))
+        model.photo_pool.build((None, 64, 64, 3))
+    rows = []
+
+    class Keep(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            rows.append({name: float(value) for name, value in logs.items()})
+
+    settings = {"steps_per_epoch": 1, "epochs": STEPS, "shuffle": False, "verbose": 0}
+    model.fit(Batches().for_fit(), callbacks=[Keep()], **settings)
+    average = np.concatenate([np.ravel(w) for w in model.averaged_generator.get_weights()])
+    return rows, float(np.abs(average).sum())
+
+
+if __name__ == "__main__":
+    # Two first: the number of devices cannot grow once TensorFlow has started.
+    runs = {"two": losses_on(2), "one": losses_on(1), "two, pools": losses_on(2, pool_size=3)}
+    print(json.dumps(runs))
