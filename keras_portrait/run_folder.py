@@ -1,29 +1,30 @@
-"""The folder of a training run: its options, its checkpoints, and which one to go on with."""
+"""The folder of a training run: its options, and which one to go on with."""
 
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from keras_portrait.atomic import remove_unfinished, write_whole
 from keras_portrait.errors import InputError
 
 OPTIONS_NAME = "options.json"
+PICTURES_NAME = "pictures.json"
 PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
+# Told in the options, and compared picture by picture elsewhere.
+COUNTS = ("photos", "drawings")
 
 
-def checkpoints(folder: Path) -> list[tuple[int, Path]]:
-    """The checkpoints of a run folder as `(finished epochs, path)`, oldest first."""
-    found = folder.glob("checkpoint-*.weights.h5")
-    return sorted((int(path.name.split("-")[1].split(".")[0]), path) for path in found)
-
-
-def find_run(options: dict, epochs: int, name: str, runs: Path = Path("runs")) -> Path:
+def find_run(
+    options: dict, finished: Callable[[Path], bool], name: str, runs: Path = Path("runs")
+) -> Path:
     """The unfinished run with these options, or a folder with the next number.
 
     Args:
-        options: what `options.json` must hold.
-        epochs: epochs of a finished run.
+        options: what `options.json` must hold, counts of pictures left out.
+        finished: says whether the run in a folder has come to its end.
         name: what follows the number in a new folder's name.
         runs: where the run folders lie.
 
@@ -33,11 +34,10 @@ def find_run(options: dict, epochs: int, name: str, runs: Path = Path("runs")) -
     numbers = [0]
     for folder in sorted(runs.glob("[0-9][0-9][0-9]-*")):
         numbers.append(int(folder.name[:3]))
-        done = checkpoints(folder)
-        unfinished = not done or done[-1][0] < epochs
         # A folder whose options cannot be read is somebody else's.
         with contextlib.suppress(InputError):
-            if unfinished and read_options(folder) == options:
+            known = read_options(folder)
+            if known is not None and not difference(known, options) and not finished(folder):
                 return folder
     return runs / f"{max(numbers) + 1:03d}-{name}"
 
@@ -48,34 +48,41 @@ def read_options(folder: Path) -> dict | None:
     Raises:
         InputError: the file is there and cannot be read.
     """
-    path = folder / OPTIONS_NAME
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: expected the options of a run. Received: {error}") from None
+    return _read(folder / OPTIONS_NAME, "the options of a run")
 
 
-def open_run(folder: Path, options: dict) -> None:
-    """Makes a run folder, with the options and the versions that it is trained with.
+def read_pictures(folder: Path) -> dict | None:
+    """The pictures that a run is trained on, as `open_run` noted them; None where there is no run.
+
+    Raises:
+        InputError: the file is there and cannot be read.
+    """
+    return _read(folder / PICTURES_NAME, "the pictures of a run")
+
+
+def open_run(folder: Path, options: dict, pictures: dict) -> None:
+    """Makes a run folder, with the options, pictures and versions that it is trained with.
 
     Raises:
         InputError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if read_options(folder) is None:
-            _write(folder / OPTIONS_NAME, options)
-        _write(folder / "versions.json", _versions())
     except OSError as error:
         raise InputError(
             f"Cannot write the run folder ({error.strerror}). Received: {folder}"
         ) from None
+    remove_unfinished(folder)
+    if read_options(folder) is None:
+        _write(folder / PICTURES_NAME, pictures)
+        _write(folder / OPTIONS_NAME, options)
+    _write(folder / "versions.json", _versions())
 
 
 def difference(known: dict, options: dict, prefix: str = "") -> str:
-    """Names the first three keys in which two option dictionaries differ."""
+    """Names the first three keys in which two option dictionaries differ; "" where none does."""
     names = []
-    for key in sorted({*known, *options}):
+    for key in sorted({*known, *options} - {*COUNTS}):
         old, new = known.get(key), options.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             if old != new:
@@ -85,10 +92,15 @@ def difference(known: dict, options: dict, prefix: str = "") -> str:
     return "; ".join(names[:3])
 
 
+def _read(path, what):
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected {what}. Received: {error}") from None
+
+
 def _write(path, values):
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
 
 
 def _versions():

@@ -7,17 +7,23 @@ import keras
 import numpy as np
 
 from keras_portrait import callbacks, run_folder
+from keras_portrait.building import (
+    build_asymmetric_cycle,
+    build_warm_start,
+    compile_asymmetric_cycle,
+)
+from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
+from keras_portrait.data.fingerprint import changes, fingerprint
 from keras_portrait.data.pipeline import PortraitBatches, PreparedData, load_prepared
+from keras_portrait.devices import device_scope
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.masks import PARTS
-from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
-from keras_portrait.models.warm_start import WarmStart
-from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
-from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
-from keras_portrait.settings import AsymmetricCycleRecipe as Recipe
+from keras_portrait.settings import AsymmetricCycleRecipe
+from keras_portrait.stored_edges import store_edges
 
-FORMAT = 1
+FORMAT = 2
+# Photos of the sample grids, and held-back pictures that each epoch is judged by.
 SAMPLES = 6
+JUDGED = 24
 
 
 @dataclass(frozen=True)
@@ -29,18 +35,23 @@ class Plan:
         data: the pictures to train on.
         folder: the run folder.
         steps_per_epoch: steps of one epoch.
-        finished: epochs that a former start has finished.
+        devices: how many devices share a batch.
     """
 
-    recipe: Recipe
+    recipe: AsymmetricCycleRecipe
     data: PreparedData
     folder: Path
     steps_per_epoch: int
-    finished: int
+    devices: int = 1
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole training, the warm start left out."""
+        return self.recipe.train.epochs * self.steps_per_epoch
 
     @property
     def options(self) -> dict:
-        """What `options.json` holds; two runs with the same recipe and pictures agree in it."""
+        """What `options.json` holds; two runs with the same recipe and folder agree in it."""
         return {
             "format": FORMAT,
             "method": self.recipe.method,
@@ -51,9 +62,18 @@ class Plan:
             "recipe": asdict(self.recipe),
         }
 
+    @property
+    def summary(self) -> str:
+        """What a dry run says."""
+        return f"{self.recipe.train.epochs} epochs of {self.steps_per_epoch} steps"
+
 
 def make_plan(
-    recipe: Recipe, name: str, data: str | Path, run_dir: str | Path | None = None
+    recipe: AsymmetricCycleRecipe,
+    name: str,
+    data: str | Path,
+    run_dir: str | Path | None = None,
+    devices: int = 1,
 ) -> Plan:
     """Checks recipe and data, and finds the run folder: a new one, or the one to go on with.
 
@@ -63,32 +83,46 @@ def make_plan(
         data: folder made by `portrait prepare`.
         run_dir: the run folder, or None for `runs/NNN-NAME`: the unfinished one with the same
             options where there is one, else a new number.
+        devices: how many devices share a batch.
 
     Returns:
         The plan.
 
     Raises:
-        InputError: the data folder cannot be used.
-        SettingError: `run_dir` holds a run with other options.
+        InputError: the data folder cannot be used, or has changed since the run began.
+        SettingError: `run_dir` holds a run with other options, or the batch cannot be shared.
     """
     if keras.backend.backend() not in ("tensorflow", "torch"):
         raise SettingError(
             f"KERAS_BACKEND: expected tensorflow or torch. Received: {keras.backend.backend()}"
         )
+    if devices < 1 or recipe.data.batch % devices:
+        raise SettingError(
+            f"--devices: expected a number that divides the batch of {recipe.data.batch}. "
+            f"Received: {devices}"
+        )
     prepared = load_prepared(data)
     steps = recipe.train.steps_per_epoch or len(PortraitBatches(prepared, recipe.data, 0))
-    plan = Plan(recipe, prepared, Path(run_dir or "."), steps, 0)
-    folder = (
-        Path(run_dir) if run_dir else run_folder.find_run(plan.options, recipe.train.epochs, name)
-    )
+    plan = Plan(recipe, prepared, Path(run_dir or "."), steps, devices)
+
+    def finished(folder):
+        done = list_checkpoints(folder)
+        return bool(done) and done[-1].step >= plan.total_steps
+
+    folder = Path(run_dir) if run_dir else run_folder.find_run(plan.options, finished, name)
     known = run_folder.read_options(folder)
-    if known is not None and known != plan.options:
+    if known is not None and (other := run_folder.difference(known, plan.options)):
         raise SettingError(
             f"{folder} holds a run with other options. Expected another --run-dir or the former "
-            f"options. Received: {run_folder.difference(known, plan.options)}"
+            f"options. Received: {other}"
         )
-    finished = run_folder.checkpoints(folder)
-    return Plan(recipe, prepared, folder, steps, finished[-1][0] if finished else 0)
+    before = run_folder.read_pictures(folder)
+    if before is not None and (change := changes(before, fingerprint(prepared))):
+        raise InputError(
+            f"{prepared.folder}: the pictures have changed since {folder} began. Expected the "
+            f"former ones, or another --run-dir for a new run. Received: {change}"
+        )
+    return Plan(recipe, prepared, folder, steps, devices)
 
 
 def train(plan: Plan, verbose: int | str = "auto") -> Path:
@@ -96,185 +130,123 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
 
     Args:
         plan: from `make_plan`.
-        verbose: as in Keras `fit`.
+        verbose: 0 for silence, anything else for a progress bar.
 
     Raises:
-        InputError: the run folder cannot be written, or its checkpoint is damaged.
+        InputError: the run folder cannot be written, or its checkpoints are damaged.
         MissingExtra: the HED weights are not installed.
+        TrainingStopped: Ctrl-C or SIGTERM; the state is saved.
 
     Returns:
-        The run folder, with `options.json`, `losses.jsonl`, `samples/`, checkpoints and
-        `generator.keras`.
+        The run folder: `options.json`, `index.html`, `losses.jsonl`, `losses.csv`, `losses.png`,
+        `samples/`, `tensorboard/`, checkpoints, `generator.keras`, `best.keras`.
     """
     recipe, folder = plan.recipe, plan.folder
     keras.utils.set_random_seed(recipe.train.seed)
     former_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.train.precision)
     try:
-        model = build_asymmetric_cycle(recipe, len(plan.data.styles))
-        _compile(model, recipe, plan.steps_per_epoch)
-        run_folder.open_run(plan.folder, plan.options)
-        # Also where no epoch is finished: checkpoint 0 is the end of the warm start.
-        if run_folder.checkpoints(folder):
-            _restore(model, folder)
-        elif recipe.train.warm_start_steps:
-            _warm_start(model, plan, verbose)
-        _fit(model, plan, verbose)
+        with callbacks.StopRequest() as request:
+            with device_scope(plan.devices):
+                model = build_asymmetric_cycle(recipe, plan.data.styles, plan.devices)
+                compile_asymmetric_cycle(model, recipe, plan.total_steps)
+            run_folder.open_run(folder, plan.options, fingerprint(plan.data))
+            edges = None
+            if recipe.data.stored_edges and recipe.loss.forward_cycle == "edges":
+                data = plan.data
+                edges = store_edges(folder, data.folder, data.photos, model.edge_detector)
+            step = restore_checkpoint(model, folder)
+            if not list_checkpoints(folder) and recipe.train.warm_start_steps:
+                _warm_start(model, plan, request, verbose)
+            _fit(model, plan, step, edges, request, verbose)
     finally:
         keras.config.set_dtype_policy(former_policy)
     return folder
 
 
-def build_asymmetric_cycle(recipe: Recipe, styles: int) -> AsymmetricCycle:
-    """Builds every network of the method, with the frozen ones' weights loaded.
-
-    Args:
-        recipe: sizes, weights and seeds.
-        styles: int, number of styles.
-
-    Returns:
-        The model, not compiled.
-
-    Raises:
-        MissingExtra: the HED weights are not installed.
-    """
-    net, size = recipe.network, recipe.data.size
-    drawing_disc = (
-        style_discriminator(1, styles, size, net.discriminator_filters, name="drawing_disc")
-        if styles > 1
-        else patch_discriminator(1, net.discriminator_filters, name="drawing_disc")
-    )
-    return AsymmetricCycle(
-        generator=resnet_generator(
-            3, 1, styles, net.filters, net.blocks, net.upsampling, "generator"
-        ),
-        inverse_generator=resnet_generator(
-            1, 3, 1, net.inverse_filters, net.inverse_blocks, net.upsampling, "inverse_generator"
-        ),
-        drawing_disc=drawing_disc,
-        photo_disc=patch_discriminator(3, net.discriminator_filters, name="photo_disc"),
-        part_discs={
-            part: patch_discriminator(2, net.part_filters, name=f"{part}_disc") for part in PARTS
-        },
-        edge_detector=EdgeDetector(),
-        distance=PerceptualDistance(),
-        weights=recipe.loss,
-        styles=styles,
-        batch=recipe.data.batch,
-        pool_size=recipe.train.pool,
-        average_decay=recipe.train.average_decay,
-        seed=recipe.train.seed,
-    )
-
-
-@keras.saving.register_keras_serializable(package="keras_portrait")
-class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that stays flat and then falls linearly to 0.
-
-    Args:
-        learning_rate: float, the flat value.
-        total_steps: int, step at which it reaches 0.
-        decay_from: float in [0, 1], share of the steps after which it falls.
-    """
-
-    def __init__(self, learning_rate: float, total_steps: int, decay_from: float = 0.5):
-        self.learning_rate = learning_rate
-        self.total_steps = total_steps
-        self.decay_from = decay_from
-
-    def __call__(self, step):
-        """The learning rate at a step."""
-        done = keras.ops.cast(step, "float32") / self.total_steps
-        left = (1.0 - done) / max(1.0 - self.decay_from, 1e-9)
-        return self.learning_rate * keras.ops.clip(left, 0.0, 1.0)
-
-    def get_config(self):
-        """The constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "total_steps": self.total_steps,
-            "decay_from": self.decay_from,
-        }
-
-
-def _compile(model, recipe, steps_per_epoch):
-    train_settings = recipe.train
-    steps = train_settings.epochs * steps_per_epoch
-
-    def adam(learning_rate):
-        schedule = LinearDecay(learning_rate, steps, train_settings.decay_from)
-        # PyTorch's epsilon, which the paper's code trains with; Keras has 1e-7.
-        return keras.optimizers.Adam(schedule, beta_1=train_settings.beta_1, epsilon=1e-8)
-
-    model.compile(
-        generator=adam(train_settings.learning_rate),
-        discriminator=adam(train_settings.discriminator_learning_rate),
-    )
-    # Pools are built here, so that a checkpoint finds them.
-    size = recipe.data.size
-    model.drawing_pool.build((None, size, size, 1 + len(PARTS)))
-    model.photo_pool.build((None, size, size, 3))
-
-
-def _warm_start(model, plan, verbose):
+def _warm_start(model, plan, request, verbose):
     settings = plan.recipe.train
-    starter = WarmStart(
-        model.generator, model.inverse_generator, model.distance, len(plan.data.styles)
-    )
-    starter.compile(generator=keras.optimizers.Adam(settings.learning_rate, settings.beta_1))
+    with device_scope(plan.devices):
+        starter = build_warm_start(model, plan.recipe)
     batches = PortraitBatches(plan.data, plan.recipe.data, settings.seed + 1, lines=True)
     steps = settings.warm_start_steps
+    bar = callbacks.ProgressBar("warm start", 0, steps, 1)
+    log = callbacks.LossLog(plan.folder / "losses.jsonl", "warm start", steps, 0, batches)
     _feed(
         starter,
         batches,
+        0,
+        [log, callbacks.StopWhenAsked(request), *([bar] if verbose else [])],
         steps_per_epoch=steps,
-        verbose=verbose,
-        callbacks=[callbacks.LossLog(plan.folder / "losses.jsonl", "warm start", steps)],
     )
     model.averaged_generator.set_weights(model.generator.get_weights())
 
 
-def _fit(model, plan, verbose):
+def _fit(model, plan, step, edges, request, verbose):
     recipe, folder, steps = plan.recipe, plan.folder, plan.steps_per_epoch
+    settings = recipe.train
     batches = PortraitBatches(
-        plan.data, recipe.data, recipe.train.seed, lines=recipe.loss.anchor > 0
+        plan.data, recipe.data, settings.seed, lines=recipe.loss.anchor > 0, edges=edges
     )
-    chosen = np.linspace(0, len(plan.data.photos) - 1, min(SAMPLES, len(plan.data.photos)))
-    samples = batches.fixed([plan.data.photos[round(index)] for index in chosen])
-    _feed(
-        model,
-        batches,
-        start=plan.finished * steps,
-        steps_per_epoch=steps,
-        epochs=recipe.train.epochs,
-        initial_epoch=plan.finished,
-        verbose=verbose,
-        callbacks=[
-            callbacks.Progress(recipe.train.epochs),
-            callbacks.SampleGrid(folder, samples),
-            callbacks.Checkpoint(folder),
-            # Last: an epoch that is repeated after an interruption must not be logged twice.
-            callbacks.LossLog(folder / "losses.jsonl", recipe.method, steps),
-        ],
-    )
+    photos = plan.data.held_photos or plan.data.photos
+    used = [
+        callbacks.Progress(settings.epochs),
+        *_validation(plan, batches),
+        callbacks.SampleGrid(folder, {"photo": batches.fixed(_spread(photos, SAMPLES))}),
+        callbacks.LossLog(folder / "losses.jsonl", recipe.method, steps, step, batches),
+        callbacks.RunPage(folder),
+        callbacks.TensorBoardLog(folder / "tensorboard", steps),
+        # Last of those that write: what a checkpoint goes with is there before it.
+        callbacks.CheckpointWriter(
+            folder, step, steps, settings.checkpoint_steps, settings.keep_every, request
+        ),
+    ]
+    if verbose:
+        used.append(callbacks.ProgressBar(recipe.method, step, plan.total_steps, settings.epochs))
+    # What is left of an epoch that was interrupted, then whole epochs.
+    done, within = divmod(step, steps)
+    if within:
+        _feed(model, batches, step, used, steps - within, initial_epoch=done, epochs=done + 1)
+        done += 1
+    if done < settings.epochs:
+        _feed(model, batches, done * steps, used, steps, initial_epoch=done, epochs=settings.epochs)
 
 
-def _feed(model, batches, start=0, **settings):
+def _feed(model, batches, start, used, steps_per_epoch, **epochs):
     """Fits, and passes on what was wrong with a picture instead of what TensorFlow makes of it."""
     try:
-        model.fit(batches.stream(start), shuffle=False, **settings)
+        model.fit(
+            batches.for_fit(start),
+            shuffle=False,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=used,
+            verbose=0,
+            **epochs,
+        )
     except Exception:
         if batches.failure is not None:
             raise batches.failure from None
         raise
+    finally:
+        for callback in used:
+            if isinstance(callback, callbacks.ProgressBar):
+                callback.close()
 
 
-def _restore(model, folder):
-    """Loads the newest checkpoint."""
-    _, path = run_folder.checkpoints(folder)[-1]
-    try:
-        model.load_weights(path)
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path}: expected a checkpoint of this run. Received: {str(error).splitlines()[0]}"
-        ) from error
+def _validation(plan, batches):
+    """The callback that judges epochs, where enough pictures were held back."""
+    photos = _spread(plan.data.held_photos, JUDGED)
+    drawings = _spread(plan.data.held_drawings, JUDGED)
+    if not photos or len(drawings) < 2:
+        return []
+    turn = np.arange(len(photos)) % len(plan.data.styles)
+    styles = np.eye(len(plan.data.styles), dtype=np.float32)[turn]
+    return [
+        callbacks.Validation(plan.folder, batches.fixed(photos), styles, batches.fixed(drawings))
+    ]
+
+
+def _spread(rows, count):
+    """Some of the rows, evenly over all of them."""
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)))
+    return [rows[round(index)] for index in chosen]

@@ -40,3 +40,40 @@ def portrait(tiny_preset, monkeypatch, capsys):
         return ended.value.code, output.out, output.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def drawn_data(tmp_path_factory):
+    """A prepared data folder of four invented faces, 64 px, nothing held back."""
+    from keras_portrait.data.drawn_faces import write_drawn_faces
+    from keras_portrait.data.prepare import prepare
+
+    folder = tmp_path_factory.mktemp("drawn")
+    write_drawn_faces(folder, 4)
+    prepare(folder / "photos", folder / "drawings", folder / "data", size=64, holdout=0.0)
+    return folder / "data"
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Stand-ins for the frozen networks, so that nothing large is read or run."""
+    from keras_portrait import building
+    from keras_portrait.perceptual import PerceptualDistance
+    from tiny_training import light_edges
+
+    monkeypatch.setattr(building, "EdgeDetector", lambda: light_edges)
+    monkeypatch.setattr(building, "PerceptualDistance", lambda: PerceptualDistance(load=False))
+
+
+@pytest.fixture
+def eager(light, monkeypatch):
+    """Steps without tracing: faster where only a few are taken."""
+    from keras_portrait.models.base import AdversarialModel
+
+    compile_model = AdversarialModel.compile
+
+    def compile_eagerly(self, **optimizers):
+        compile_model(self, **optimizers)
+        self.run_eagerly = True
+
+    monkeypatch.setattr(AdversarialModel, "compile", compile_eagerly)

@@ -1,88 +1,47 @@
-"""From invented faces to a run folder, at toy size, and on after an interruption."""
+"""From invented faces to a run folder, at toy size."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
-from keras_portrait import callbacks, run_folder, training
+from keras_portrait import building, callbacks, training
+from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.config import load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 from keras_portrait.data.prepare import prepare
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.imaging import read_image
-from keras_portrait.models.base import AdversarialModel
-from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.imaging import read_image, write_image
+from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
+from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import DataSettings
-
-TINY = [
-    *("data.size=64", "network.filters=2", "network.blocks=1", "network.discriminator_filters=2"),
-    *("network.inverse_filters=2", "network.inverse_blocks=1", "network.part_filters=2"),
-    *("train.epochs=2", "train.steps_per_epoch=2", "train.pool=2", "train.warm_start_steps=2"),
-    *("train.precision=float32", "loss.anchor=1"),
-]
+from keras_portrait.stored_edges import store_edges
+from tiny_training import plan_of, state_of
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("drawn")
-    write_drawn_faces(folder, 4)
-    prepare(folder / "photos", folder / "drawings", folder / "data", size=64, holdout=0.0)
-    return folder / "data"
-
-
-@pytest.fixture
-def light(monkeypatch):
-    """Random weights in the frozen networks, so that nothing large is read."""
-    monkeypatch.setattr(training, "EdgeDetector", lambda: EdgeDetector(load=False))
-    monkeypatch.setattr(training, "PerceptualDistance", lambda: PerceptualDistance(load=False))
-
-
-@pytest.fixture
-def eager(light, monkeypatch):
-    """Steps without tracing: faster where only a few are taken."""
-    compile_model = AdversarialModel.compile
-
-    def compile_eagerly(self, **optimizers):
-        compile_model(self, **optimizers)
-        self.run_eagerly = True
-
-    monkeypatch.setattr(AdversarialModel, "compile", compile_eagerly)
-
-
-def plan_of(data, folder, *overrides):
-    recipe = load_recipe("portrait-cpu", [*TINY, *overrides])
-    return training.make_plan(recipe, "tiny", data, folder)
-
-
-def state_of(checkpoint):
-    """Every array of a checkpoint by its name."""
-    arrays = {}
-    with h5py.File(checkpoint, "r") as file:
-        file.visititems(
-            lambda name, item: arrays.update({name: item[()]} if hasattr(item, "shape") else {})
-        )
-    return arrays
-
-
-def test_batches_depend_on_seed_and_step_alone(data):
+def test_batches_depend_on_seed_and_step_alone(drawn_data):
     settings = DataSettings(size=64, batch=2)
-    one, two = (PortraitBatches(load_prepared(data), settings, seed=5, lines=True) for _ in "ab")
+    one, two = (
+        PortraitBatches(load_prepared(drawn_data), settings, seed=5, lines=True) for _ in "ab"
+    )
     one.batch(0)
     first, second = one.batch(7), two.batch(7)
     for name, value in first.items():
         np.testing.assert_array_equal(value, second[name])
-    other = PortraitBatches(load_prepared(data), settings, seed=6, lines=True).batch(7)
+    other = PortraitBatches(load_prepared(drawn_data), settings, seed=6, lines=True).batch(7)
     assert np.any(other["photo"] != first["photo"])
 
 
-def test_batch_shapes_and_ranges(data):
-    batch = PortraitBatches(load_prepared(data), DataSettings(64, 2), 0, lines=True).batch(3)
+def test_batch_shapes_and_ranges(drawn_data):
+    batch = PortraitBatches(load_prepared(drawn_data), DataSettings(64, 2), 0, lines=True).batch(3)
     assert batch["photo"].shape == (2, 64, 64, 3) and batch["drawing"].shape == (2, 64, 64, 1)
     assert batch["lines"].shape == (2, 64, 64, 1) and batch["style"].shape == (2, 1)
     for name in ("photo", "drawing", "lines"):
@@ -93,24 +52,24 @@ def test_batch_shapes_and_ranges(data):
             assert mask.shape == (2, 64, 64, 1) and mask.min() >= 0 and mask.max() == 1
 
 
-def test_each_photo_comes_once_in_a_pass(data):
-    batches = PortraitBatches(load_prepared(data), DataSettings(64), 0)
+def test_each_photo_comes_once_in_a_pass(drawn_data):
+    batches = PortraitBatches(load_prepared(drawn_data), DataSettings(64), 0)
     count = len(batches.data.photos)
     for turn in range(2):
         seen = {batches._photo(turn * count + i).file for i in range(count)}
         assert len(seen) == count
 
 
-def test_masks_move_with_their_picture(data):
+def test_masks_move_with_their_picture(drawn_data):
     settings = DataSettings(64, scale=1.3)
-    batches = PortraitBatches(load_prepared(data), settings, 0)
+    batches = PortraitBatches(load_prepared(drawn_data), settings, 0)
     plane = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     one, two = batches._augment([plane, plane], np.random.default_rng(1))
     np.testing.assert_array_equal(one, two)
 
 
-def test_rare_subfolders_are_drawn_as_often_as_full_ones(data):
-    prepared = load_prepared(data)
+def test_rare_subfolders_are_drawn_as_often_as_full_ones(drawn_data):
+    prepared = load_prepared(drawn_data)
     rows = prepared.drawings
     rows[0] = rows[0].__class__(**{**rows[0].__dict__, "source": "drawn/rare/0000.png"})
     batches = PortraitBatches(prepared, DataSettings(64), 0)
@@ -119,123 +78,182 @@ def test_rare_subfolders_are_drawn_as_often_as_full_ones(data):
     assert 150 < drawn.count("drawn/rare/0000.png") < 250
 
 
-def test_training_writes_its_run_folder(data, tmp_path, light):
-    folder = training.train(plan_of(data, tmp_path / "run"), verbose=0)
+def test_training_writes_its_run_folder(drawn_data, tmp_path, light):
+    folder = training.train(plan_of(drawn_data, tmp_path / "run", "train.keep_every=2"), verbose=0)
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
     assert [row["phase"] for row in rows] == ["warm start", *["asymmetric_cycle"] * 2]
     assert all(
         np.isfinite(value) for row in rows for value in row.values() if value != row["phase"]
     )
+    assert [(row["step"], row["steps"]) for row in rows] == [(2, 2), (3, 3), (6, 3)]
+    assert 0 < rows[-1]["loading_share"] < 1 and 0 <= rows[-1]["drawing_accuracy"] <= 1
     names = sorted(path.name for path in (folder / "samples").iterdir())
-    assert names == ["epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]
+    assert names == ["columns.json", "epoch-0000.png", "epoch-0001.png", "epoch-0002.png"]
     assert read_image(folder / "samples" / "epoch-0000.png").shape[2] == 3
-    assert [epoch for epoch, _ in run_folder.checkpoints(folder)] == [1, 2]
+    assert json.loads((folder / "samples" / "columns.json").read_text())[:2] == ["photo", "drawn"]
+    assert [checkpoint.step for checkpoint in list_checkpoints(folder)] == [4, 6]
     assert json.loads((folder / "options.json").read_text())["styles"] == ["drawn"]
     # Each network once: what lies at the top is the progress alone.
-    arrays = state_of(folder / "checkpoint-0002.weights.h5")
+    arrays = state_of(list_checkpoints(folder)[-1])
     assert [name for name in arrays if name.startswith("vars/")] == ["vars/0"]
     assert (folder / "generator.keras").is_file()
+    assert [path.name for path in (folder / "generators").iterdir()] == ["epoch-0002.keras"]
+    assert len((folder / "losses.csv").read_text().splitlines()) == 4
+    assert read_image(folder / "losses.png").std() > 5
+    assert "epoch-0002" in (folder / "index.html").read_text() or (folder / "index.html").is_file()
+    assert os.listdir(folder / "tensorboard")
 
 
-def test_interrupted_training_goes_on(data, tmp_path, eager, monkeypatch):
-    whole = training.train(plan_of(data, tmp_path / "whole", "train.average_decay=0"), verbose=0)
-
-    def interrupt(self, epoch, logs=None):
-        save(self, epoch, logs)
-        raise KeyboardInterrupt
-
-    save = callbacks.Checkpoint.on_epoch_end
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(callbacks.Checkpoint, "on_epoch_end", interrupt)
-        training.train(plan_of(data, tmp_path / "parts", "train.average_decay=0"), verbose=0)
-    plan = plan_of(data, tmp_path / "parts", "train.average_decay=0")
-    assert plan.finished == 1
-    parts = training.train(plan, verbose=0)
-    # Networks, optimizers, pools and their random state.
-    one, two = (state_of(run / "checkpoint-0002.weights.h5") for run in (whole, parts))
-    assert one.keys() == two.keys() and len(one) > 100
-    for name, value in one.items():
-        np.testing.assert_allclose(two[name], value, atol=1e-6, err_msg=name)
-    rows = [json.loads(line) for line in (parts / "losses.jsonl").read_text().splitlines()]
-    assert [row["epoch"] for row in rows if row["phase"] == "asymmetric_cycle"] == [2]
-
-
-def test_an_interrupted_first_epoch_does_not_repeat_the_warm_start(
-    data, tmp_path, eager, monkeypatch
-):
-    def interrupt(self, epoch, logs=None):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(callbacks.Progress, "on_epoch_begin", interrupt)
-        training.train(plan_of(data, tmp_path / "run"), verbose=0)
-    assert [epoch for epoch, _ in run_folder.checkpoints(tmp_path / "run")] == [0]
-    folder = training.train(plan_of(data, tmp_path / "run"), verbose=0)
+def test_held_back_pictures_judge_the_epochs(tmp_path, eager):
+    write_drawn_faces(tmp_path, 12)
+    prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0.4)
+    plan = plan_of(tmp_path / "data", tmp_path / "run")
+    assert plan.data.held_photos and len(plan.data.held_drawings) > 1
+    folder = training.train(plan, verbose=0)
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
-    assert [row["phase"] for row in rows] == ["warm start", *["asymmetric_cycle"] * 2]
+    measured = [row["val_patch_kid"] for row in rows if "val_patch_kid" in row]
+    best = json.loads((folder / "best.json").read_text())
+    assert len(measured) == 2 and all(row["val_content"] > 0 for row in rows[1:])
+    assert best["val_patch_kid"] == pytest.approx(min(measured), rel=1e-4)
+    assert best["epoch"] == 1 + measured.index(min(measured))
+    assert (folder / "best.keras").is_file()
 
 
-def test_other_options_in_the_same_folder_are_refused(data, tmp_path):
+def test_edge_maps_are_stored_once_and_used(drawn_data, tmp_path, eager, monkeypatch):
+    plan = plan_of(drawn_data, tmp_path / "run", "data.stored_edges=true", "train.epochs=1")
+    seen = []
+    step = AsymmetricCycle.train_step
+    monkeypatch.setattr(
+        AsymmetricCycle,
+        "train_step",
+        lambda self, data: seen.append(data[0]["edges"].shape) or step(self, data),
+    )
+    folder = training.train(plan, verbose=0)
+    stored = sorted((folder / "edges" / "photos").iterdir())
+    assert [path.name for path in stored] == sorted(Path(r.file).name for r in plan.data.photos)
+    assert set(seen) == {(1, 64, 64, 1)}
+    before = stored[0].stat().st_mtime_ns
+    store_edges(folder, plan.data.folder, plan.data.photos, None)
+    assert stored[0].stat().st_mtime_ns == before
+
+
+def test_the_command_says_how_to_go_on(drawn_data, tmp_path, monkeypatch, portrait):
+    def stop(plan):
+        raise callbacks.TrainingStopped(7)
+
+    monkeypatch.setattr(training, "train", stop)
+    arguments = ("train", "portrait-cpu", drawn_data, "--run-dir", tmp_path / "run")
+    code, out, err = portrait(*arguments, preset=None)
+    assert code == 130 and out == "" and err.count("\n") == 1
+    assert f"stopped after step 7; the same command goes on: {tmp_path / 'run'}" in err
+
+
+def test_progress_is_shown_line_by_line(drawn_data, tmp_path, eager, capsys):
+    training.train(plan_of(drawn_data, tmp_path / "run"))
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left" in line]
+    assert [line.split("  ")[:2] for line in lines] == [
+        ["warm start 1/1", "step 2/2"],
+        ["asymmetric_cycle 1/2", "step 3/6"],
+        ["asymmetric_cycle 2/2", "step 6/6"],
+    ]
+    assert "0:00:00 left" in lines[-1] and "drawing_accuracy" in lines[-1]
+
+
+def test_changed_pictures_are_named(drawn_data, tmp_path, eager):
+    copy = tmp_path / "data"
+    shutil.copytree(drawn_data, copy)
+    plan = plan_of(copy, tmp_path / "run")
+    training.train(plan, verbose=0)
+    assert plan_of(copy, tmp_path / "run").folder == plan.folder
+    photo = copy / plan.data.photos[0].file
+    write_image(photo, np.zeros((64, 64, 3), np.uint8))
+    lines = (copy / "manifest.jsonl").read_text().splitlines()
+    gone = json.loads(lines[-1])["file"]
+    (copy / "manifest.jsonl").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(InputError) as error:
+        plan_of(copy, tmp_path / "run")
+    assert f"removed {gone}; changed {plan.data.photos[0].file}" in str(error.value)
+    assert "or another --run-dir" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(drawn_data, tmp_path):
+    recipe = load_recipe("portrait-cpu", ["data.batch=3"])
+    with pytest.raises(SettingError, match="divides the batch of 3. Received: 2"):
+        training.make_plan(recipe, "x", drawn_data, tmp_path, devices=2)
+
+
+def test_one_photo_and_one_drawing_train(tmp_path, eager):
+    write_drawn_faces(tmp_path, 1)
+    prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0)
+    plan = plan_of(tmp_path / "data", tmp_path / "run", "train.epochs=1")
+    assert (len(plan.data.photos), len(plan.data.drawings)) == (1, 1)
+    assert (training.train(plan, verbose=0) / "generator.keras").is_file()
+
+
+def test_folders_of_unequal_sizes_make_an_epoch_of_the_larger(drawn_data):
+    prepared = load_prepared(drawn_data)
+    for photos, drawings in ((4, 1), (1, 4)):
+        few = replace(
+            prepared, photos=prepared.photos[:photos], drawings=prepared.drawings[:drawings]
+        )
+        batches = PortraitBatches(few, DataSettings(size=64), 0)
+        assert len(batches) == 4
+        assert batches.batch(3)["photo"].shape == (1, 64, 64, 3)
+
+
+def test_other_options_in_the_same_folder_are_refused(drawn_data, tmp_path):
     (tmp_path / "run").mkdir()
-    plan = plan_of(data, tmp_path / "run")
+    plan = plan_of(drawn_data, tmp_path / "run")
     (tmp_path / "run" / "options.json").write_text(json.dumps(plan.options))
     with pytest.raises(SettingError, match="recipe.loss.strict: 5.0 there, 4.0 now"):
-        plan_of(data, tmp_path / "run", "loss.strict=4")
+        plan_of(drawn_data, tmp_path / "run", "loss.strict=4")
 
 
-def test_runs_are_numbered_and_unfinished_ones_found(data, tmp_path, monkeypatch):
+def test_runs_are_numbered_and_unfinished_ones_found(drawn_data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = plan_of(data, None)
+    plan = plan_of(drawn_data, None)
     assert plan.folder.as_posix() == "runs/001-tiny"
     plan.folder.mkdir(parents=True)
     (plan.folder / "options.json").write_text(json.dumps(plan.options))
-    assert plan_of(data, None).folder == plan.folder
-    (plan.folder / "checkpoint-0002.weights.h5").touch()
-    assert plan_of(data, None).folder.as_posix() == "runs/002-tiny"
+    assert plan_of(drawn_data, None).folder == plan.folder
+    (plan.folder / "checkpoint-00000006.weights.h5").touch()
+    assert plan_of(drawn_data, None).folder.as_posix() == "runs/002-tiny"
 
 
-def test_damaged_checkpoint_is_named(data, tmp_path, eager):
-    folder = training.train(plan_of(data, tmp_path / "run", "train.epochs=1"), verbose=0)
-    path = run_folder.checkpoints(folder)[-1][1]
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=f"{path.name}: expected a checkpoint"):
-        training.train(plan_of(data, folder, "train.epochs=1"), verbose=0)
-
-
-def test_run_folder_that_cannot_be_made_is_one_line(data, tmp_path, eager):
+def test_run_folder_that_cannot_be_made_is_one_line(drawn_data, tmp_path, eager):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="Cannot write the run folder.*Received: .*file"):
-        training.train(plan_of(data, tmp_path / "file"), verbose=0)
+        training.train(plan_of(drawn_data, tmp_path / "file"), verbose=0)
 
 
-def test_broken_options_are_named(data, tmp_path):
+def test_broken_options_are_named(drawn_data, tmp_path):
     (tmp_path / "options.json").write_text("{")
     with pytest.raises(InputError, match="options.json: expected the options of a run"):
-        plan_of(data, tmp_path)
+        plan_of(drawn_data, tmp_path)
 
 
-def test_missing_weights_leave_nothing_behind(data, tmp_path, monkeypatch):
+def test_missing_weights_leave_nothing_behind(drawn_data, tmp_path, monkeypatch):
     def missing():
         raise MissingExtra("no weights")
 
-    monkeypatch.setattr(training, "EdgeDetector", missing)
+    monkeypatch.setattr(building, "EdgeDetector", missing)
     with pytest.raises(MissingExtra):
-        training.train(plan_of(data, tmp_path / "run"), verbose=0)
+        training.train(plan_of(drawn_data, tmp_path / "run"), verbose=0)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_picture_that_the_manifest_names_must_be_there(data, tmp_path):
+def test_a_picture_that_the_manifest_names_must_be_there(drawn_data, tmp_path):
     copy = tmp_path / "data"
-    shutil.copytree(data, copy)
+    shutil.copytree(drawn_data, copy)
     gone = load_prepared(copy).photos[0].mask
     (copy / gone).unlink()
     with pytest.raises(InputError, match=f"no {gone}"):
         load_prepared(copy)
 
 
-def test_a_picture_that_breaks_meanwhile_is_named(data, tmp_path, eager):
+def test_a_picture_that_breaks_meanwhile_is_named(drawn_data, tmp_path, eager):
     copy = tmp_path / "data"
-    shutil.copytree(data, copy)
+    shutil.copytree(drawn_data, copy)
     plan = plan_of(copy, tmp_path / "run")
     for row in plan.data.drawings:
         (copy / row.file).write_bytes((copy / row.file).read_bytes()[:100])
@@ -249,15 +267,15 @@ def test_folder_without_manifest_is_refused(tmp_path):
 
 
 def test_learning_rate_is_flat_and_then_falls_to_zero():
-    schedule = training.LinearDecay(2.0, total_steps=100, decay_from=0.5)
+    schedule = LinearDecay(2.0, total_steps=100, decay_from=0.5)
     rates = [float(schedule(step)) for step in (0, 50, 75, 100, 120)]
     np.testing.assert_allclose(rates, [2.0, 2.0, 1.0, 0.0, 0.0], atol=1e-6)
 
 
-def test_dry_run_of_the_command_writes_nothing(data, tmp_path, monkeypatch, portrait):
+def test_dry_run_of_the_command_writes_nothing(drawn_data, tmp_path, monkeypatch, portrait):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    code, output, _ = portrait("train", "portrait-cpu.toml", data, "--dry-run", preset=None)
+    code, output, _ = portrait("train", "portrait-cpu.toml", drawn_data, "--dry-run", preset=None)
     assert code == 0 and "12 epochs of 200 steps" in output
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -274,7 +292,34 @@ def test_without_keras_one_line_names_the_remedy(tmp_path):
     assert 'pip install "keras-portrait[train]"' in done.stderr
 
 
-def test_unknown_key_on_the_command_line_is_one_line(data, portrait):
-    code, _, errors = portrait("train", "portrait-cpu", data, "-s", "loss.sttrict=1", preset=None)
+def test_unknown_key_on_the_command_line_is_one_line(drawn_data, portrait):
+    code, _, errors = portrait(
+        "train", "portrait-cpu", drawn_data, "-s", "loss.sttrict=1", preset=None
+    )
     assert code == 2 and errors.count("\n") == 1
     assert 'Did you mean "strict"' in errors
+
+
+def test_memory_does_not_grow_with_the_number_of_photos(drawn_data, tmp_path):
+    rows = [json.loads(line) for line in (drawn_data / "manifest.jsonl").read_text().splitlines()]
+    used = {}
+    for count in (100, 10_000):
+        copy = tmp_path / str(count)
+        shutil.copytree(drawn_data, copy)
+        photo = next(row for row in rows if row["kind"] == "photo")
+        drawings = [row for row in rows if row["kind"] == "drawing"]
+        with (copy / "manifest.jsonl").open("w") as file:
+            for index in range(count):
+                row = {**photo, "source": f"{index}.png", "file": f"photos/many-{index:05d}.png"}
+                os.link(copy / photo["file"], copy / row["file"])
+                file.write(json.dumps(row) + "\n")
+            file.writelines(json.dumps(row) + "\n" for row in drawings)
+        batches = PortraitBatches(load_prepared(copy), DataSettings(size=64), 0)
+        batches.batch(0)
+        tracemalloc.start()
+        for step in range(40):
+            batches.batch(step * count // 40)
+        used[count] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    # The order of the photos is the one thing that is longer: 8 bytes a photo.
+    assert used[10_000] - used[100] < 20 * 10_000

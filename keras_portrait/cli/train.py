@@ -1,12 +1,20 @@
 """`portrait train`: a recipe and a prepared folder become a run folder."""
 
+import importlib
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from keras_portrait.errors import MissingExtra
+
+# Method of the recipe -> the module whose `make_plan` and `train` see to it.
+TRAINERS = {
+    "asymmetric_cycle": "keras_portrait.training",
+    "style_classifier": "keras_portrait.style_training",
+}
 
 
 def train(
@@ -22,27 +30,37 @@ def train(
         list[str] | None,
         typer.Option("-s", help="Overrides a key of the recipe, e.g. -s loss.relaxed=5."),
     ] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="GPUs of this machine that share each batch.")
+    ] = 1,
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved options and stop; nothing is written.")
     ] = False,
 ) -> None:
-    """Train a portrait model on prepared photos and drawings.
+    """Train a portrait model, or a style classifier, on prepared photos and drawings.
 
-    Ctrl-C is safe: the same command goes on after the last finished epoch.
+    Watch it in the run folder's index.html. Ctrl-C saves and stops; the same command goes on.
     """
     from keras_portrait.config import load_recipe
 
     resolved = load_recipe(recipe, setting or [])
+    # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        from keras_portrait import training
+        trainer = importlib.import_module(TRAINERS[resolved.method])
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f'Training needs {error.name}. Install it with: pip install "keras-portrait[train]"'
         ) from None
-    plan = training.make_plan(resolved, Path(recipe).stem, data, run_dir)
+    shared = {"devices": devices} if devices > 1 else {}
+    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, **shared)
     if dry_run:
         typer.echo(json.dumps(plan.options, indent=1))
-        typer.echo(f"{plan.recipe.train.epochs} epochs of {plan.steps_per_epoch} steps")
+        typer.echo(plan.summary)
         typer.echo(plan.folder)
         return
-    typer.echo(training.train(plan))
+    try:
+        typer.echo(trainer.train(plan))
+    except KeyboardInterrupt as stop:
+        typer.echo(f"{str(stop) or 'stopped'}; the same command goes on: {plan.folder}", err=True)
+        raise typer.Exit(130) from None

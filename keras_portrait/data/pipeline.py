@@ -4,10 +4,12 @@ Every batch is a function of the recipe's seed and the number of the step, so a 
 resumed sees what it would have seen. Plain NumPy: the same batches feed either Keras backend.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from keras_portrait.data.line_drawing import line_drawing
@@ -30,12 +32,16 @@ class PreparedData:
         photos: rows of photos.
         drawings: rows of drawings.
         styles: names of all styles, sorted; their order is the order of the style vector.
+        held_photos: rows of the photos of the other split.
+        held_drawings: rows of the drawings of the other split.
     """
 
     folder: Path
     photos: list[Row]
     drawings: list[Row]
     styles: list[str]
+    held_photos: list[Row]
+    held_drawings: list[Row]
 
 
 def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
@@ -55,8 +61,7 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
     rows = [row for row in read_manifest(folder) if row.kept]
     styles = sorted({row.style for row in rows if row.kind == "drawing"})
     chosen = [row for row in rows if row.split == split]
-    photos = [row for row in chosen if row.kind == "photo"]
-    drawings = [row for row in chosen if row.kind == "drawing"]
+    photos, drawings = _by_kind(chosen)
     for row in chosen:
         for name in (row.file, row.mask):
             if not (folder / name).is_file():
@@ -70,7 +75,13 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
                 f"{folder}: expected at least one of the {name} to be kept for the {split} split. "
                 "Received: 0 (the manifest says why each was dropped)"
             )
-    return PreparedData(folder, photos, drawings, styles)
+    held = _by_kind(row for row in rows if row.split != split)
+    return PreparedData(folder, photos, drawings, styles, *held)
+
+
+def _by_kind(rows):
+    rows = list(rows)
+    return tuple([row for row in rows if row.kind == kind] for kind in ("photo", "drawing"))
 
 
 class PortraitBatches:
@@ -86,16 +97,28 @@ class PortraitBatches:
         settings: `DataSettings`.
         seed: int.
         lines: whether batches carry a filter's line drawing of each photo.
+        edges: folder of edge maps that were computed beforehand, named like the photos; None where
+            batches carry none.
 
     Attributes:
         failure: the error that ended `stream`, or None.
+        seconds: time spent on making batches.
     """
 
-    def __init__(self, data: PreparedData, settings: DataSettings, seed: int, lines: bool = False):
+    def __init__(
+        self,
+        data: PreparedData,
+        settings: DataSettings,
+        seed: int,
+        lines: bool = False,
+        edges: Path | None = None,
+    ):
         self.data = data
         self.settings = settings
         self.seed = seed
         self.lines = lines
+        self.edges = edges
+        self.seconds = 0.0
         self.groups = _group_by_style(data)
         self.failure = None
 
@@ -108,14 +131,35 @@ class PortraitBatches:
         """Batches without end, from step `start` on; each in a tuple of one, as `fit` asks."""
         step = start
         while True:
+            started = time.perf_counter()
             try:
                 batch = self.batch(step)
             except PortraitError as error:
                 # It is raised in a thread of the backend, which would report it as its own.
                 self.failure = error
                 raise
+            self.seconds += time.perf_counter() - started
             yield (batch,)
             step += 1
+
+    def for_fit(self, start: int = 0):
+        """What `fit` of the present Keras backend takes in order, from step `start` on.
+
+        On several devices Keras reads a first batch to build the model and then starts again: a
+        dataset starts at the same step again, a generator would have lost that batch.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self.stream(start)
+        import tensorflow as tf
+
+        signature = {
+            name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+            for name, array in self.batch(start).items()
+        }
+        dataset = tf.data.Dataset.from_generator(
+            lambda: self.stream(start), output_signature=(signature,)
+        )
+        return dataset.prefetch(tf.data.AUTOTUNE)
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step.
@@ -125,8 +169,8 @@ class PortraitBatches:
 
         Returns:
             `photo` float32 (N, S, S, 3) and `drawing` (N, S, S, 1) in [-1, 1]; `style` (N, K);
-            masks `photo_<part>`, `drawing_<part>` (N, S, S, 1) in [0, 1]; `lines` (N, S, S, 1) in
-            [-1, 1] where asked for.
+            masks `photo_<part>`, `drawing_<part>` (N, S, S, 1) in [0, 1]; `lines` and `edges`
+            (N, S, S, 1) in [-1, 1] where asked for.
         """
         rng = np.random.default_rng((self.seed, step))
         samples = [
@@ -134,28 +178,29 @@ class PortraitBatches:
         ]
         return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
-    def fixed(self, rows: list[Row]) -> dict[str, np.ndarray]:
-        """Photos without augmentation, for the sample grids.
+    def fixed(self, rows: list[Row]) -> np.ndarray:
+        """Pictures without augmentation, for sample grids and validation.
 
         Args:
-            rows: rows of photos.
+            rows: rows of photos, or of drawings.
 
         Returns:
-            `photo` float32 (len(rows), S, S, 3) in [-1, 1] and `style` (len(rows), K), the styles
-            in turn.
+            float32 (len(rows), S, S, 3) of photos or (len(rows), S, S, 1) of drawings, in [-1, 1].
         """
-        size = self.settings.size
-        photos = [
-            to_signed(resize(read_image(self.data.folder / row.file), size, size)) for row in rows
-        ]
-        styles = np.eye(len(self.data.styles), dtype=np.float32)
-        turn = np.arange(len(rows)) % len(self.data.styles)
-        return {"photo": np.stack(photos), "style": styles[turn]}
+        size, pictures = self.settings.size, []
+        for row in rows:
+            channels = 3 if row.kind == "photo" else 1
+            picture = read_image(self.data.folder / row.file)[..., :channels]
+            pictures.append(to_signed(resize(picture, size, size)))
+        return np.stack(pictures)
 
     def _sample(self, number, rng):
         photo_row = self._photo(number)
         style, drawing_row = self._drawing(rng)
-        photo, photo_mask = self._augment(self._read(photo_row), rng)
+        planes = self._read(photo_row)
+        if self.edges:
+            planes.append(read_image(self.edges / photo_row.file)[..., :1])
+        photo, photo_mask, *edges = self._augment(planes, rng)
         drawing, drawing_mask = self._augment(self._read(drawing_row), rng)
         sample = {
             "photo": to_signed(photo),
@@ -165,6 +210,8 @@ class PortraitBatches:
         for index, part in enumerate(PARTS):
             sample[f"photo_{part}"] = np.float32(photo_mask[..., index : index + 1]) / 255
             sample[f"drawing_{part}"] = np.float32(drawing_mask[..., index : index + 1]) / 255
+        if edges:
+            sample["edges"] = to_signed(edges[0])
         if self.lines:
             sample["lines"] = line_drawing(photo, shade=SHADE)[..., None] * 2.0 - 1.0
         return sample

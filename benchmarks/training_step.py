@@ -1,0 +1,122 @@
+"""Times a training step, and tells where the time goes.
+
+    python benchmarks/training_step.py [--sizes 128 256] [--filters 32] [--steps 20]
+        [--precision float32 mixed_bfloat16]
+
+For each size and precision, with the paper's losses and networks of the given width, at batch 1:
+
+- step: seconds a step, the median; data loading overlaps with it.
+- loading: seconds of one core that making a batch takes, over those of a step.
+- HED + LPIPS: share of the step that goes when the forward cycle compares pixels instead.
+- stored edges: share of the step that goes when the photos' edge maps were computed beforehand.
+- memory: the most that the process held, in MB, TensorFlow included.
+
+Each setting runs in a process of its own, on invented faces.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+# Steps whose time does not count: tracing, and filling the pipeline.
+WARM_UP = 3
+
+
+def main() -> None:
+    """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--filters", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--precision", nargs="+", default=["float32", "mixed_bfloat16"])
+    options = parser.parse_args()
+    print("| size | precision | step | loading | HED + LPIPS | stored edges | memory |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as place:
+        for size in options.sizes:
+            data = _invented_data(Path(place) / str(size), size)
+            for precision in options.precision:
+                print(_row(data, size, precision, options), flush=True)
+
+
+def _row(data, size, precision, options):
+    def measured(*overrides):
+        settings = [
+            *(f"data.size={size}", f"network.filters={options.filters}"),
+            *(f"network.inverse_filters={options.filters}", f"train.precision={precision}"),
+            *(f"network.discriminator_filters={options.filters}", "train.seed=1"),
+            *(f"network.part_filters={options.filters}", *overrides),
+        ]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(time_steps, data, settings, options.steps).result()
+
+    seconds, loading, memory = measured()
+    without, _, _ = measured("loss.forward_cycle=l1")
+    stored, _, _ = measured("data.stored_edges=true")
+    return (
+        f"| {size} | {precision} | {seconds:.2f} s | {loading / seconds:.1%} | "
+        f"{1 - without / seconds:.0%} | {1 - stored / seconds:.0%} | {memory:.0f} MB |"
+    )
+
+
+def time_steps(data: Path, overrides: list[str], steps: int) -> tuple[float, float, float]:
+    """Trains some steps.
+
+    Args:
+        data: folder made by `portrait prepare`.
+        overrides: settings on top of the paper's.
+        steps: how many are timed.
+
+    Returns:
+        Median seconds of a step, seconds of making a batch, and the process's peak memory in MB.
+    """
+    import keras
+
+    from keras_portrait.building import build_asymmetric_cycle, compile_asymmetric_cycle
+    from keras_portrait.config import load_recipe
+    from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+    from keras_portrait.stored_edges import store_edges
+
+    recipe, prepared = load_recipe("portrait.toml", overrides), load_prepared(data)
+    keras.config.set_dtype_policy(recipe.train.precision)
+    model = build_asymmetric_cycle(recipe, prepared.styles)
+    compile_asymmetric_cycle(model, recipe, total_steps=1000)
+    model.progress.assign(0.5)
+    edges = None
+    if recipe.data.stored_edges:
+        edges = store_edges(data, data, prepared.photos, model.edge_detector)
+    batches = PortraitBatches(prepared, recipe.data, recipe.train.seed, edges=edges)
+    marks = []
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            float(logs["d_photo"])  # waits for the step
+            marks.append((time.perf_counter(), batches.seconds))
+
+    count = WARM_UP + steps
+    model.fit(
+        batches.for_fit(), steps_per_epoch=count, shuffle=False, verbose=0, callbacks=[Clock()]
+    )
+    times = [b[0] - a[0] for a, b in zip(marks[WARM_UP - 1 :], marks[WARM_UP:], strict=False)]
+    loading = (marks[-1][1] - marks[0][1]) / (count - 1)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return statistics.median(times), loading, memory
+
+
+def _invented_data(folder, size):
+    from keras_portrait.data.drawn_faces import write_drawn_faces
+    from keras_portrait.data.prepare import prepare
+
+    write_drawn_faces(folder, 24)
+    prepare(folder / "photos", folder / "drawings", folder / "data", size=size, holdout=0.0)
+    return folder / "data"
+
+
+if __name__ == "__main__":
+    main()

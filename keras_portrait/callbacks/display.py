@@ -1,0 +1,87 @@
+"""A bar over the whole training, with the time left and the losses that matter most."""
+
+import time
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+# Seconds over which the speed is averaged: an epoch's end, with its pictures, should not alarm.
+_SPEED_SPAN = 600.0
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """Shows steps, time left and losses; on a terminal as a bar, and a line after every epoch.
+
+    Args:
+        phase: str, what is going on.
+        start: steps that a former start has taken.
+        total: steps of the whole phase.
+        epochs: epochs of the whole phase.
+    """
+
+    def __init__(self, phase: str, start: int, total: int, epochs: int):
+        super().__init__()
+        self.phase = phase
+        self.step = start
+        self.total = total
+        self.epochs = epochs
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+    def on_train_begin(self, logs=None):
+        """Opens the bar."""
+        self.started, self.first = time.monotonic(), self.step
+        self.bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}", markup=False),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=_SPEED_SPAN,
+        )
+        self.task = self.bar.add_task(
+            self.phase, total=self.total, completed=self.step, losses="tracing ..."
+        )
+        self.bar.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Names the epoch."""
+        self.bar.update(self.task, description=f"{self.phase} {epoch + 1}/{self.epochs}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        self.step += 1
+        self.bar.update(self.task, completed=self.step, losses=self._losses(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Prints a line that stays."""
+        left = (self.total - self.step) * self._seconds_per_step()
+        self.console.print(
+            f"{self.phase} {epoch + 1}/{self.epochs}  step {self.step}/{self.total}  "
+            f"{_duration(left)} left  {self._losses(logs)}"
+        )
+
+    def on_train_end(self, logs=None):
+        """Takes the bar away."""
+        self.close()
+
+    def close(self):
+        """Takes the bar away where the training was broken off."""
+        if hasattr(self, "bar"):
+            self.bar.stop()
+
+    def _seconds_per_step(self):
+        return (time.monotonic() - self.started) / max(self.step - self.first, 1)
+
+    def _losses(self, logs):
+        names = [name for name in self.model.headline_names if name in (logs or {})]
+        return "  ".join(f"{name} {float(logs[name]):.3f}" for name in names)
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

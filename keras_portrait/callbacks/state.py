@@ -1,0 +1,141 @@
+"""Nothing is lost: checkpoints on the way, and a clean stop when somebody asks for one."""
+
+import signal
+import threading
+from pathlib import Path
+
+import keras
+
+from keras_portrait.atomic import whole_file
+from keras_portrait.checkpoints import list_checkpoints, save_checkpoint
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """A training that stopped when it was asked to, its state saved.
+
+    Attributes:
+        step: steps that were taken.
+    """
+
+    def __init__(self, step: int):
+        super().__init__(f"stopped after step {step}")
+        self.step = step
+
+
+class StopRequest:
+    """Notes Ctrl-C and SIGTERM instead of breaking off in the middle of a step.
+
+    A context manager. The second Ctrl-C breaks off at once.
+
+    Attributes:
+        asked: whether somebody asked the training to stop.
+    """
+
+    def __init__(self):
+        self.asked = False
+        self._former = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+class StopWhenAsked(keras.callbacks.Callback):
+    """Stops after the present step, nothing saved: for what is short and is done anew.
+
+    Args:
+        request: `StopRequest`.
+    """
+
+    def __init__(self, request: StopRequest):
+        super().__init__()
+        self.request = request
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops where it was asked for."""
+        if self.request.asked:
+            raise TrainingStopped(0)
+
+
+class CheckpointWriter(keras.callbacks.Callback):
+    """Saves the whole state on the way, and the generator after every epoch.
+
+    Must be the last of the callbacks that write: what lies beside a checkpoint is then never older
+    than it.
+
+    Args:
+        folder: run folder. `checkpoint-NNNNNNNN.weights.h5` holds everything that a restart needs;
+            `generator.keras` is the generator as it is exported, `generators/epoch-NNNN.keras`
+            that of former epochs.
+        start: steps that a former start has taken.
+        steps_per_epoch: int.
+        every: int, steps between two checkpoints within an epoch.
+        keep_every: int, epochs after which the generator is kept for good.
+        request: `StopRequest`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        start: int,
+        steps_per_epoch: int,
+        every: int,
+        keep_every: int,
+        request: StopRequest,
+    ):
+        super().__init__()
+        self.folder = folder
+        self.step = start
+        self.steps_per_epoch = steps_per_epoch
+        self.every = every
+        self.keep_every = keep_every
+        self.request = request
+
+    def on_train_begin(self, logs=None):
+        """Saves the start, so that a restart does not repeat the warm start."""
+        if not list_checkpoints(self.folder):
+            save_checkpoint(self.model, self.folder, self.step)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves now and then, and stops where it was asked for."""
+        self.step += 1
+        if self.step % self.steps_per_epoch == 0:
+            return  # the end of the epoch sees to it
+        if self.request.asked or self.step % self.every == 0:
+            save_checkpoint(self.model, self.folder, self.step)
+        if self.request.asked:
+            raise TrainingStopped(self.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the epoch, and stops where it was asked for."""
+        generator = self.model.averaged_generator
+        kept = self.folder / "generators" / f"epoch-{epoch + 1:04d}.keras"
+        if (epoch + 1) % self.keep_every == 0:
+            kept.parent.mkdir(exist_ok=True)
+            save_network(generator, kept)
+        save_network(generator, self.folder / "generator.keras")
+        # The checkpoint last: it says that the epoch is finished.
+        save_checkpoint(self.model, self.folder, self.step)
+        if self.request.asked:
+            raise TrainingStopped(self.step)
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Saves a network as a `.keras` file, whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with whole_file(path, durable=True) as part:
+        network.save(part)

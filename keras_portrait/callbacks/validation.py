@@ -1,0 +1,87 @@
+"""Pictures that were held back, drawn after every epoch: which epoch was the best?"""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_portrait import losses
+from keras_portrait.atomic import write_whole
+from keras_portrait.callbacks.state import save_network
+from keras_portrait.metrics import kernel_distance
+
+# Side in pixels of the patches whose features are compared: strokes and their spacing, not faces.
+PATCH = 64
+
+
+class Validation(keras.callbacks.Callback):
+    """Measures drawings of held-back photos, and keeps the generator that draws them best.
+
+    Adds to the losses of the epoch `val_content`, the LPIPS between the edges of photo and drawing
+    (lower: more of the face is there), and `val_patch_kid`, the kernel distance between patches of
+    these drawings and of held-back real ones, on AlexNet features (lower: more like the drawings).
+    The best epoch is the one with the least `val_patch_kid`: content alone rewards gray copies.
+
+    Args:
+        folder: run folder; the best generator becomes its `best.keras`, the figures `best.json`.
+        photos: float (M, S, S, 3) in [-1, 1].
+        styles: float (M, K), the style that each is drawn in.
+        drawings: float (N, S, S, 1) in [-1, 1], held-back drawings.
+    """
+
+    def __init__(self, folder: Path, photos: np.ndarray, styles: np.ndarray, drawings: np.ndarray):
+        super().__init__()
+        self.folder = folder
+        self.photos = photos
+        self.styles = styles
+        self.drawings = drawings
+        self.real = None
+
+    def on_train_begin(self, logs=None):
+        """Takes the features of the real pictures once, and the best figure so far."""
+        self.best = np.inf
+        if (self.folder / "best.json").exists():
+            self.best = json.loads((self.folder / "best.json").read_bytes())["val_patch_kid"]
+        if self.real is None:
+            self.edges = [self._features_of_edges(photo[None]) for photo in self.photos]
+            self.real = np.concatenate([self._patches(drawing) for drawing in self.drawings])
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures, and keeps the generator if it is the best so far."""
+        values = self._measure()
+        logs.update(values)
+        if values["val_patch_kid"] < self.best:
+            self.best = values["val_patch_kid"]
+            save_network(self.model.averaged_generator, self.folder / "best.keras")
+            text = json.dumps({"epoch": epoch + 1, **values}, indent=1)
+            write_whole(self.folder / "best.json", text.encode())
+
+    def _measure(self):
+        content, patches = [], []
+        for photo, style, edges in zip(self.photos, self.styles, self.edges, strict=True):
+            drawing = self.model.draw_averaged(photo[None], style[None])
+            drawn_edges = self._features_of_edges(ops.repeat(drawing, 3, axis=-1))
+            content.append(float(self.model.distance.distance(drawn_edges, edges)[0]))
+            patches.append(self._patches(ops.convert_to_numpy(drawing)[0]))
+        return {
+            "val_content": float(np.mean(content)),
+            "val_patch_kid": kernel_distance(np.concatenate(patches), self.real),
+        }
+
+    def _features_of_edges(self, photos):
+        edges = losses.edge_maps(ops.convert_to_tensor(photos), self.model.edge_detector)
+        return self.model.distance.features(edges)
+
+    def _patches(self, drawing):
+        """One row of mean AlexNet features for each patch of a drawing (S, S, 1)."""
+        size, _, _ = drawing.shape
+        side = min(PATCH, size)
+        count = size // side
+        cut = drawing[: count * side, : count * side].reshape(count, side, count, side, 1)
+        patches = cut.transpose(0, 2, 1, 3, 4).reshape(-1, side, side, 1)
+        features = self.model.distance.features(ops.convert_to_tensor(patches))[-1]
+        means = ops.convert_to_numpy(ops.mean(features, axis=(1, 2)))
+        # Features have unit length: scaled so that the kernel's x . y / D is their cosine.
+        return means * means.shape[-1] ** 0.5

@@ -1,0 +1,44 @@
+"""Edge maps of a run's photos, computed once instead of in every step."""
+
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from keras_portrait.errors import InputError
+from keras_portrait.imaging import from_signed, read_image, to_signed, write_image
+from keras_portrait.losses import edge_maps
+
+
+def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
+    """Writes the edge maps that are not there yet.
+
+    They lie in the run folder, where nothing else changes the photos that they belong to.
+
+    Args:
+        folder: the run folder.
+        data_folder: the data folder.
+        rows: rows of photos.
+        edge_detector: `EdgeDetector`.
+
+    Returns:
+        The folder of the edge maps: uint8 gray, as large as the photos and named like them.
+
+    Raises:
+        InputError: a photo cannot be read, or an edge map cannot be written.
+    """
+    edges = folder / "edges"
+    for row in rows:
+        path = edges / row.file
+        if path.exists():
+            continue
+        photo = to_signed(read_image(data_folder / row.file))[None]
+        edge_map = ops.convert_to_numpy(edge_maps(ops.convert_to_tensor(photo), edge_detector))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot make the folder ({error.strerror}). Received: {path.parent}"
+            ) from error
+        write_image(path, from_signed(np.squeeze(edge_map, axis=(0, 3))))
+    return edges
