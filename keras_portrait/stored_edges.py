@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from keras import ops
+from rich.console import Console
+from rich.progress import track
 
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import from_signed, read_image, to_signed, write_image
@@ -28,10 +30,10 @@ def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
         InputError: a photo cannot be read, or an edge map cannot be written.
     """
     edges = folder / "edges"
-    for row in rows:
+    console = Console(stderr=True)
+    missing = [row for row in rows if not (edges / row.file).exists()]
+    for row in track(missing, "Edge maps", console=console, disable=not console.is_terminal):
         path = edges / row.file
-        if path.exists():
-            continue
         photo = to_signed(read_image(data_folder / row.file))[None]
         edge_map = ops.convert_to_numpy(edge_maps(ops.convert_to_tensor(photo), edge_detector))
         try:

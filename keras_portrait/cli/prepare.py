@@ -1,17 +1,26 @@
 """`portrait prepare`: folders of photos and drawings become a folder to train on."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from keras_portrait.errors import SettingError
+
+# Names that are listed of each finding.
+_LISTED = 5
+
 
 def prepare(
-    photos: Annotated[Path, typer.Argument(help="Folder of photos; subfolders are searched too.")],
+    photos: Annotated[
+        Path | None, typer.Argument(help="Folder of photos; subfolders are searched too.")
+    ] = None,
     drawings: Annotated[
-        Path, typer.Argument(help="Folder of drawings; each subfolder is a style.")
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to make.")],
+        Path | None, typer.Argument(help="Folder of drawings; each subfolder is a style.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to make.")] = None,
     size: Annotated[int, typer.Option(help="Side of the squares in pixels.")] = 256,
     holdout: Annotated[
         float, typer.Option(help="Share of the pictures to keep back for tests.")
@@ -19,12 +28,104 @@ def prepare(
     dry_run: Annotated[
         bool, typer.Option(help="Look at every picture and report; nothing is written.")
     ] = False,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATA",
+            help="Look through a folder made earlier and say what is wrong with it and how to mend "
+            "it; nothing is changed. Takes no PHOTOS, DRAWINGS or -o.",
+        ),
+    ] = None,
 ) -> None:
     """Align photos and drawings for training, with masks of eyes, nose and lips.
 
     Pictures without a usable face are left out; OUTPUT/manifest.jsonl says why. Ctrl-C is safe:
     the same command goes on where it was.
+
+    With --check the exit code is 1 where something serious is wrong.
     """
+    given = {"PHOTOS": photos, "DRAWINGS": drawings, "-o": output}
+    if check is not None:
+        _refuse_others(given)
+        _check(check)
+        return
+    _require_all(given)
+
+    from keras_portrait.data.prepare import prepare as run
+
+    with _progress() as show:
+        summary = run(photos, drawings, output, size, holdout, dry_run=dry_run, progress=show)
+    for line in summary.lines():
+        typer.echo(line)
+    if not dry_run:
+        typer.echo(output)
+
+
+def _refuse_others(given: dict[str, Path | None]) -> None:
+    others = [name for name, path in given.items() if path is not None]
+    if others:
+        raise SettingError(
+            "--check takes the folder to look through and nothing else. Expected: "
+            f"portrait prepare --check DATA. Received: {', '.join(others)} too"
+        )
+
+
+def _require_all(given: dict[str, Path | None]) -> None:
+    missing = [name for name, path in given.items() if path is None]
+    if missing:
+        raise SettingError(
+            "Expected: portrait prepare PHOTOS DRAWINGS -o OUTPUT, or portrait prepare --check "
+            f"DATA. Received: no {', no '.join(missing)}"
+        )
+
+
+def _check(folder: Path) -> None:
+    """Prints what is wrong with a data folder and ends with exit code 1 where it is serious."""
+    from keras_portrait.data.check import check_prepared
+    from keras_portrait.data.manifest import Summary, read_manifest
+
+    with _progress() as show:
+        findings = check_prepared(folder, progress=show)
+    for finding in findings:
+        count = f": {len(finding.files)}" if finding.files else ""
+        typer.echo(_text(f"{'serious' if finding.serious else 'remark'}: {finding.what}{count}"))
+        for name in finding.files[:_LISTED]:
+            typer.echo(f"    {_text(name)}")
+        if len(finding.files) > _LISTED:
+            typer.echo(f"    and {len(finding.files) - _LISTED} more")
+        typer.echo(f"  mend: {finding.remedy}")
+    serious = sum(finding.serious for finding in findings)
+    if serious:
+        typer.echo(
+            _text(f"{folder}: {serious} serious, {_number(len(findings) - serious, 'remark')}")
+        )
+        raise typer.Exit(1)
+    # Without a serious finding the manifest is whole.
+    summary = Summary(read_manifest(folder))
+    styles = {row.style for row in summary.rows if row.kept and row.style}
+    remarks = _number(len(findings), "remark") if findings else "nothing to mend"
+    typer.echo(
+        _text(
+            f"{folder}: {_number(summary.kept('photo'), 'photo')}, "
+            f"{_number(summary.kept('drawing'), 'drawing')} in {_number(len(styles), 'style')}, "
+            f"{remarks}"
+        )
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _text(name: str) -> str:
+    """A name as one line of text: it may hold bytes that are no text, or control characters."""
+    name = name.encode("utf-8", "replace").decode()
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable]:
+    """A bar on terminals; gives the function that moves it."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -34,8 +135,6 @@ def prepare(
         TimeRemainingColumn,
     )
 
-    from keras_portrait.data.prepare import prepare as run
-
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     name_column = TextColumn("{task.description}", markup=False)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), name_column)
@@ -44,14 +143,9 @@ def prepare(
         task = bar.add_task("", total=None)
 
         def show(row, number: int, count: int) -> None:
-            # A file name may hold bytes that are no text.
-            name = row.source.encode("utf-8", "replace").decode()
+            name = _text(row.source)
             if row.broken:
                 console.print(f"{name}: {row.reason}")
             bar.update(task, completed=number, total=count, description=name[-40:])
 
-        summary = run(photos, drawings, output, size, holdout, dry_run=dry_run, progress=show)
-    for line in summary.lines():
-        typer.echo(line)
-    if not dry_run:
-        typer.echo(output)
+        yield show

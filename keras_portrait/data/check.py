@@ -1,0 +1,318 @@
+"""What is wrong with a prepared data folder, and how to mend it.
+
+Nothing is changed, and one picture is in memory at a time.
+"""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from keras_portrait.data.drawings import find_face_in_drawing
+from keras_portrait.data.duplicates import SquareIndex
+from keras_portrait.data.manifest import NAME, Row
+from keras_portrait.data.squares import LEAST_FACE_DRAWING
+from keras_portrait.errors import InputError, PortraitError
+from keras_portrait.faces import Detector, find_detector
+from keras_portrait.imaging import read_image
+
+# Fewer drawings than this are hardly a style: the discriminator learns them by heart.
+FEW_DRAWINGS = 20
+FOLDERS = ("photos", "drawings", "masks")
+SPLITS = ("train", "test")
+
+_AGAIN = "run the same `portrait prepare` again"
+_REMAKE = f"delete these files, then {_AGAIN}; it makes them anew"
+_PART = f"remove one of each pair from the input folder (`source` in {NAME}), then {_AGAIN}"
+
+# What can be wrong with files: whether it is serious, what it is, how to mend it. In the order in
+# which it is told.
+_FAULTS = {
+    "line": (True, f"lines of {NAME} that are no rows", f"delete these lines, then {_AGAIN}"),
+    "repeated": (
+        True,
+        f"pictures named by more than one line of {NAME}",
+        f"delete {NAME}, then {_AGAIN}; it makes everything anew",
+    ),
+    "no picture": (True, "pictures missing", f"{_AGAIN}; it makes what is missing"),
+    "no mask": (True, "masks missing", f"{_AGAIN}; it makes what is missing"),
+    "broken": (True, "pictures or masks that cannot be read", _REMAKE),
+    "size": (True, "pictures or masks of another size than their row says", _REMAKE),
+    "sizes": (
+        True,
+        "pictures of another size than most",
+        "run `portrait prepare` into a new folder, with one --size for all",
+    ),
+    "empty part": (True, "masks without eyes, nose or lips", _REMAKE),
+    "gray mask": (True, "masks in gray instead of RGB", _REMAKE),
+    "coloured": (True, "drawings in colour instead of gray", _REMAKE),
+    "same across": (True, "test pictures that are training pictures too", _PART),
+    "near across": (True, "test pictures nearly the same as a training picture", _PART),
+    "untagged": (
+        True,
+        "drawings without a style",
+        f"put each into the folder of its style, then {_AGAIN}; or let "
+        "`portrait train style-classifier.toml DATA` tell their styles",
+    ),
+    "untagged, one style": (
+        False,
+        "drawings without a style; they count to the only one there is",
+        f"if they are of another style, put them into a folder of its name, then {_AGAIN}",
+    ),
+    "same": (False, "pictures that are there twice in one split", _PART),
+    "near": (False, "pictures nearly the same as another of their split", _PART),
+    "no face": (
+        False,
+        "drawings in whose square no face is found",
+        f"look at them; remove those without a clear face from the input folder, then {_AGAIN}",
+    ),
+    "dropped": (
+        False,
+        "drawings left out because no face was found",
+        "crop the sheet to the head, upright and from the front, or let them go",
+    ),
+    "left over": (
+        False,
+        f"files that {NAME} does not name",
+        f"delete them; pictures of your own belong into the input folders, then {_AGAIN}",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with a prepared folder.
+
+    Attributes:
+        serious: whether training or evaluation fails or misleads; otherwise it is a remark.
+        what: what is wrong, without the number of files.
+        files: what is concerned: files relative to the data folder; "A = B" for two that show the
+            same; for lines of the manifest "line N"; for pictures that were left out their path
+            inside the input folder. Empty where a whole split or style is concerned.
+        remedy: how to mend it.
+    """
+
+    serious: bool
+    what: str
+    files: tuple[str, ...]
+    remedy: str
+
+
+def check_prepared(
+    folder: str | Path, progress: Callable[[Row, int, int], None] | None = None
+) -> list[Finding]:
+    """Looks through a folder made by `prepare`; changes nothing.
+
+    Args:
+        folder: the data folder.
+        progress: called after each kept picture with its row, its number from 1, and how many
+            there are.
+
+    Returns:
+        What is wrong, serious findings first; empty where nothing is.
+
+    Raises:
+        InputError: no such folder.
+    """
+    folder = Path(folder)
+    if not os.path.isdir(folder):
+        raise InputError(
+            f"No such folder. Expected one made by `portrait prepare`. Received: {folder}"
+        )
+    try:
+        rows, broken_lines = _read_rows(folder)
+    except OSError as error:
+        remedy = "name a folder made by `portrait prepare`, or run `portrait prepare` once more"
+        return [Finding(True, f"no {NAME} to read ({error.strerror})", (), remedy)]
+    inspection = _Inspection(folder)
+    inspection.found["line"] += [f"line {number}" for number in broken_lines]
+    kept = inspection.look_at_rows(rows)
+    for number, row in enumerate(kept, start=1):
+        inspection.look_at(row)
+        if progress is not None:
+            progress(row, number, len(kept))
+    inspection.found |= inspection.squares.duplicates()
+    if not broken_lines:
+        named = {name for row in rows for name in (row.file, row.mask)}
+        inspection.found["left over"] += _left_over(folder, named)
+    findings = [
+        Finding(serious, what, tuple(inspection.found[key]), remedy)
+        for key, (serious, what, remedy) in _FAULTS.items()
+        if inspection.found[key]
+    ]
+    findings += _uneven(kept)
+    return sorted(findings, key=lambda finding: not finding.serious)
+
+
+@dataclass
+class _Inspection:
+    """What was found so far, and what has to be remembered of each picture."""
+
+    folder: Path
+    found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
+    squares: SquareIndex = field(default_factory=SquareIndex)
+
+    def look_at_rows(self, rows: list[Row]) -> list[Row]:
+        """Judges what can be judged without a picture; returns the kept rows, each file once."""
+        kept = {}
+        for row in rows:
+            if not row.kept:
+                if row.kind == "drawing" and row.reason == "no face found":
+                    self.found["dropped"].append(row.source)
+                continue
+            if row.file in kept:
+                self.found["repeated"].append(row.file)
+                continue
+            kept[row.file] = row
+        sizes = Counter(row.size for row in kept.values()).most_common(1)
+        self.found["sizes"] += [row.file for row in kept.values() if row.size != sizes[0][0]]
+        tags = _tags(kept.values())
+        untagged = "untagged, one style" if len(tags) == 1 else "untagged"
+        self.found[untagged] += [
+            row.file
+            for row in kept.values()
+            if row.kind == "drawing" and not row.style and not (tags and _shares(row))
+        ]
+        return list(kept.values())
+
+    def look_at(self, row: Row) -> None:
+        """Reads a square and its mask and judges both."""
+        mask = self._read(row.mask, "no mask", row.size)
+        if mask is not None:
+            self._judge_mask(row.mask, mask)
+        del mask
+        square = self._read(row.file, "no picture", row.size)
+        if square is None:
+            return
+        if row.kind == "drawing":
+            if (square != square[..., :1]).any():
+                self.found["coloured"].append(row.file)
+            if find_face_in_drawing(square, self.detector) is None:
+                self.found["no face"].append(row.file)
+        self.squares.add(row.file, row.kind, row.split, square)
+
+    def _read(self, name: str, missing: str, size: int) -> np.ndarray | None:
+        path = self.folder / name
+        if not os.path.isfile(path):
+            self.found[missing].append(name)
+            return None
+        try:
+            picture = read_image(path)
+        except PortraitError:
+            self.found["broken"].append(name)
+            return None
+        if picture.shape[:2] != (size, size):
+            self.found["size"].append(name)
+            return None
+        return picture
+
+    def _judge_mask(self, name: str, mask: np.ndarray) -> None:
+        if not (mask > 127).any(axis=(0, 1)).all():
+            self.found["empty part"].append(name)
+        elif (mask == mask[..., :1]).all():
+            self.found["gray mask"].append(name)
+
+
+def _read_rows(folder: Path) -> tuple[list[Row], list[int]]:
+    """The rows that can be read, and the numbers from 1 of the lines that cannot."""
+    rows, broken = [], []
+    lines = (folder / NAME).read_bytes().splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = Row(**json.loads(line))
+        except (ValueError, TypeError, RecursionError):
+            row = None
+        if row is not None and _is_row(row):
+            rows.append(row)
+        else:
+            broken.append(number)
+    return rows, broken
+
+
+def _is_row(row: Row) -> bool:
+    """Whether the fields that this module relies on hold what `prepare` writes."""
+    if row.kept is True:
+        names_fit = all(isinstance(name, str) and _inside(name) for name in (row.file, row.mask))
+    else:
+        names_fit = row.kept is False and row.file is None and row.mask is None
+    return (
+        names_fit
+        and row.kind in ("photo", "drawing")
+        and row.split in SPLITS
+        and isinstance(row.source, str)
+        and isinstance(row.style, str | None)
+        and isinstance(row.reason, str | None)
+        and isinstance(row.size, int)
+        and _shares_fit(_shares(row))
+    )
+
+
+def _shares_fit(shares: object) -> bool:
+    return shares is None or (
+        isinstance(shares, dict)
+        and all(isinstance(share, int | float) for share in shares.values())
+    )
+
+
+def _inside(name: str) -> bool:
+    """Whether a name leads to a file inside the data folder."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+
+
+def _left_over(folder: Path, named: set[str | None]) -> list[str]:
+    """Files of the three folders that no row names; hidden ones only if a write left them."""
+    files = (
+        Path(place, name)
+        for top in FOLDERS
+        for place, _, names in os.walk(folder / top)
+        for name in names
+        if not name.startswith(".") or name.endswith(".part")
+    )
+    return sorted({file.relative_to(folder).as_posix() for file in files} - named)
+
+
+def _uneven(kept: list[Row]) -> list[Finding]:
+    """Splits and styles with nothing or too little in them."""
+    findings = []
+    more = f"add pictures to the input folders or choose another --holdout, then {_AGAIN}"
+    purposes = ("training has nothing to learn from", "evaluation has nothing to look at")
+    for split, purpose in zip(SPLITS, purposes, strict=True):
+        for kind in ("photo", "drawing"):
+            if not any((row.kind, row.split) == (kind, split) for row in kept):
+                what = f"no {kind}s in the {split} split: {purpose}"
+                findings.append(Finding(split == "train", what, (), more))
+    drawings = [row for row in kept if row.kind == "drawing"]
+    tags = _tags(drawings)
+    counts = Counter(_leading_style(row, tags) for row in drawings)
+    trained = {_leading_style(row, tags) for row in drawings if row.split == "train"}
+    for style in sorted(tags):
+        count = counts[style]
+        if style not in trained:
+            what = f'no drawings of the style "{style}" in the train split'
+            findings.append(Finding(True, what, (), more))
+        elif count < FEW_DRAWINGS:
+            what = f'few drawings of the style "{style}": {count}, fewer than {FEW_DRAWINGS}'
+            findings.append(Finding(False, what, (), f"add drawings of this style, then {_AGAIN}"))
+    return findings
+
+
+def _tags(rows: Iterable[Row]) -> set[str]:
+    return {row.style for row in rows if row.kind == "drawing" and row.style}
+
+
+def _shares(row: Row) -> dict[str, float] | None:
+    return getattr(row, "style_shares", None)
+
+
+def _leading_style(row: Row, tags: set[str]) -> str | None:
+    """The style that training counts a drawing to."""
+    if row.style or len(tags) == 1:
+        return row.style or min(tags)
+    shares = _shares(row) or {}
+    return max(shares, key=shares.get, default=None)
