@@ -13,7 +13,7 @@ OUT ?= example.portrait.png
 endif
 export PHOTO OUT
 
-.PHONY: help portrait test test-all lint wheel check fmt help-texts clean
+.PHONY: help portrait test test-slow test-all lint wheel check fmt help-texts clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -23,6 +23,9 @@ portrait: $(VENV)/.base ## draw a photo: PHOTO=me.jpg [OUT=drawing.png]; without
 
 test: $(VENV)/.dev ## run the fast tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-slow: $(VENV)/.dev ## run the slow tests: whole steps, killed trainings, several devices
+	@$(BIN)/python -m pytest -q -n 2 -m slow
 
 test-all: $(VENV)/.dev ## run every test, the slow ones too
 	@$(BIN)/python -m pytest -q -n 2
@@ -42,7 +45,7 @@ wheel: $(VENV)/.dev ## build the wheel, install it alone and draw with it outsid
 	@cd build/check && venv/bin/portrait-demo --once example.jpg -o again.png
 	@rm -rf build
 
-check: test lint wheel ## everything that must pass before a change lands
+check: test test-slow lint wheel ## everything that must pass before a change lands
 
 fmt: $(VENV)/.dev ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix .

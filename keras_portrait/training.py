@@ -170,13 +170,13 @@ def _warm_start(model, plan, request, verbose):
         starter = build_warm_start(model, plan.recipe)
     batches = PortraitBatches(plan.data, plan.recipe.data, settings.seed + 1, lines=True)
     steps = settings.warm_start_steps
-    bar = callbacks.ProgressBar("warm start", 0, steps, 1)
+    bar = [callbacks.ProgressBar("warm start", 0, steps, 1)] if verbose else []
     log = callbacks.LossLog(plan.folder / "losses.jsonl", "warm start", steps, 0, batches)
     _feed(
         starter,
         batches,
         0,
-        [log, callbacks.StopWhenAsked(request), *([bar] if verbose else [])],
+        [log, *bar, callbacks.StopWhenAsked(request)],
         steps_per_epoch=steps,
     )
     model.averaged_generator.set_weights(model.generator.get_weights())
@@ -189,6 +189,8 @@ def _fit(model, plan, step, edges, request, verbose):
         plan.data, recipe.data, settings.seed, lines=recipe.loss.anchor > 0, edges=edges
     )
     photos = plan.data.held_photos or plan.data.photos
+    total, epochs = plan.total_steps, settings.epochs
+    bar = [callbacks.ProgressBar(recipe.method, step, total, epochs)] if verbose else []
     used = [
         callbacks.Progress(settings.epochs),
         *_validation(plan, batches),
@@ -196,13 +198,12 @@ def _fit(model, plan, step, edges, request, verbose):
         callbacks.LossLog(folder / "losses.jsonl", recipe.method, steps, step, batches),
         callbacks.RunPage(folder),
         callbacks.TensorBoardLog(folder / "tensorboard", steps),
-        # Last of those that write: what a checkpoint goes with is there before it.
+        *bar,
+        # Last: what a checkpoint goes with is there before it.
         callbacks.CheckpointWriter(
             folder, step, steps, settings.checkpoint_steps, settings.keep_every, request
         ),
     ]
-    if verbose:
-        used.append(callbacks.ProgressBar(recipe.method, step, plan.total_steps, settings.epochs))
     # What is left of an epoch that was interrupted, then whole epochs.
     done, within = divmod(step, steps)
     if within:
