@@ -78,20 +78,16 @@ def time_steps(data: Path, overrides: list[str], steps: int) -> tuple[float, flo
     """
     import keras
 
-    from keras_portrait.building import build_asymmetric_cycle, compile_asymmetric_cycle
     from keras_portrait.config import load_recipe
-    from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-    from keras_portrait.stored_edges import store_edges
+    from keras_portrait.setups import setup_for
 
-    recipe, prepared = load_recipe("portrait.toml", overrides), load_prepared(data)
+    recipe = load_recipe("portrait.toml", overrides)
     keras.config.set_dtype_policy(recipe.train.precision)
-    model = build_asymmetric_cycle(recipe, prepared.styles)
-    compile_asymmetric_cycle(model, recipe, total_steps=1000)
+    setup = setup_for(recipe, data)
+    model = setup.build(total_steps=1000, devices=1)
     model.progress.assign(0.5)
-    edges = None
-    if recipe.data.stored_edges:
-        edges = store_edges(data, data, prepared.photos, model.edge_detector)
-    batches = PortraitBatches(prepared, recipe.data, recipe.train.seed, edges=edges)
+    setup.prepare_run(model, data)
+    batches = setup.batches(data)
     marks = []
 
     class Clock(keras.callbacks.Callback):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import get_type_hints
 
 from keras_portrait.errors import SettingError, nearest
-from keras_portrait.settings import AsymmetricCycleRecipe, Recipe
+from keras_portrait.settings import AsymmetricCycleRecipe, Recipe, StyleClassifierRecipe
 
 RECIPES = Path(__file__).parent / "presets" / "recipes"
-METHODS = {kind().method: kind for kind in (AsymmetricCycleRecipe,)}
+METHODS = {kind().method: kind for kind in (AsymmetricCycleRecipe, StyleClassifierRecipe)}
 
 
 def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Recipe:

@@ -11,6 +11,9 @@ from keras_portrait.errors import InputError
 from keras_portrait.imaging import from_signed, read_image, to_signed, write_image
 from keras_portrait.losses import edge_maps
 
+# Folder of the edge maps inside a run folder.
+EDGES = "edges"
+
 
 def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
     """Writes the edge maps that are not there yet.
@@ -29,7 +32,7 @@ def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
     Raises:
         InputError: a photo cannot be read, or an edge map cannot be written.
     """
-    edges = folder / "edges"
+    edges = folder / EDGES
     console = Console(stderr=True)
     missing = [row for row in rows if not (edges / row.file).exists()]
     for row in track(missing, "Edge maps", console=console, disable=not console.is_terminal):

@@ -4,26 +4,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from keras_portrait import callbacks, run_folder
-from keras_portrait.building import (
-    build_asymmetric_cycle,
-    build_warm_start,
-    compile_asymmetric_cycle,
-)
 from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
-from keras_portrait.data.fingerprint import changes, fingerprint
-from keras_portrait.data.pipeline import PortraitBatches, PreparedData, load_prepared
+from keras_portrait.data.fingerprint import changes
 from keras_portrait.devices import device_scope
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.settings import AsymmetricCycleRecipe
-from keras_portrait.stored_edges import store_edges
+from keras_portrait.settings import Recipe
+from keras_portrait.setups import Setup, setup_for
 
 FORMAT = 2
-# Photos of the sample grids, and held-back pictures that each epoch is judged by.
-SAMPLES = 6
-JUDGED = 24
 
 
 @dataclass(frozen=True)
@@ -31,22 +21,25 @@ class Plan:
     """A training that is ready to start, and nothing written yet.
 
     Attributes:
-        recipe: the resolved recipe.
-        data: the pictures to train on.
+        setup: the recipe and the pictures, and what the method makes of them.
         folder: the run folder.
         steps_per_epoch: steps of one epoch.
         devices: how many devices share a batch.
     """
 
-    recipe: AsymmetricCycleRecipe
-    data: PreparedData
+    setup: Setup
     folder: Path
     steps_per_epoch: int
     devices: int = 1
 
     @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        return self.setup.recipe
+
+    @property
     def total_steps(self) -> int:
-        """Steps of the whole training, the warm start left out."""
+        """Steps of the whole training, earlier phases left out."""
         return self.recipe.train.epochs * self.steps_per_epoch
 
     @property
@@ -55,10 +48,8 @@ class Plan:
         return {
             "format": FORMAT,
             "method": self.recipe.method,
-            "styles": self.data.styles,
-            "data": str(self.data.folder.resolve()),
-            "photos": len(self.data.photos),
-            "drawings": len(self.data.drawings),
+            "data": str(self.setup.folder.resolve()),
+            **self.setup.description(),
             "recipe": asdict(self.recipe),
         }
 
@@ -69,7 +60,7 @@ class Plan:
 
 
 def make_plan(
-    recipe: AsymmetricCycleRecipe,
+    recipe: Recipe,
     name: str,
     data: str | Path,
     run_dir: str | Path | None = None,
@@ -101,9 +92,9 @@ def make_plan(
             f"--devices: expected a number that divides the batch of {recipe.data.batch}. "
             f"Received: {devices}"
         )
-    prepared = load_prepared(data)
-    steps = recipe.train.steps_per_epoch or len(PortraitBatches(prepared, recipe.data, 0))
-    plan = Plan(recipe, prepared, Path(run_dir or "."), steps, devices)
+    setup = setup_for(recipe, data)
+    steps = recipe.train.steps_per_epoch or setup.steps_per_pass()
+    plan = Plan(setup, Path(run_dir or "."), steps, devices)
 
     def finished(folder):
         done = list_checkpoints(folder)
@@ -117,12 +108,12 @@ def make_plan(
             f"options. Received: {other}"
         )
     before = run_folder.read_pictures(folder)
-    if before is not None and (change := changes(before, fingerprint(prepared))):
+    if before is not None and (change := changes(before, setup.pictures())):
         raise InputError(
-            f"{prepared.folder}: the pictures have changed since {folder} began. Expected the "
+            f"{setup.folder}: the pictures have changed since {folder} began. Expected the "
             f"former ones, or another --run-dir for a new run. Received: {change}"
         )
-    return Plan(recipe, prepared, folder, steps, devices)
+    return Plan(setup, folder, steps, devices)
 
 
 def train(plan: Plan, verbose: int | str = "auto") -> Path:
@@ -134,68 +125,55 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
 
     Raises:
         InputError: the run folder cannot be written, or its checkpoints are damaged.
-        MissingExtra: the HED weights are not installed.
+        MissingExtra: weights of a frozen network are not installed.
         TrainingStopped: Ctrl-C or SIGTERM; the state is saved.
 
     Returns:
         The run folder: `options.json`, `index.html`, `losses.jsonl`, `losses.csv`, `losses.png`,
         `samples/`, `tensorboard/`, checkpoints, `generator.keras`, `best.keras`.
     """
-    recipe, folder = plan.recipe, plan.folder
-    keras.utils.set_random_seed(recipe.train.seed)
+    setup, settings, folder = plan.setup, plan.recipe.train, plan.folder
+    keras.utils.set_random_seed(settings.seed)
     former_policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(recipe.train.precision)
+    keras.config.set_dtype_policy(settings.precision)
     try:
         with callbacks.StopRequest() as request:
             with device_scope(plan.devices):
-                model = build_asymmetric_cycle(recipe, plan.data.styles, plan.devices)
-                compile_asymmetric_cycle(model, recipe, plan.total_steps)
-            run_folder.open_run(folder, plan.options, fingerprint(plan.data))
-            edges = None
-            if recipe.data.stored_edges and recipe.loss.forward_cycle == "edges":
-                data = plan.data
-                edges = store_edges(folder, data.folder, data.photos, model.edge_detector)
+                model = setup.build(plan.total_steps, plan.devices)
+            run_folder.open_run(folder, plan.options, setup.pictures())
+            setup.prepare_run(model, folder)
             step = restore_checkpoint(model, folder)
-            if not list_checkpoints(folder) and recipe.train.warm_start_steps:
-                _warm_start(model, plan, request, verbose)
-            _fit(model, plan, step, edges, request, verbose)
+            if not list_checkpoints(folder):
+                _go_through_phases(model, plan, request, verbose)
+            _fit(model, plan, step, request, verbose)
     finally:
         keras.config.set_dtype_policy(former_policy)
     return folder
 
 
-def _warm_start(model, plan, request, verbose):
-    settings = plan.recipe.train
+def _go_through_phases(model, plan, request, verbose):
     with device_scope(plan.devices):
-        starter = build_warm_start(model, plan.recipe)
-    batches = PortraitBatches(plan.data, plan.recipe.data, settings.seed + 1, lines=True)
-    steps = settings.warm_start_steps
-    bar = [callbacks.ProgressBar("warm start", 0, steps, 1)] if verbose else []
-    log = callbacks.LossLog(plan.folder / "losses.jsonl", "warm start", steps, 0, batches)
-    _feed(
-        starter,
-        batches,
-        0,
-        [log, *bar, callbacks.StopWhenAsked(request)],
-        steps_per_epoch=steps,
-    )
+        phases = plan.setup.phases(model)
+    for phase in phases:
+        steps = phase.steps
+        bar = [callbacks.ProgressBar(phase.name, 0, steps, 1)] if verbose else []
+        log = callbacks.LossLog(plan.folder / "losses.jsonl", phase.name, steps, 0, phase.batches)
+        used = [log, *bar, callbacks.StopWhenAsked(request)]
+        _feed(phase.model, phase.batches, 0, used, steps_per_epoch=steps)
     model.averaged_generator.set_weights(model.generator.get_weights())
 
 
-def _fit(model, plan, step, edges, request, verbose):
-    recipe, folder, steps = plan.recipe, plan.folder, plan.steps_per_epoch
-    settings = recipe.train
-    batches = PortraitBatches(
-        plan.data, recipe.data, settings.seed, lines=recipe.loss.anchor > 0, edges=edges
-    )
-    photos = plan.data.held_photos or plan.data.photos
+def _fit(model, plan, step, request, verbose):
+    setup, folder, steps = plan.setup, plan.folder, plan.steps_per_epoch
+    settings, method = plan.recipe.train, plan.recipe.method
+    batches = setup.batches(folder)
     total, epochs = plan.total_steps, settings.epochs
-    bar = [callbacks.ProgressBar(recipe.method, step, total, epochs)] if verbose else []
+    bar = [callbacks.ProgressBar(method, step, total, epochs)] if verbose else []
     used = [
-        callbacks.Progress(settings.epochs),
-        *_validation(plan, batches),
-        callbacks.SampleGrid(folder, {"photo": batches.fixed(_spread(photos, SAMPLES))}),
-        callbacks.LossLog(folder / "losses.jsonl", recipe.method, steps, step, batches),
+        callbacks.Progress(epochs),
+        *setup.judges(batches, folder),
+        callbacks.SampleGrid(folder, setup.samples(batches)),
+        callbacks.LossLog(folder / "losses.jsonl", method, steps, step, batches),
         callbacks.RunPage(folder),
         callbacks.TensorBoardLog(folder / "tensorboard", steps),
         *bar,
@@ -209,8 +187,8 @@ def _fit(model, plan, step, edges, request, verbose):
     if within:
         _feed(model, batches, step, used, steps - within, initial_epoch=done, epochs=done + 1)
         done += 1
-    if done < settings.epochs:
-        _feed(model, batches, done * steps, used, steps, initial_epoch=done, epochs=settings.epochs)
+    if done < epochs:
+        _feed(model, batches, done * steps, used, steps, initial_epoch=done, epochs=epochs)
 
 
 def _feed(model, batches, start, used, steps_per_epoch, **epochs):
@@ -232,22 +210,3 @@ def _feed(model, batches, start, used, steps_per_epoch, **epochs):
         for callback in used:
             if isinstance(callback, callbacks.ProgressBar):
                 callback.close()
-
-
-def _validation(plan, batches):
-    """The callback that judges epochs, where enough pictures were held back."""
-    photos = _spread(plan.data.held_photos, JUDGED)
-    drawings = _spread(plan.data.held_drawings, JUDGED)
-    if not photos or len(drawings) < 2:
-        return []
-    turn = np.arange(len(photos)) % len(plan.data.styles)
-    styles = np.eye(len(plan.data.styles), dtype=np.float32)[turn]
-    return [
-        callbacks.Validation(plan.folder, batches.fixed(photos), styles, batches.fixed(drawings))
-    ]
-
-
-def _spread(rows, count):
-    """Some of the rows, evenly over all of them."""
-    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)))
-    return [rows[round(index)] for index in chosen]

@@ -57,12 +57,12 @@ def drawn_data(tmp_path_factory):
 @pytest.fixture
 def light(monkeypatch):
     """Stand-ins for the frozen networks, so that nothing large is read or run."""
-    from keras_portrait import building
     from keras_portrait.perceptual import PerceptualDistance
+    from keras_portrait.setups import portrait
     from tiny_training import light_edges
 
-    monkeypatch.setattr(building, "EdgeDetector", lambda: light_edges)
-    monkeypatch.setattr(building, "PerceptualDistance", lambda: PerceptualDistance(load=False))
+    monkeypatch.setattr(portrait, "EdgeDetector", lambda: light_edges)
+    monkeypatch.setattr(portrait, "PerceptualDistance", lambda: PerceptualDistance(load=False))
 
 
 @pytest.fixture

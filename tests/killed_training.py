@@ -8,9 +8,10 @@ import os
 import signal
 import sys
 
-from keras_portrait import building, callbacks, checkpoints, training
+from keras_portrait import callbacks, checkpoints, training
 from keras_portrait.models.base import AdversarialModel
 from keras_portrait.perceptual import PerceptualDistance
+from keras_portrait.setups import portrait
 from tiny_training import light_edges, plan_of
 
 data, folder, moment = sys.argv[1:]
@@ -27,8 +28,8 @@ def compile_eagerly(self, **optimizers):
 
 compile_model = AdversarialModel.compile
 AdversarialModel.compile = compile_eagerly
-building.EdgeDetector = lambda: light_edges
-building.PerceptualDistance = lambda: PerceptualDistance(load=False)
+portrait.EdgeDetector = lambda: light_edges
+portrait.PerceptualDistance = lambda: PerceptualDistance(load=False)
 
 if moment.startswith("step"):
     writer = callbacks.CheckpointWriter
@@ -41,7 +42,7 @@ if moment.startswith("step"):
 
     writer.on_train_batch_end = kill_at
 elif moment == "checkpoint":
-    save = building.AsymmetricCycle.save_weights
+    save = portrait.AsymmetricCycle.save_weights
 
     def save_half(self, path):
         save(self, path)
@@ -49,7 +50,7 @@ elif moment == "checkpoint":
             path.write_bytes(path.read_bytes()[:5000])
             die()
 
-    building.AsymmetricCycle.save_weights = save_half
+    portrait.AsymmetricCycle.save_weights = save_half
 elif moment == "sums":
     write = checkpoints.write_whole
 

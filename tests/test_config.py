@@ -4,7 +4,7 @@ import pytest
 
 from keras_portrait.config import RECIPES, load_recipe
 from keras_portrait.errors import SettingError
-from keras_portrait.settings import AsymmetricCycleRecipe, Recipe
+from keras_portrait.settings import AsymmetricCycleRecipe, Recipe, StyleClassifierRecipe
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
@@ -18,6 +18,17 @@ def test_defaults_are_the_papers():
     assert (recipe.network.filters, recipe.network.blocks) == (64, 9)
     assert (recipe.loss.relaxed, recipe.loss.strict, recipe.loss.local) == (5.0, 5.0, 0.5)
     assert not recipe.loss.straight_through and not recipe.loss.anchor
+
+
+def test_the_style_classifier_has_sections_of_its_own():
+    recipe = load_recipe("style-classifier", ["network.trunk=vgg19", "data.rotation=5"])
+    assert isinstance(recipe, StyleClassifierRecipe)
+    assert recipe.network.trunk == "vgg19" and recipe.data.rotation == 5.0
+    assert load_recipe("style-classifier") == StyleClassifierRecipe()
+    with pytest.raises(SettingError, match="one of vgg16, vgg19. Received: resnet"):
+        load_recipe("style-classifier", ["network.trunk=resnet"])
+    with pytest.raises(SettingError, match="Recipe key loss is unknown"):
+        load_recipe("style-classifier", ["loss.strict=1"])
 
 
 def test_overrides_reach_their_section():

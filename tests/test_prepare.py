@@ -12,7 +12,7 @@ from keras_portrait.alignment import prepare_face
 from keras_portrait.data import prepare as module
 from keras_portrait.data.drawings import mid_gray_share
 from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
-from keras_portrait.data.manifest import UNREADABLE, read_manifest
+from keras_portrait.data.manifest import UNREADABLE, read_manifest, write_style_shares
 from keras_portrait.data.prepare import prepare
 from keras_portrait.data.sources import find_sources
 from keras_portrait.data.squares import FaceLimits, SquareMaker, part_masks
@@ -193,15 +193,73 @@ def test_the_split_depends_on_the_name_alone(tmp_path):
 def test_styles_and_names(tmp_path):
     photos, drawings = tmp_path / "photos", tmp_path / "ink"
     names = ["a/x.jpg", "a/x.png", "b/x.jpg", "a-x.webp"]
-    for path in [*(photos / name for name in names), drawings / "1.png", drawings / "pen/s/2.png"]:
+    for path in [*(photos / name for name in names), drawings / "pen/s/2.png"]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     sources = {source.relative: source for source in find_sources(photos, drawings)}
-    assert (sources["1.png"].style, sources["1.png"].file) == ("ink", "drawings/ink/1.png")
     assert sources["pen/s/2.png"].style == "pen"
     assert sources["pen/s/2.png"].file == "drawings/pen/s-2.png"
     assert sources["b/x.jpg"].file == "photos/b-x.png"
     assert len({source.file for source in sources.values()}) == len(sources)
+
+
+@pytest.mark.parametrize(
+    ("names", "styles"),
+    [
+        (["1.png", "2.png"], {"1.png": "ink", "2.png": "ink"}),
+        (["1.png", "pen/2.png"], {"1.png": None, "pen/2.png": "pen"}),
+        (["pen/1.png", "untagged/a/2.png"], {"pen/1.png": "pen", "untagged/a/2.png": None}),
+        (["1.png", "Untagged/1.png"], {"1.png": "ink", "Untagged/1.png": None}),
+        (["1.png", "untagged/1.png", "a/1.png"], {"1.png": None, "untagged/1.png": None}),
+        (["untagged/1.png"], {"untagged/1.png": None}),
+    ],
+)
+def test_drawings_without_a_tag(tmp_path, names, styles):
+    photos, drawings = tmp_path / "photos", tmp_path / "ink"
+    for path in [photos / "x.jpg", *(drawings / name for name in names)]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = {source.relative: source for source in find_sources(photos, drawings)}
+    assert {name: found[name].style for name in styles} == styles
+    for source in found.values():
+        if source.kind == "drawing" and source.style is None:
+            assert source.file.startswith("drawings/untagged/")
+    assert len({source.file for source in found.values()}) == len(names) + 1
+
+
+def test_style_shares_stay_with_their_rows(inputs, tmp_path):
+    photos, drawings = inputs
+    (drawings / "untagged").mkdir()
+    (drawings / "drawn" / "0000.png").rename(drawings / "untagged" / "0000.png")
+    output = tmp_path / "data"
+    rows = prepare(*inputs, output, 64).rows
+    [untagged] = [row for row in rows if row.kind == "drawing" and row.style is None]
+    assert untagged.file == "drawings/untagged/0000.png" and untagged.style_shares is None
+    shares = {row.file: {"drawn": 1.0} for row in rows if row.kind == "drawing"}
+    before = [json.loads(line) for line in (output / "manifest.jsonl").read_text().splitlines()]
+    write_style_shares(output, shares)
+    after = [json.loads(line) for line in (output / "manifest.jsonl").read_text().splitlines()]
+    assert [row.pop("style_shares") for row in after] == [shares.get(row["file"]) for row in before]
+    assert all(row.pop("style_shares") is None for row in before) and after == before
+    # What is reused keeps them; a picture that has changed is another one.
+    write_image(drawings / "drawn" / "0001.png", draw_face(78, 256).drawing)
+    again = prepare(*inputs, output, 64)
+    assert again.reused == 7
+    kept = {row.source: row.style_shares for row in again.rows if row.kind == "drawing"}
+    assert kept.pop("drawn/0001.png") is None
+    assert set(map(str, kept.values())) == {"{'drawn': 1.0}"}
+    assert (output / "preview.png").is_file()
+
+
+def test_a_manifest_from_before_the_style_shares_is_read(faces, tmp_path):
+    prepare(faces / "photos", faces / "drawings", tmp_path / "data", 64)
+    path = tmp_path / "data" / "manifest.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        del row["style_shares"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert all(row.style_shares is None for row in read_manifest(tmp_path / "data"))
+    assert prepare(faces / "photos", faces / "drawings", tmp_path / "data", 64).reused == 8
 
 
 class OneFace:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_portrait import building, callbacks, training
+from keras_portrait import callbacks, training
 from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.config import load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
@@ -23,6 +23,7 @@ from keras_portrait.imaging import read_image, write_image
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import DataSettings
+from keras_portrait.setups import portrait as portrait_setup
 from keras_portrait.stored_edges import store_edges
 from tiny_training import plan_of, state_of
 
@@ -74,7 +75,7 @@ def test_rare_subfolders_are_drawn_as_often_as_full_ones(drawn_data):
     rows[0] = rows[0].__class__(**{**rows[0].__dict__, "source": "drawn/rare/0000.png"})
     batches = PortraitBatches(prepared, DataSettings(64), 0)
     rng = np.random.default_rng(0)
-    drawn = [batches._drawing(rng)[1].source for _ in range(400)]
+    drawn = [batches._drawing(rng).source for _ in range(400)]
     assert 150 < drawn.count("drawn/rare/0000.png") < 250
 
 
@@ -108,7 +109,7 @@ def test_held_back_pictures_judge_the_epochs(tmp_path, eager):
     write_drawn_faces(tmp_path, 12)
     prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0.4)
     plan = plan_of(tmp_path / "data", tmp_path / "run")
-    assert plan.data.held_photos and len(plan.data.held_drawings) > 1
+    assert plan.setup.data.held_photos and len(plan.setup.data.held_drawings) > 1
     folder = training.train(plan, verbose=0)
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
     measured = [row["val_patch_kid"] for row in rows if "val_patch_kid" in row]
@@ -130,10 +131,12 @@ def test_edge_maps_are_stored_once_and_used(drawn_data, tmp_path, eager, monkeyp
     )
     folder = training.train(plan, verbose=0)
     stored = sorted((folder / "edges" / "photos").iterdir())
-    assert [path.name for path in stored] == sorted(Path(r.file).name for r in plan.data.photos)
+    assert [path.name for path in stored] == sorted(
+        Path(r.file).name for r in plan.setup.data.photos
+    )
     assert set(seen) == {(1, 64, 64, 1)}
     before = stored[0].stat().st_mtime_ns
-    store_edges(folder, plan.data.folder, plan.data.photos, None)
+    store_edges(folder, plan.setup.data.folder, plan.setup.data.photos, None)
     assert stored[0].stat().st_mtime_ns == before
 
 
@@ -165,14 +168,14 @@ def test_changed_pictures_are_named(drawn_data, tmp_path, eager):
     plan = plan_of(copy, tmp_path / "run")
     training.train(plan, verbose=0)
     assert plan_of(copy, tmp_path / "run").folder == plan.folder
-    photo = copy / plan.data.photos[0].file
+    photo = copy / plan.setup.data.photos[0].file
     write_image(photo, np.zeros((64, 64, 3), np.uint8))
     lines = (copy / "manifest.jsonl").read_text().splitlines()
     gone = json.loads(lines[-1])["file"]
     (copy / "manifest.jsonl").write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(InputError) as error:
         plan_of(copy, tmp_path / "run")
-    assert f"removed {gone}; changed {plan.data.photos[0].file}" in str(error.value)
+    assert f"removed {gone}; changed {plan.setup.data.photos[0].file}" in str(error.value)
     assert "or another --run-dir" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -186,7 +189,7 @@ def test_one_photo_and_one_drawing_train(tmp_path, eager):
     write_drawn_faces(tmp_path, 1)
     prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0)
     plan = plan_of(tmp_path / "data", tmp_path / "run", "train.epochs=1")
-    assert (len(plan.data.photos), len(plan.data.drawings)) == (1, 1)
+    assert (len(plan.setup.data.photos), len(plan.setup.data.drawings)) == (1, 1)
     assert (training.train(plan, verbose=0) / "generator.keras").is_file()
 
 
@@ -236,7 +239,7 @@ def test_missing_weights_leave_nothing_behind(drawn_data, tmp_path, monkeypatch)
     def missing():
         raise MissingExtra("no weights")
 
-    monkeypatch.setattr(building, "EdgeDetector", missing)
+    monkeypatch.setattr(portrait_setup, "EdgeDetector", missing)
     with pytest.raises(MissingExtra):
         training.train(plan_of(drawn_data, tmp_path / "run"), verbose=0)
     assert not (tmp_path / "run").exists()
@@ -255,7 +258,7 @@ def test_a_picture_that_breaks_meanwhile_is_named(drawn_data, tmp_path, eager):
     copy = tmp_path / "data"
     shutil.copytree(drawn_data, copy)
     plan = plan_of(copy, tmp_path / "run")
-    for row in plan.data.drawings:
+    for row in plan.setup.data.drawings:
         (copy / row.file).write_bytes((copy / row.file).read_bytes()[:100])
     with pytest.raises(InputError, match="Received: .*drawings"):
         training.train(plan, verbose=0)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keras_portrait.errors import MissingExtra
+from keras_portrait.errors import MissingExtra, SettingError
 
 # Method of the recipe -> the module whose `make_plan` and `train` see to it.
 TRAINERS = {
@@ -52,6 +52,8 @@ def train(
         raise MissingExtra(
             f'Training needs {error.name}. Install it with: pip install "keras-portrait[train]"'
         ) from None
+    if devices > 1 and resolved.method == "style_classifier":
+        raise SettingError(f"--devices: a style classifier trains on one. Received: {devices}")
     shared = {"devices": devices} if devices > 1 else {}
     plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, **shared)
     if dry_run:

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from keras_portrait.errors import InputError
@@ -26,7 +26,7 @@ class Row:
     Attributes:
         file: the square, relative to the data folder; None where the picture was dropped.
         kind: "photo" or "drawing".
-        style: name of a drawing's style; None for photos.
+        style: name of a drawing's style; None for photos and for drawings without a tag.
         source: the picture's path inside its input folder, with forward slashes.
         split: "train" or "test".
         kept: whether the square was written.
@@ -37,6 +37,8 @@ class Row:
         mask: the RGB mask (eyes, nose, lips), relative to the data folder.
         size: side of the square in pixels.
         stamp: the source's length and time of change, by which a changed source is noticed.
+        style_shares: what a style classifier says of a drawing, a share in [0, 1] for each style,
+            1 together; None where none has looked at it.
     """
 
     file: str | None
@@ -51,6 +53,7 @@ class Row:
     mask: str | None
     size: int
     stamp: str
+    style_shares: dict[str, float] | None = None
 
     @property
     def broken(self) -> bool:
@@ -132,6 +135,24 @@ def read_manifest(folder: str | Path) -> list[Row]:
                 f"Received: {path}"
             ) from error
     return rows
+
+
+def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) -> None:
+    """Writes what a style classifier says into the manifest; all else in it stays.
+
+    Args:
+        folder: made by `prepare`.
+        shares: by `file` of a row, a share for each style.
+
+    Raises:
+        InputError: the manifest cannot be read or written; it is the former one then.
+    """
+    folder = Path(folder)
+    rows = [
+        replace(row, style_shares=shares[row.file]) if row.file in shares else row
+        for row in read_manifest(folder)
+    ]
+    _write_text(folder / NAME, "".join(map(_line, rows)))
 
 
 class Ledger:

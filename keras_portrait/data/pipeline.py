@@ -1,20 +1,15 @@
-"""Training batches from a prepared data folder.
+"""Training batches of photos and drawings from a prepared data folder."""
 
-Every batch is a function of the recipe's seed and the number of the step, so a training that is
-resumed sees what it would have seen. Plain NumPy: the same batches feed either Keras backend.
-"""
-
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 
+from keras_portrait.data.batches import Batches
 from keras_portrait.data.line_drawing import line_drawing
 from keras_portrait.data.manifest import Row, read_manifest
-from keras_portrait.errors import InputError, PortraitError
+from keras_portrait.data.styles import check_styles, style_of, style_vector
+from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.masks import PARTS
 from keras_portrait.settings import DataSettings
@@ -55,11 +50,12 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
         `PreparedData`.
 
     Raises:
-        InputError: there is no manifest, or it holds no photos or no drawings of this split.
+        InputError: there is no manifest, it holds no photos or no drawings of this split, or a
+            drawing has no style.
     """
     folder = Path(folder)
     rows = [row for row in read_manifest(folder) if row.kept]
-    styles = sorted({row.style for row in rows if row.kind == "drawing"})
+    styles = sorted({row.style for row in rows if row.kind == "drawing" and row.style})
     chosen = [row for row in rows if row.split == split]
     photos, drawings = _by_kind(chosen)
     for row in chosen:
@@ -75,6 +71,7 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
                 f"{folder}: expected at least one of the {name} to be kept for the {split} split. "
                 "Received: 0 (the manifest says why each was dropped)"
             )
+    check_styles(folder, drawings, styles)
     held = _by_kind(row for row in rows if row.split != split)
     return PreparedData(folder, photos, drawings, styles, *held)
 
@@ -84,7 +81,7 @@ def _by_kind(rows):
     return tuple([row for row in rows if row.kind == kind] for kind in ("photo", "drawing"))
 
 
-class PortraitBatches:
+class PortraitBatches(Batches):
     """Makes the batch of any step.
 
     Photos come in a shuffled order, each once a pass; drawings are drawn at random: first a style,
@@ -99,10 +96,6 @@ class PortraitBatches:
         lines: whether batches carry a filter's line drawing of each photo.
         edges: folder of edge maps that were computed beforehand, named like the photos; None where
             batches carry none.
-
-    Attributes:
-        failure: the error that ended `stream`, or None.
-        seconds: time spent on making batches.
     """
 
     def __init__(
@@ -113,53 +106,17 @@ class PortraitBatches:
         lines: bool = False,
         edges: Path | None = None,
     ):
+        super().__init__(seed)
         self.data = data
         self.settings = settings
-        self.seed = seed
         self.lines = lines
         self.edges = edges
-        self.seconds = 0.0
         self.groups = _group_by_style(data)
-        self.failure = None
 
     def __len__(self):
         """Steps of one pass over the larger of the two domains."""
         pictures = max(len(self.data.photos), len(self.data.drawings))
         return -(-pictures // self.settings.batch)
-
-    def stream(self, start: int = 0) -> Iterator[tuple[dict[str, np.ndarray]]]:
-        """Batches without end, from step `start` on; each in a tuple of one, as `fit` asks."""
-        step = start
-        while True:
-            started = time.perf_counter()
-            try:
-                batch = self.batch(step)
-            except PortraitError as error:
-                # It is raised in a thread of the backend, which would report it as its own.
-                self.failure = error
-                raise
-            self.seconds += time.perf_counter() - started
-            yield (batch,)
-            step += 1
-
-    def for_fit(self, start: int = 0):
-        """What `fit` of the present Keras backend takes in order, from step `start` on.
-
-        On several devices Keras reads a first batch to build the model and then starts again: a
-        dataset starts at the same step again, a generator would have lost that batch.
-        """
-        if keras.backend.backend() != "tensorflow":
-            return self.stream(start)
-        import tensorflow as tf
-
-        signature = {
-            name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
-            for name, array in self.batch(start).items()
-        }
-        dataset = tf.data.Dataset.from_generator(
-            lambda: self.stream(start), output_signature=(signature,)
-        )
-        return dataset.prefetch(tf.data.AUTOTUNE)
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step.
@@ -196,7 +153,7 @@ class PortraitBatches:
 
     def _sample(self, number, rng):
         photo_row = self._photo(number)
-        style, drawing_row = self._drawing(rng)
+        drawing_row = self._drawing(rng)
         planes = self._read(photo_row)
         if self.edges:
             planes.append(read_image(self.edges / photo_row.file)[..., :1])
@@ -205,7 +162,7 @@ class PortraitBatches:
         sample = {
             "photo": to_signed(photo),
             "drawing": to_signed(drawing[..., :1]),
-            "style": np.eye(len(self.data.styles), dtype=np.float32)[style],
+            "style": style_vector(drawing_row, self.data.styles, self.settings.soft_styles),
         }
         for index, part in enumerate(PARTS):
             sample[f"photo_{part}"] = np.float32(photo_mask[..., index : index + 1]) / 255
@@ -222,9 +179,9 @@ class PortraitBatches:
         return self.data.photos[order[place]]
 
     def _drawing(self, rng):
-        style = rng.integers(len(self.groups))
-        group = self.groups[style][rng.integers(len(self.groups[style]))]
-        return style, group[rng.integers(len(group))]
+        folders = self.groups[rng.integers(len(self.groups))]
+        group = folders[rng.integers(len(folders))]
+        return group[rng.integers(len(group))]
 
     def _read(self, row):
         folder = self.data.folder
@@ -246,10 +203,10 @@ class PortraitBatches:
 def _group_by_style(data):
     """For each style the list of its subfolders, each the list of its rows."""
     styles = []
-    for style in data.styles:
+    for number, style in enumerate(data.styles):
         groups = {}
         for row in data.drawings:
-            if row.style == style:
+            if style_of(row, data.styles) == number:
                 groups.setdefault(Path(row.source).parent, []).append(row)
         if not groups:
             raise InputError(

