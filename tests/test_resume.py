@@ -82,10 +82,11 @@ def test_asked_to_stop_it_saves_and_goes_on_later(
 ):
     whole = training.train(plan_of(drawn_data, tmp_path / "whole"), verbose=0)
     stopping(step, number)
+    former = signal.getsignal(signal.SIGINT)
     parts = tmp_path / "parts"
     with pytest.raises(callbacks.TrainingStopped, match=f"after step {step}"):
         training.train(plan_of(drawn_data, parts), verbose=0)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is former
     assert list_checkpoints(parts)[-1].step == step
     # At the end of an epoch its log, its pictures and its generator are there, too.
     assert (parts / "generator.keras").exists() == (step == 3)

@@ -29,7 +29,7 @@ from keras_portrait.style_statistics import StatisticsStore, stream_batches
 
 SIZE = 64
 TINY = [
-    *("data.size=32", "data.batch=8", "data.views=2", "network.blocks=2", "network.hidden=8"),
+    *("data.size=64", "data.batch=8", "data.views=2", "network.blocks=2", "network.hidden=8"),
     "network.dropout=0.1",
     *("train.epochs=4", "train.steps_per_epoch=15", "train.learning_rate=1e-2"),
 ]
