@@ -45,7 +45,7 @@ wheel: $(VENV)/.dev ## build the wheel, install it alone and draw with it outsid
 	@cd build/check && venv/bin/portrait-demo --once example.jpg -o again.png
 	@rm -rf build
 
-check: test test-slow lint wheel ## everything that must pass before a change lands
+check: test lint wheel ## everything that must pass before a change lands
 
 fmt: $(VENV)/.dev ## format the code and mend what can be mended
 	@$(BIN)/ruff check --quiet --fix .
