@@ -55,4 +55,5 @@ def write_whole(path: Path, data: bytes) -> None:
 def remove_unfinished(folder: Path) -> None:
     """Removes what a killed process was writing in a folder and below it."""
     for part in folder.rglob(f"{_MARK}*"):
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Checkpoints that stay: the newest, and the one before it in case the newest is damaged.
 KEPT = 2
+# Bytes that HDF5 needs for an array beside its values, its share of the groups' tables included.
+HDF5_OVERHEAD = 2000
 _NAME = re.compile(r"checkpoint-(\d+)\.weights\.h5")
 
 
@@ -113,10 +115,18 @@ def restore_checkpoint(
 
 def _require_space(model, folder):
     """Fails before anything is written: HDF5 does not end well on a disk that fills up."""
-    needed = sum(math.prod(v.shape) * 4 for v in model.variables)
+    optimizers = (getattr(model, f"{name}_optimizer") for name in _groups(model))
+    variables = [*model.variables, *(v for one in optimizers for v in one.variables)]
+    # HDF5 adds its own: the names, and a margin.
+    needed = sum(math.prod(v.shape) * 4 + HDF5_OVERHEAD for v in variables)
     needed = max([needed, *(c.path.stat().st_size for c in list_checkpoints(folder)[-1:])])
     if shutil.disk_usage(folder).free < needed:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _groups(model):
+    groups = getattr(model, "trainable_groups", dict)
+    return groups()
 
 
 def _fault(checkpoint):

@@ -1,6 +1,7 @@
 """Several devices that train one model together."""
 
 import contextlib
+import functools
 
 import keras
 
@@ -34,7 +35,15 @@ def device_scope(count: int):
     if gpus and len(gpus) < count:
         raise SettingError(f"--devices: expected at most {len(gpus)}. Received: {count}")
     names = [device.name for device in gpus] or _logical_cpus(count)
-    return tf.distribute.MirroredStrategy(names[:count]).scope()
+    return _strategy(tuple(names[:count])).scope()
+
+
+@functools.cache
+def _strategy(names):
+    """The strategy of these devices: what one made, another of the same devices may not touch."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(list(names))
 
 
 def _logical_cpus(count):

@@ -72,8 +72,20 @@ def open_run(folder: Path, options: dict, pictures: dict) -> None:
         raise InputError(
             f"Cannot write the run folder ({error.strerror}). Received: {folder}"
         ) from None
+    known = read_options(folder)
+    if known is not None and (other := difference(known, options)):
+        # Another training took the folder after this one had looked.
+        raise InputError(
+            f"{folder} was taken by another training. Expected to start again, which takes "
+            f"the next number. Received: {other}"
+        )
+    if known is None and any(folder.iterdir()):
+        raise InputError(
+            "The run folder holds something else. Expected a new or empty folder, or that of a "
+            f"run. Received: {folder}"
+        )
     remove_unfinished(folder)
-    if read_options(folder) is None:
+    if known is None:
         _write(folder / PICTURES_NAME, pictures)
         _write(folder / OPTIONS_NAME, options)
     _write(folder / "versions.json", _versions())
@@ -94,9 +106,12 @@ def difference(known: dict, options: dict, prefix: str = "") -> str:
 
 def _read(path, what):
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
+        values = json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected {what}. Received: {error}") from None
+    if values is not None and not isinstance(values, dict):
+        raise InputError(f"{path}: expected {what}. Received: {type(values).__name__}")
+    return values
 
 
 def _write(path, values):

@@ -1,5 +1,6 @@
 """From a recipe and a data folder to a run folder: builds, fits, resumes. No mathematics."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -143,12 +144,21 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
             run_folder.open_run(folder, plan.options, setup.pictures())
             setup.prepare_run(model, folder)
             step = restore_checkpoint(model, folder)
+            if verbose:
+                print(_greeting(folder, step, plan.total_steps), file=sys.stderr)
             if not list_checkpoints(folder):
                 _go_through_phases(model, plan, request, verbose)
             _fit(model, plan, step, request, verbose)
     finally:
         keras.config.set_dtype_policy(former_policy)
     return folder
+
+
+def _greeting(folder, step, total):
+    if step >= total:
+        return f"{folder} is finished."
+    how = f"goes on after step {step}" if step else "begins"
+    return f"{folder} {how}; watch it in {folder / 'index.html'}"
 
 
 def _go_through_phases(model, plan, request, verbose):

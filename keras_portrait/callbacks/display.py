@@ -5,9 +5,12 @@ import time
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 # Seconds over which the speed is averaged: an epoch's end, with its pictures, should not alarm.
 _SPEED_SPAN = 600.0
+# Characters of the bar.
+_BAR = 12
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -32,15 +35,23 @@ class ProgressBar(keras.callbacks.Callback):
         """Opens the bar."""
         self.started, self.first = time.monotonic(), self.step
         self.bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=_BAR),
+            MofNCompleteColumn(
+                table_column=Column(no_wrap=True, min_width=len(f"{self.total}") * 2)
+            ),
+            TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=len("0:00:00"))),
+            # What is left of the line: on a narrow terminal the losses give way.
+            TextColumn(
+                "{task.fields[losses]}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
             speed_estimate_period=_SPEED_SPAN,
+            expand=True,
         )
         self.task = self.bar.add_task(
             self.phase, total=self.total, completed=self.step, losses="tracing ..."

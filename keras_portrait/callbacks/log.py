@@ -101,7 +101,8 @@ class RunPage(keras.callbacks.Callback):
 class TensorBoardLog(keras.callbacks.Callback):
     """Writes the losses of every epoch for TensorBoard, whatever the Keras backend.
 
-    The callback of Keras would need TensorFlow for it.
+    The callback of Keras would need TensorFlow for it. A view like the page: where it cannot be
+    written, the training goes on.
 
     Args:
         folder: where its files go.
@@ -115,16 +116,34 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Opens a file of events beside those of former starts."""
-        from tensorboard.summary import Writer
+        self.writer = None
+        try:
+            from tensorboard.summary import Writer
 
-        self.writer = Writer(str(self.folder))
+            self.writer = Writer(str(self.folder))
+        except Exception as error:  # with TensorFlow installed it raises TensorFlow's own
+            self._give_up(error)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes one value for each loss."""
-        for name, value in (logs or {}).items():
-            self.writer.add_scalar(name, float(value), step=(epoch + 1) * self.steps_per_epoch)
-        self.writer.flush()
+        if self.writer is None:
+            return
+        try:
+            for name, value in (logs or {}).items():
+                self.writer.add_scalar(name, float(value), step=(epoch + 1) * self.steps_per_epoch)
+            self.writer.flush()
+        except Exception as error:
+            self._give_up(error)
 
     def on_train_end(self, logs=None):
         """Closes the file."""
-        self.writer.close()
+        if self.writer is not None:
+            try:
+                self.writer.close()
+            except Exception as error:
+                self._give_up(error)
+
+    def _give_up(self, error):
+        self.writer = None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"No more files for TensorBoard: {reason}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Nothing is lost: checkpoints on the way, and a clean stop when somebody asks for one."""
 
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -49,6 +50,7 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        print("Stopping after this step; Ctrl-C again stops at once.", file=sys.stderr)
 
 
 class StopWhenAsked(keras.callbacks.Callback):

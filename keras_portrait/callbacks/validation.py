@@ -1,5 +1,6 @@
 """Pictures that were held back, drawn after every epoch: which epoch was the best?"""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -42,8 +43,9 @@ class Validation(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Takes the features of the real pictures once, and the best figure so far."""
         self.best = np.inf
-        if (self.folder / "best.json").exists():
-            self.best = json.loads((self.folder / "best.json").read_bytes())["val_patch_kid"]
+        # Without a readable one the next epoch is the best so far.
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            self.best = float(json.loads((self.folder / "best.json").read_bytes())["val_patch_kid"])
         if self.real is None:
             self.edges = [self._features_of_edges(photo[None]) for photo in self.photos]
             self.real = np.concatenate([self._patches(drawing) for drawing in self.drawings])

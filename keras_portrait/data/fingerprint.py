@@ -1,37 +1,44 @@
 """Which pictures a run is trained on, so that a changed data folder is noticed and named."""
 
 from keras_portrait.data.pipeline import PreparedData
+from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError
 
 # As many changed pictures are named.
 _NAMED = 3
 
 
-def fingerprint(data: PreparedData) -> dict[str, list]:
+def fingerprint(data: PreparedData, soft_styles: bool = True) -> dict[str, list]:
     """What tells that a picture is still the same, by file.
 
     Args:
         data: the pictures of a run.
+        soft_styles: whether a style classifier's shares are used.
 
     Returns:
-        For each file of the training split its length in bytes, and what its style is known by.
+        For each file, held-back ones too, its length and that of its mask in bytes, and the style
+        vector of a drawing that is trained on.
 
     Raises:
         InputError: a picture cannot be looked at.
     """
+
+    def look(row, style=None):
+        return [*((data.folder / name).stat().st_size for name in (row.file, row.mask)), style]
+
     try:
         return {
-            row.file: [(data.folder / row.file).stat().st_size, _style(row)]
-            for row in [*data.photos, *data.drawings]
+            **{row.file: look(row) for row in (*data.photos, *data.held_photos)},
+            **{row.file: look(row) for row in data.held_drawings},
+            **{
+                row.file: look(row, style_vector(row, data.styles, soft_styles).tolist())
+                for row in data.drawings
+            },
         }
     except OSError as error:
         raise InputError(
             f"Cannot read the picture ({error.strerror}). Received: {error.filename}"
         ) from error
-
-
-def _style(row):
-    return getattr(row, "style_shares", None) or row.style
 
 
 def changes(before: dict[str, list], now: dict[str, list]) -> str:

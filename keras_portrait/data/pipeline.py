@@ -50,8 +50,8 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
         `PreparedData`.
 
     Raises:
-        InputError: there is no manifest, it holds no photos or no drawings of this split, or a
-            drawing has no style.
+        InputError: there is no manifest, it holds no photos or no drawings of this split, a
+            drawing has no style, or a style no drawing.
     """
     folder = Path(folder)
     rows = [row for row in read_manifest(folder) if row.kept]
@@ -73,7 +73,9 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
             )
     check_styles(folder, drawings, styles)
     held = _by_kind(row for row in rows if row.split != split)
-    return PreparedData(folder, photos, drawings, styles, *held)
+    data = PreparedData(folder, photos, drawings, styles, *held)
+    _group_by_style(data)  # refuses a style without drawings before anything is written
+    return data
 
 
 def _by_kind(rows):

@@ -44,8 +44,8 @@ class PortraitSetup(Setup):
         }
 
     def pictures(self) -> dict[str, list]:
-        """Photos and drawings of the training split."""
-        return fingerprint(self.data)
+        """Photos and drawings, held-back ones too."""
+        return fingerprint(self.data, self.recipe.data.soft_styles)
 
     def steps_per_pass(self) -> int:
         """A pass over the larger of the two domains."""
