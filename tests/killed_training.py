@@ -7,6 +7,7 @@ the second one is written), "log" (before the epoch's line), or "sums" (after a 
 import os
 import signal
 import sys
+from dataclasses import replace
 
 from keras_portrait import callbacks, checkpoints, training
 from keras_portrait.models.base import AdversarialModel
@@ -23,7 +24,7 @@ def die(*_):
 
 def compile_eagerly(self, **optimizers):
     compile_model(self, **optimizers)
-    self.run_eagerly = True
+    self.run_eagerly = "DEVICES" not in os.environ  # several devices work in graphs alone
 
 
 compile_model = AdversarialModel.compile
@@ -63,4 +64,8 @@ elif moment == "sums":
 elif moment == "log":
     callbacks.LossLog.on_epoch_end = die
 
-training.train(plan_of(data, folder), verbose=0)
+recipe = plan_of(data, folder).recipe
+count = int(os.environ.get("DEVICES", "1"))
+if count > 1:
+    recipe = replace(recipe, data=replace(recipe.data, batch=2 * count))
+training.train(training.make_plan(recipe, "tiny", data, folder, count), verbose=0)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,9 +32,21 @@ def test_two_devices_report_the_losses_of_one():
     assert all(math.isfinite(value) for row in runs["two, pools"][0] for value in row.values())
 
 
-def test_one_device_changes_nothing():
-    with devices.device_scope(1):
-        pass
+@pytest.mark.slow
+def test_two_devices_go_through_warm_start_and_training(drawn_data, tmp_path):
+    script = Path(__file__).parent / "killed_training.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(drawn_data), str(tmp_path / "run"), "never"],
+        cwd=script.parent,
+        env={**os.environ, "DEVICES": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    text = (tmp_path / "run" / "losses.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert [row["phase"] for row in rows] == ["warm start", *["asymmetric_cycle"] * 2]
+    assert all(math.isfinite(row["g_adversarial"]) for row in rows[1:])
 
 
 def test_other_backends_are_refused(monkeypatch):
