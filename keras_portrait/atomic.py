@@ -8,7 +8,7 @@ from pathlib import Path
 from keras_portrait.errors import InputError
 
 # How the name of a file begins that is being written. The suffixes stay: Keras looks at them.
-_MARK = ".part-"
+UNFINISHED_PREFIX = ".part-"
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
         InputError: the file cannot be written, for example because the disk is full. What was at
             `path` is still there then.
     """
-    part = path.with_name(f"{_MARK}{os.getpid()}-{path.name}")
+    part = path.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-{path.name}")
     try:
         yield part
         if durable:
@@ -52,8 +52,22 @@ def write_whole(path: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, where they are not there yet.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot make the folder ({error.strerror}). Received: {folder}"
+        ) from error
+
+
 def remove_unfinished(folder: Path) -> None:
     """Removes what a killed process was writing in a folder and below it."""
-    for part in folder.rglob(f"{_MARK}*"):
+    for part in folder.rglob(f"{UNFINISHED_PREFIX}*"):
         with contextlib.suppress(OSError):
             part.unlink()

@@ -1,5 +1,6 @@
 """Checkpoints of a training: the whole state, written whole, checked before it is used."""
 
+import contextlib
 import errno
 import hashlib
 import math
@@ -71,8 +72,10 @@ def save_checkpoint(model: "keras.Model", folder: Path, step: int) -> None:
         # The sum first: a checkpoint that is there can always be checked.
         write_whole(checkpoint.digest_path, _digest(part).encode())
     for old in list_checkpoints(folder)[:-KEPT]:
-        old.path.unlink()
-        old.digest_path.unlink(missing_ok=True)
+        # One that cannot be removed is in nobody's way: the newest is used.
+        with contextlib.suppress(OSError):
+            old.path.unlink()
+            old.digest_path.unlink(missing_ok=True)
 
 
 def _warn(line):

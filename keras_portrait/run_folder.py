@@ -1,20 +1,28 @@
-"""The folder of a training run: its options, and which one to go on with."""
+"""The folder of a training run: its options, which one to go on with, and who trains in it."""
 
 import contextlib
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from keras_portrait.atomic import remove_unfinished, write_whole
+from keras_portrait.atomic import UNFINISHED_PREFIX, make_folder, remove_unfinished, write_whole
 from keras_portrait.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows, where run folders are not locked
+    fcntl = None
 
 OPTIONS_NAME = "options.json"
 PICTURES_NAME = "pictures.json"
+LOCK_NAME = ".lock"
 PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
 # Told in the options, and compared picture by picture elsewhere.
 COUNTS = ("photos", "drawings")
+_NUMBERED = re.compile(r"([0-9]{3,})-.*")
 
 
 def find_run(
@@ -31,15 +39,100 @@ def find_run(
     Returns:
         A folder, not necessarily there yet.
     """
-    numbers = [0]
-    for folder in sorted(runs.glob("[0-9][0-9][0-9]-*")):
-        numbers.append(int(folder.name[:3]))
+    found = ((_NUMBERED.fullmatch(folder.name), folder) for folder in runs.glob("*-*"))
+    numbered = sorted((int(match[1]), folder) for match, folder in found if match)
+    for _, folder in numbered:
         # A folder whose options cannot be read is somebody else's.
         with contextlib.suppress(InputError):
             known = read_options(folder)
             if known is not None and not difference(known, options) and not finished(folder):
                 return folder
-    return runs / f"{max(numbers) + 1:03d}-{name}"
+    last = numbered[-1][0] if numbered else 0
+    return runs / f"{last + 1:03d}-{name}"
+
+
+def claim_run(folder: Path, find: Callable[[], Path]) -> Path:
+    """Makes the folder of a new run, so that no other start gets the same one.
+
+    Args:
+        folder: what `find_run` answered.
+        find: asks it once more, where the folder is there already.
+
+    Returns:
+        A new folder, or that of an unfinished run with these options.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    while True:
+        make_folder(folder.parent)
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            folder = find()
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
+        if read_options(folder) is not None:
+            return folder
+
+
+@contextlib.contextmanager
+def hold_run(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a run folder, as long as this one lives at most.
+
+    Where the system or the disk knows no locks, nothing is kept from anybody.
+
+    Args:
+        folder: the run folder; made where it is not there.
+
+    Raises:
+        InputError: another process trains in it, it holds something else, or it cannot be written.
+    """
+    _make(folder)
+    try:
+        lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    try:
+        if fcntl is not None:
+            _lock(lock, folder, fcntl.LOCK_EX)
+        # Who it is, for others to tell; it is the lock that counts, not this number.
+        with contextlib.suppress(OSError):
+            os.truncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(lock)
+
+
+def refuse_held(folder: Path) -> None:
+    """Refuses a run folder that another process holds at this moment; writes nothing.
+
+    Raises:
+        InputError: another process trains in it.
+    """
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):  # no such run yet
+        lock = os.open(folder / LOCK_NAME, os.O_RDONLY)
+        try:
+            _lock(lock, folder, fcntl.LOCK_SH)
+        finally:
+            os.close(lock)
+
+
+def _lock(lock, folder, kind):
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+        raise InputError(
+            "Another process trains in the run folder. Expected to wait for its end, or another "
+            f"--run-dir. Received: {folder}, process {holder}"
+        ) from None
+    except OSError:
+        pass  # some network disks know no locks
 
 
 def read_options(folder: Path) -> dict | None:
@@ -66,23 +159,13 @@ def open_run(folder: Path, options: dict, pictures: dict) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the run folder ({error.strerror}). Received: {folder}"
-        ) from None
+    _make(folder)
     known = read_options(folder)
     if known is not None and (other := difference(known, options)):
         # Another training took the folder after this one had looked.
         raise InputError(
             f"{folder} was taken by another training. Expected to start again, which takes "
             f"the next number. Received: {other}"
-        )
-    if known is None and any(folder.iterdir()):
-        raise InputError(
-            "The run folder holds something else. Expected a new or empty folder, or that of a "
-            f"run. Received: {folder}"
         )
     remove_unfinished(folder)
     if known is None:
@@ -102,6 +185,25 @@ def difference(known: dict, options: dict, prefix: str = "") -> str:
         elif old != new:
             names.append(f"{prefix}{key}: {old} there, {new} now")
     return "; ".join(names[:3])
+
+
+def _make(folder):
+    """Makes a run folder; refuses one that holds more than what a killed start leaves."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in folder.iterdir()} - {LOCK_NAME, PICTURES_NAME}
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    foreign = [name for name in names if not name.startswith(UNFINISHED_PREFIX)]
+    if foreign and OPTIONS_NAME not in names:
+        raise InputError(
+            "The run folder holds something else. Expected a new or empty folder, or that of a "
+            f"run. Received: {folder}"
+        )
+
+
+def _cannot_write(folder, error):
+    return InputError(f"Cannot write the run folder ({error.strerror}). Received: {folder}")
 
 
 def _read(path, what):

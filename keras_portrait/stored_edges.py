@@ -1,5 +1,6 @@
 """Edge maps of a run's photos, computed once instead of in every step."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ from keras import ops
 from rich.console import Console
 from rich.progress import track
 
-from keras_portrait.errors import InputError
+from keras_portrait.atomic import make_folder
 from keras_portrait.imaging import from_signed, read_image, to_signed, write_image
 from keras_portrait.losses import edge_maps
 
@@ -15,7 +16,13 @@ from keras_portrait.losses import edge_maps
 EDGES = "edges"
 
 
-def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
+def store_edges(
+    folder: Path,
+    data_folder: Path,
+    rows,
+    edge_detector,
+    heed: Callable[[], None] = lambda: None,
+) -> Path:
     """Writes the edge maps that are not there yet.
 
     They lie in the run folder, where nothing else changes the photos that they belong to.
@@ -25,6 +32,8 @@ def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
         data_folder: the data folder.
         rows: rows of photos.
         edge_detector: `EdgeDetector`.
+        heed: called before each photo; what it raises ends the work, and the next call goes on
+            there.
 
     Returns:
         The folder of the edge maps: uint8 gray, as large as the photos and named like them.
@@ -36,14 +45,10 @@ def store_edges(folder: Path, data_folder: Path, rows, edge_detector) -> Path:
     console = Console(stderr=True)
     missing = [row for row in rows if not (edges / row.file).exists()]
     for row in track(missing, "Edge maps", console=console, disable=not console.is_terminal):
+        heed()
         path = edges / row.file
         photo = to_signed(read_image(data_folder / row.file))[None]
         edge_map = ops.convert_to_numpy(edge_maps(ops.convert_to_tensor(photo), edge_detector))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Cannot make the folder ({error.strerror}). Received: {path.parent}"
-            ) from error
+        make_folder(path.parent)
         write_image(path, from_signed(np.squeeze(edge_map, axis=(0, 3))))
     return edges

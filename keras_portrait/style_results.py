@@ -1,6 +1,7 @@
 """What a trained style classifier is worth, and what it says of every drawing, as files."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy as np
 from keras_portrait.atomic import write_whole
 from keras_portrait.data.manifest import write_style_shares
 from keras_portrait.data.tagged_drawings import TaggedDrawings
+from keras_portrait.errors import InputError
 from keras_portrait.report.confusion import confusion_matrix, confusion_text, write_confusion
+from keras_portrait.style_statistics import is_kept
 
 ACCURACY_NAME = "accuracy.json"
 VECTORS_NAME = "style-vectors.jsonl"
@@ -17,15 +20,18 @@ _DIGITS = 5
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the run in a folder has come to its end: the accuracy is written last."""
-    return (folder / ACCURACY_NAME).is_file()
+    """Whether the run in a folder has come to its end.
+
+    The views that it learned from are removed last, after the manifest has the shares.
+    """
+    return os.path.isfile(folder / ACCURACY_NAME) and not is_kept(folder)
 
 
 def write_results(folder: Path, data: TaggedDrawings, shares: np.ndarray, origin: dict) -> dict:
     """Writes the vectors, the confusion matrix and the accuracy.
 
     Args:
-        folder: the run folder. The manifest of a prepared data folder gets the shares, too.
+        folder: the run folder.
         data: the drawings.
         shares: float (N, K), what the classifier says of each drawing, rows summing to 1.
         origin: further entries of `accuracy.json`: the trunk, and where its weights came from.
@@ -43,16 +49,19 @@ def write_results(folder: Path, data: TaggedDrawings, shares: np.ndarray, origin
     told = shares.argmax(axis=1)
     matrices = {}
     for name, held in (("train", False), ("validation", True)):
-        groups = data.indices(held)
-        labels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-        matrices[name] = confusion_matrix(labels, told[np.concatenate(groups)], len(groups))
+        chosen, labels = data.labelled(held)
+        matrices[name] = confusion_matrix(labels, told[chosen], len(data.styles))
     accuracy = {
         **{name: _scores(matrix, data.styles) for name, matrix in matrices.items()},
         "chance": round(1 / len(data.styles), 4),
         "confusion": matrices["validation"].tolist(),
         **origin,
     }
-    _write_vectors(folder, data, shares)
+    lines = (
+        json.dumps({"file": drawing.file, "tag": drawing.tag, "shares": row})
+        for drawing, row in zip(data.drawings, _by_style(data, shares), strict=True)
+    )
+    write_whole(folder / VECTORS_NAME, "".join(f"{line}\n" for line in lines).encode())
     validation = accuracy["validation"]
     title = (
         f"{validation['accuracy']:.0%} of {validation['drawings']} drawings that were kept back; "
@@ -62,6 +71,31 @@ def write_results(folder: Path, data: TaggedDrawings, shares: np.ndarray, origin
     text = json.dumps(accuracy, indent=1) + "\n"
     write_whole(folder / ACCURACY_NAME, text.encode())
     return accuracy
+
+
+def share_results(folder: Path, data: TaggedDrawings, shares: np.ndarray) -> None:
+    """Writes the shares into the manifest, where `portrait prepare` made the data folder.
+
+    Args:
+        folder: the run folder, for the text of the error.
+        data: the drawings.
+        shares: float (N, K), as in `write_results`.
+
+    Raises:
+        InputError: the manifest cannot be written; it is the former one then.
+    """
+    if not data.prepared:
+        return
+    files = [drawing.file for drawing in data.drawings]
+    try:
+        by_file = dict(zip(files, _by_style(data, shares), strict=True))
+        write_style_shares(data.folder, by_file)
+    except InputError as error:
+        raise InputError(
+            f"The shares could not be written into the manifest; they stand in {folder}, as does "
+            "the accuracy. Expected a data folder that can be written to; the same command then "
+            f"finishes. {error}"
+        ) from error
 
 
 def describe_results(accuracy: dict, styles: list[str]) -> str:
@@ -94,16 +128,7 @@ def _scores(matrix, styles):
     }
 
 
-def _write_vectors(folder, data, shares):
-    """Writes the shares of all drawings into the run folder, and into the manifest."""
-    by_file = {
-        drawing.file: dict(zip(data.styles, np.round(row, _DIGITS).tolist(), strict=True))
-        for drawing, row in zip(data.drawings, np.float64(shares), strict=True)
-    }
-    lines = (
-        json.dumps({"file": drawing.file, "tag": drawing.tag, "shares": by_file[drawing.file]})
-        for drawing in data.drawings
-    )
-    write_whole(folder / VECTORS_NAME, "".join(f"{line}\n" for line in lines).encode())
-    if data.prepared:
-        write_style_shares(data.folder, by_file)
+def _by_style(data, shares):
+    """The shares of each drawing, by style."""
+    rows = np.round(np.float64(shares), _DIGITS).tolist()
+    return [dict(zip(data.styles, row, strict=True)) for row in rows]

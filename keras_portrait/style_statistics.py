@@ -1,5 +1,7 @@
 """What the style classifier's head learns from: texture statistics of views of the drawings."""
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,7 +9,9 @@ import numpy as np
 from keras import ops
 
 from keras_portrait.atomic import whole_file
+from keras_portrait.data.batches import Batches
 from keras_portrait.data.tagged_drawings import TaggedDrawings, drawing_view
+from keras_portrait.errors import InputError
 from keras_portrait.imaging import to_signed
 from keras_portrait.networks.style_classifier import texture_statistics
 from keras_portrait.perceptual.vgg import VGGFeatures
@@ -20,6 +24,7 @@ class StatisticsStore:
     """Takes the statistics of views, and keeps each view on disk as soon as it is done.
 
     The trunk is frozen, so they are taken once; an interrupted run goes on with the next view.
+    Pictures that cannot be read, and files that cannot be written or removed, are `InputError`s.
 
     Args:
         folder: run folder; views go to its `statistics/` until `forget`.
@@ -62,22 +67,33 @@ class StatisticsStore:
 
     def forget(self) -> None:
         """Removes the views from the disk."""
-        for path in self.folder.glob("view-*.npy"):
-            path.unlink()
-        if self.folder.is_dir():
-            self.folder.rmdir()
+        try:
+            if is_kept(self.folder.parent):
+                shutil.rmtree(self.folder)
+        except OSError as error:
+            raise InputError(
+                f"Cannot remove the folder ({error.strerror}). Received: {self.folder}"
+            ) from error
 
     def _view(self, view, chosen):
         path = self.folder / f"view-{view:04d}.npy"
         statistics = _stored(path, len(chosen))
         if statistics is None:
             statistics = self._take(view, chosen)
-            self.folder.mkdir(exist_ok=True)
+            self._make_folder()
             with whole_file(path) as part:
                 np.save(part, statistics)
         else:
             self._count(len(chosen))
         return statistics
+
+    def _make_folder(self):
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"Cannot make the folder ({error.strerror}). Received: {self.folder}"
+            ) from error
 
     def _take(self, view, chosen):
         settings, seed = self.recipe.data, self.recipe.train.seed
@@ -98,6 +114,11 @@ class StatisticsStore:
         self.progress(self.done)
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether a run folder holds views: its training has not come to its end."""
+    return os.path.isdir(folder / FOLDER_NAME)
+
+
 def _stored(path, count):
     """Statistics of so many drawings that a former start left, or None."""
     try:
@@ -107,30 +128,34 @@ def _stored(path, count):
     return statistics if statistics.ndim == 2 and len(statistics) == count else None
 
 
-def stream_batches(
-    statistics: np.ndarray, styles: np.ndarray, batch: int, seed: int, start: int = 0
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Training batches without end; each is a function of the seed and its step alone.
+class StatisticsBatches(Batches):
+    """Batches for the head.
 
     First a style is drawn, then a drawing, then a view of it, so that a rare style is not drowned.
 
     Args:
         statistics: float32 (V, M, F), views of drawings.
         styles: int (M,), style of each drawing; every style from 0 up is there.
-        batch: drawings in a batch.
+        size: drawings in a batch.
         seed: int.
-        start: step of the first batch.
-
-    Yields:
-        Statistics float32 (batch, F) and one-hot styles float32 (batch, K).
     """
-    members = [np.flatnonzero(styles == style) for style in range(styles.max() + 1)]
-    one_hot = np.eye(len(members), dtype=np.float32)
-    step = start
-    while True:
-        rng = np.random.default_rng((seed, step))
-        drawn = rng.integers(len(members), size=batch)
-        chosen = [rng.choice(members[style]) for style in drawn]
-        views = rng.integers(len(statistics), size=batch)
-        yield statistics[views, chosen], one_hot[drawn]
-        step += 1
+
+    def __init__(self, statistics: np.ndarray, styles: np.ndarray, size: int, seed: int):
+        super().__init__(seed)
+        self.statistics = statistics
+        self.members = [np.flatnonzero(styles == style) for style in range(styles.max() + 1)]
+        self.size = size
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """Statistics float32 (size, F) and styles, one-hot float32 (size, K)."""
+        rng = np.random.default_rng((self.seed, step))
+        drawn = rng.integers(len(self.members), size=self.size)
+        chosen = [rng.choice(self.members[style]) for style in drawn]
+        views = rng.integers(len(self.statistics), size=self.size)
+        one_hot = np.eye(len(self.members), dtype=np.float32)
+        return {"statistics": self.statistics[views, chosen], "style": one_hot[drawn]}
+
+    def stream(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches without end, as pairs of input and target."""
+        for (batch,) in super().stream(start):
+            yield batch["statistics"], batch["style"]

@@ -1,39 +1,39 @@
 """Trains the style classifier, and writes what it says of every drawing. No mathematics.
 
 The trunk is frozen, so its features of a fixed number of views of each drawing are taken once, and
-the head learns from them in seconds.
+the head learns from them in seconds. A start that was broken off begins with the views that it
+finished; the head begins anew.
 """
 
-import json
 import math
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
+from rich.console import Console
+from rich.progress import Progress
 
-from keras_portrait import report, run_folder
-from keras_portrait.atomic import whole_file, write_whole
-from keras_portrait.checkpoints import restore_checkpoint, save_checkpoint
+from keras_portrait import callbacks, report, run_folder
+from keras_portrait.atomic import whole_file
 from keras_portrait.data.fingerprint import changes
 from keras_portrait.data.tagged_drawings import TaggedDrawings, load_tagged
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.networks.style_classifier import (
-    seed_dropout,
-    standardize,
-    style_classifier,
-)
+from keras_portrait.networks.style_classifier import standardize, style_classifier
 from keras_portrait.perceptual.vgg import TRUNKS, VGGFeatures
 from keras_portrait.report.confusion import require_matplotlib
 from keras_portrait.settings import StyleClassifierRecipe, StyleNetworkSettings
-from keras_portrait.style_results import describe_results, is_finished, write_results
-from keras_portrait.style_statistics import StatisticsStore, stream_batches
+from keras_portrait.style_results import (
+    describe_results,
+    is_finished,
+    share_results,
+    write_results,
+)
+from keras_portrait.style_statistics import StatisticsBatches, StatisticsStore
 
 FORMAT = 1
-LOSSES_NAME = "losses.jsonl"
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,16 @@ class StylePlan:
     folder: Path
 
     @property
+    def pictures(self) -> int:
+        """Pictures that the trunk looks at: all drawings, and views of those to learn from."""
+        learned, _ = self.data.labelled(held=False)
+        return len(self.data.drawings) + self.recipe.data.views * len(learned)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Steps of one epoch."""
-        learned = sum(map(len, self.data.indices(held=False)))
-        views = learned * (1 + self.recipe.data.views)
+        learned, _ = self.data.labelled(held=False)
+        views = len(learned) * (1 + self.recipe.data.views)
         return self.recipe.train.steps_per_epoch or math.ceil(views / self.recipe.data.batch)
 
     @property
@@ -89,6 +95,7 @@ def make_plan(
     name: str,
     data: str | Path,
     run_dir: str | Path | None = None,
+    devices: int = 1,
 ) -> StylePlan:
     """Checks recipe and data, and finds the run folder: a new one, or the one to go on with.
 
@@ -98,18 +105,21 @@ def make_plan(
         data: folder made by `portrait prepare`, or of drawings in subfolders named after styles.
         run_dir: the run folder, or None for `runs/NNN-NAME`: the unfinished one with the same
             options where there is one, else a new number.
+        devices: 1.
 
     Returns:
         The plan.
 
     Raises:
         InputError: the data folder cannot be used, or has changed since the run began.
-        SettingError: `run_dir` holds a run with other options.
+        SettingError: `run_dir` holds a run with other options, or there are several devices.
     """
     if keras.backend.backend() not in ("tensorflow", "torch"):
         raise SettingError(
             f"KERAS_BACKEND: expected tensorflow or torch. Received: {keras.backend.backend()}"
         )
+    if devices != 1:
+        raise SettingError(f"--devices: a style classifier trains on one. Received: {devices}")
     tagged = load_tagged(data, recipe.data.holdout)
     plan = StylePlan(recipe, tagged, Path(run_dir or "."))
     folder = Path(run_dir) if run_dir else run_folder.find_run(plan.options, is_finished, name)
@@ -133,7 +143,7 @@ def train(plan: StylePlan, verbose: int | str = "auto") -> Path:
 
     Args:
         plan: from `make_plan`.
-        verbose: as in Keras `fit`; 0 for silence, "auto" for bars where somebody watches.
+        verbose: 0 for silence, anything else for progress and accuracy on standard error.
 
     Returns:
         The run folder: `options.json`, `losses.jsonl`, `losses.csv`, `losses.png`, `index.html`,
@@ -142,39 +152,40 @@ def train(plan: StylePlan, verbose: int | str = "auto") -> Path:
         shares of every drawing.
 
     Raises:
-        InputError: a picture cannot be read, a file cannot be written, or the checkpoints are
-            damaged.
+        InputError: a picture cannot be read, a file cannot be written (where it is the manifest,
+            all else is there), or another process trains in the run folder.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; finished views are kept for the next start.
         MissingExtra: the weights of the trunk, or matplotlib, are not there.
     """
     require_matplotlib()
-    if verbose == "auto":
-        verbose = 1 if sys.stdout.isatty() else 2
-    settings, folder = plan.recipe.train, plan.folder
+    settings = plan.recipe.train
     keras.utils.set_random_seed(settings.seed)
     former_policy = keras.config.dtype_policy()
     try:
-        keras.config.set_dtype_policy(settings.precision)
-        trunk = build_trunk(plan.recipe.network)
-        run_folder.open_run(folder, plan.options, plan.data.fingerprint())
-        keras.config.set_dtype_policy("float32")
-        store = StatisticsStore(folder, plan.data, plan.recipe, trunk, _progress(plan, verbose))
-        upright = store.upright()
-        head = _fit(plan, upright, store, verbose)
+        with callbacks.StopRequest() as request:
+            keras.config.set_dtype_policy(settings.precision)
+            trunk = build_trunk(plan.recipe.network)
+            keras.config.set_dtype_policy("float32")
+            with run_folder.hold_run(plan.folder):
+                _run(plan, trunk, _stopper(request), verbose)
     finally:
         keras.config.set_dtype_policy(former_policy)
-    with whole_file(folder / "classifier.keras") as part:
-        head.save(part)
-    report.write_csv(folder)
-    report.write_curves(folder)
-    report.write_run_page(folder)
+    return plan.folder
+
+
+def _run(plan, trunk, stop, verbose):
+    """Everything that happens in the run folder, which nobody else writes to meanwhile."""
+    run_folder.open_run(plan.folder, plan.options, plan.data.fingerprint())
+    store = StatisticsStore(plan.folder, plan.data, plan.recipe, trunk)
+    upright, views = _look(plan, store, stop, verbose)
+    head = _fit(plan, upright, views, stop, verbose)
+    # From here on it takes a second: who asks for a stop now gets the results.
     shares = _shares(ops.convert_to_numpy(head(upright, training=False)))
-    accuracy = write_results(
-        folder, plan.data, shares, {"trunk": trunk.trunk, "weights": trunk.source}
-    )
-    store.forget()
+    accuracy = _write(plan, head, shares, trunk)
     if verbose:
-        print(describe_results(accuracy, plan.data.styles))
-    return folder
+        print(describe_results(accuracy, plan.data.styles), file=sys.stderr)
+    share_results(plan.folder, plan.data, shares)
+    store.forget()
 
 
 def build_trunk(network: StyleNetworkSettings) -> VGGFeatures:
@@ -189,25 +200,81 @@ def build_trunk(network: StyleNetworkSettings) -> VGGFeatures:
     return VGGFeatures(network.trunk, layers, network.weights or None)
 
 
-def _progress(plan, verbose):
-    """Shows how many pictures the trunk has seen."""
-    learned = sum(map(len, plan.data.indices(held=False)))
-    pictures = len(plan.data.drawings) + plan.recipe.data.views * learned
-    bar = keras.utils.Progbar(pictures, unit_name="picture", verbose=verbose)
-    return bar.update
+def _stopper(request):
+    """A function that ends the training where somebody asked for it."""
+
+    def stop():
+        if request.asked:
+            raise KeyboardInterrupt("stopped")
+
+    return stop
 
 
-def _fit(plan, upright, store, verbose):
+def _look(plan, store, stop, verbose):
+    """Statistics of all drawings, and of the views of those to learn from, with a bar."""
+    if verbose:
+        print(
+            f"{plan.folder}: looks at {plan.pictures} views of {len(plan.data.drawings)} drawings",
+            file=sys.stderr,
+        )
+    console = Console(stderr=True)
+    hidden = not (verbose and console.is_terminal)
+    with Progress(console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("views of drawings", total=plan.pictures)
+
+        def show(done):
+            bar.update(task, completed=done)
+            stop()
+
+        store.progress = show
+        learned, _ = plan.data.labelled(held=False)
+        return store.upright(), store.views(learned)
+
+
+def _fit(plan, upright, views, stop, verbose):
     """The head, trained on the drawings that are not kept back."""
-    recipe, steps = plan.recipe, plan.steps_per_epoch
-    settings, network = recipe.train, recipe.network
-    learned, held = (_with_styles(plan.data.indices(held)) for held in (False, True))
-    statistics = np.concatenate([upright[None, learned[0]], store.views(learned[0])])
+    recipe, steps, epochs = plan.recipe, plan.steps_per_epoch, plan.recipe.train.epochs
+    learned, held = (plan.data.labelled(held) for held in (False, True))
+    statistics = np.concatenate([upright[None, learned[0]], views])
+    head = _build_head(plan, statistics)
+    styles = len(plan.data.styles)
+    if styles == 1:
+        return head  # There is nothing to learn: the share is always 1.
+    batches = StatisticsBatches(statistics, learned[1], recipe.data.batch, recipe.train.seed)
+    bar = [callbacks.ProgressBar(recipe.method, 0, epochs * steps, epochs)] if verbose else []
+    try:
+        head.fit(
+            batches.stream(),
+            steps_per_epoch=steps,
+            epochs=epochs,
+            validation_data=(upright[held[0]], np.eye(styles)[held[1]]),
+            validation_batch_size=recipe.data.batch,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                callbacks.LossLog(plan.folder / "losses.jsonl", recipe.method, steps, 0, batches),
+                keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: stop()),
+                *bar,
+            ],
+        )
+    finally:
+        for callback in bar:
+            callback.close()
+    return head
+
+
+def _build_head(plan, statistics):
+    """The head, compiled; its first layer knows the statistics (V, M, F) that it learns from."""
+    network, settings = plan.recipe.network, plan.recipe.train
+    features = statistics.shape[-1]
     head = style_classifier(
-        len(plan.data.styles), upright.shape[1], network.hidden, network.dropout, settings.seed
+        len(plan.data.styles), features, network.hidden, network.dropout, settings.seed
     )
-    standardize(head, statistics.reshape(-1, statistics.shape[-1]))
-    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
+    standardize(head, statistics.reshape(-1, features))
+    # What the bar shows.
+    head.headline_names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    steps = settings.epochs * plan.steps_per_epoch
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     head.compile(
         keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay),
         keras.losses.CategoricalCrossentropy(
@@ -215,73 +282,23 @@ def _fit(plan, upright, store, verbose):
         ),
         metrics=["accuracy"],
     )
-    head.optimizer.build(head.trainable_variables)
-    step = restore_checkpoint(head, plan.folder)
-    # With one style there is nothing to learn: its share is always 1.
-    if len(plan.data.styles) > 1 and step < settings.epochs * steps:
-        head.fit(
-            stream_batches(statistics, learned[1], recipe.data.batch, settings.seed, step),
-            steps_per_epoch=steps,
-            initial_epoch=step // steps,
-            epochs=settings.epochs,
-            validation_data=(upright[held[0]], np.eye(len(plan.data.styles))[held[1]]),
-            validation_batch_size=recipe.data.batch,
-            shuffle=False,
-            verbose=verbose,
-            callbacks=[_Record(plan.folder, recipe.method, settings.seed, steps, step)],
-        )
     return head
 
 
-def _with_styles(groups):
-    """Indices of the drawings of all styles, and the style of each."""
-    styles = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    return np.concatenate(groups), styles
+def _write(plan, head, shares, trunk):
+    """Writes what the run folder holds; the accuracy."""
+    folder = plan.folder
+    with whole_file(folder / "classifier.keras") as part:
+        head.save(part)
+    origin = {"trunk": trunk.trunk, "weights": trunk.source}
+    accuracy = write_results(folder, plan.data, shares, origin)
+    report.write_csv(folder)
+    report.write_curves(folder)
+    report.write_run_page(folder)
+    return accuracy
 
 
 def _shares(logits):
     """The softmax of logits (N, K); Keras warns of it where there is only one style."""
     raised = np.exp(np.float64(logits) - logits.max(axis=1, keepdims=True))
     return raised / raised.sum(axis=1, keepdims=True)
-
-
-class _Record(keras.callbacks.Callback):
-    """After each epoch a line of losses and a checkpoint, in this order."""
-
-    def __init__(self, folder, phase, seed, steps_per_epoch, start):
-        super().__init__()
-        self.seed = seed
-        self.folder = folder
-        self.path = folder / LOSSES_NAME
-        self.phase = phase
-        self.steps_per_epoch = steps_per_epoch
-        self.start = start
-
-    def on_train_begin(self, logs=None):
-        """Takes out the lines of epochs that come again."""
-        rows = [row for row in report.read_losses(self.folder) if row["step"] <= self.start]
-        write_whole(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Seeds the dropout and starts the clock."""
-        seed_dropout(self.model, self.seed, epoch * self.steps_per_epoch)
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Writes the line, then the checkpoint."""
-        step = (epoch + 1) * self.steps_per_epoch
-        row = {
-            "phase": self.phase,
-            "epoch": epoch + 1,
-            "step": step,
-            "seconds": round(time.perf_counter() - self.began, 2),
-            **{name: float(f"{float(value):.6g}") for name, value in (logs or {}).items()},
-        }
-        try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise InputError(
-                f"Cannot write the losses ({error.strerror}). Received: {self.path}"
-            ) from error
-        save_checkpoint(self.model, self.folder, step)

@@ -1,6 +1,8 @@
 """From a recipe and a data folder to a run folder: builds, fits, resumes. No mathematics."""
 
+import functools
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,21 +19,23 @@ from keras_portrait.setups import Setup, setup_for
 FORMAT = 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """A training that is ready to start, and nothing written yet.
 
     Attributes:
         setup: the recipe and the pictures, and what the method makes of them.
-        folder: the run folder.
+        folder: the run folder. `train` takes the next number where another start was quicker.
         steps_per_epoch: steps of one epoch.
         devices: how many devices share a batch.
+        find: finds the run folder once more; None where its name was given.
     """
 
     setup: Setup
     folder: Path
     steps_per_epoch: int
     devices: int = 1
+    find: Callable[[], Path] | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -81,8 +85,10 @@ def make_plan(
         The plan.
 
     Raises:
-        InputError: the data folder cannot be used, or has changed since the run began.
-        SettingError: `run_dir` holds a run with other options, or the batch cannot be shared.
+        InputError: the data folder cannot be used, or has changed since the run began, or another
+            process trains in the run folder.
+        SettingError: `run_dir` holds a run with other options, the batch cannot be shared, or the
+            prepared pictures are smaller than what shall be trained on.
     """
     if keras.backend.backend() not in ("tensorflow", "torch"):
         raise SettingError(
@@ -101,7 +107,8 @@ def make_plan(
         done = list_checkpoints(folder)
         return bool(done) and done[-1].step >= plan.total_steps
 
-    folder = Path(run_dir) if run_dir else run_folder.find_run(plan.options, finished, name)
+    find = functools.partial(run_folder.find_run, plan.options, finished, name)
+    folder = Path(run_dir) if run_dir else find()
     known = run_folder.read_options(folder)
     if known is not None and (other := run_folder.difference(known, plan.options)):
         raise SettingError(
@@ -114,7 +121,8 @@ def make_plan(
             f"{setup.folder}: the pictures have changed since {folder} began. Expected the "
             f"former ones, or another --run-dir for a new run. Received: {change}"
         )
-    return Plan(setup, folder, steps, devices)
+    run_folder.refuse_held(folder)
+    return Plan(setup, folder, steps, devices, None if run_dir else find)
 
 
 def train(plan: Plan, verbose: int | str = "auto") -> Path:
@@ -125,7 +133,8 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
         verbose: 0 for silence, anything else for a progress bar.
 
     Raises:
-        InputError: the run folder cannot be written, or its checkpoints are damaged.
+        InputError: the run folder cannot be written, another process trains in it, or its
+            checkpoints are damaged.
         MissingExtra: weights of a frozen network are not installed.
         TrainingStopped: Ctrl-C or SIGTERM; the state is saved.
 
@@ -133,25 +142,34 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
         The run folder: `options.json`, `index.html`, `losses.jsonl`, `losses.csv`, `losses.png`,
         `samples/`, `tensorboard/`, checkpoints, `generator.keras`, `best.keras`.
     """
-    setup, settings, folder = plan.setup, plan.recipe.train, plan.folder
+    settings = plan.recipe.train
     keras.utils.set_random_seed(settings.seed)
     former_policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(settings.precision)
     try:
         with callbacks.StopRequest() as request:
             with device_scope(plan.devices):
-                model = setup.build(plan.total_steps, plan.devices)
-            run_folder.open_run(folder, plan.options, setup.pictures())
-            setup.prepare_run(model, folder)
-            step = restore_checkpoint(model, folder)
-            if verbose:
-                print(_greeting(folder, step, plan.total_steps), file=sys.stderr)
-            if not list_checkpoints(folder):
-                _go_through_phases(model, plan, request, verbose)
-            _fit(model, plan, step, request, verbose)
+                model = plan.setup.build(plan.total_steps, plan.devices)
+            if plan.find is not None:
+                plan.folder = run_folder.claim_run(plan.folder, plan.find)
+            with run_folder.hold_run(plan.folder):
+                _run(model, plan, request, verbose)
     finally:
         keras.config.set_dtype_policy(former_policy)
-    return folder
+    return plan.folder
+
+
+def _run(model, plan, request, verbose):
+    """Everything that happens in the run folder, which nobody else writes to meanwhile."""
+    setup, folder = plan.setup, plan.folder
+    run_folder.open_run(folder, plan.options, setup.pictures())
+    setup.prepare_run(model, folder, request.heed)
+    step = restore_checkpoint(model, folder)
+    if verbose:
+        print(_greeting(folder, step, plan.total_steps), file=sys.stderr)
+    if not list_checkpoints(folder):
+        _go_through_phases(model, plan, request, verbose)
+    _fit(model, plan, step, request, verbose)
 
 
 def _greeting(folder, step, total):

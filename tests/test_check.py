@@ -1,7 +1,6 @@
 import json
 import shutil
 import weakref
-from dataclasses import make_dataclass
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from keras_portrait.data import duplicates
 from keras_portrait.data.check import check_prepared
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.duplicates import HASH_BITS, SquareIndex, nearest, picture_hash
-from keras_portrait.data.manifest import Row, read_manifest
+from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.prepare import prepare
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import encode_image, read_image, write_image
@@ -329,14 +328,7 @@ def test_drawings_without_a_style_count_to_the_only_one(data):
     assert finding.files == tuple(names[:2])
 
 
-@pytest.fixture
-def rows_with_shares(monkeypatch):
-    """Rows may hold what a style classifier says."""
-    shares = [("style_shares", dict | None, None)]
-    monkeypatch.setattr(module, "Row", make_dataclass("Row", shares, bases=(Row,), frozen=True))
-
-
-def test_shares_of_styles_are_as_good_as_a_style(data, monkeypatch, rows_with_shares):
+def test_shares_of_styles_are_as_good_as_a_style(data, monkeypatch):
     monkeypatch.setattr(module, "FEW_DRAWINGS", 2)
     tag(data, "ink", None, "pen", None)
     rows = rows_of(data)
@@ -350,7 +342,7 @@ def test_shares_of_styles_are_as_good_as_a_style(data, monkeypatch, rows_with_sh
 
 
 @pytest.mark.parametrize("shares", [5, ["ink"], {"ink": "all"}])
-def test_shares_that_are_none(data, rows_with_shares, shares):
+def test_shares_that_are_none(data, shares):
     change(data, 6, style_shares=shares)
     assert findings(data)["lines of manifest.jsonl that are no rows"] == ("line 7",)
 
@@ -380,13 +372,13 @@ def test_empty_splits(data):
 
 def test_files_that_no_line_names(data):
     (data / "photos" / "mine.jpg").write_text("mine")
-    (data / "masks" / "photos" / ".0000.png.17.part").write_text("cut")
+    (data / "masks" / "photos" / ".part-17-0000.png").write_text("cut")
     (data / "photos" / ".DS_Store").write_text("of the system")
     (data / "notes.txt").write_text("elsewhere")
     rows = rows_of(data)
     write_rows(data, rows[:3] + rows[4:])
     (finding,) = check_prepared(data)
-    left = {"photos/mine.jpg", "masks/photos/.0000.png.17.part", rows[3]["file"], rows[3]["mask"]}
+    left = {"photos/mine.jpg", "masks/photos/.part-17-0000.png", rows[3]["file"], rows[3]["mask"]}
     assert set(finding.files) == left and not finding.serious
 
 

@@ -37,6 +37,15 @@ def test_the_newest_are_kept_and_the_last_is_loaded(tmp_path):
     assert np.all(model.get_weights()[0] == 1000)
 
 
+def test_an_old_one_that_cannot_be_removed_is_passed_over(tmp_path):
+    [first] = saved(tmp_path, 1)
+    first.path.unlink()
+    first.path.mkdir()
+    assert [checkpoint.step for checkpoint in saved(tmp_path, 5, 10)] == [1, 5, 10]
+    model = model_of(-1)
+    assert restore_checkpoint(model, tmp_path) == 10
+
+
 def test_nothing_to_restore(tmp_path):
     assert restore_checkpoint(model_of(0), tmp_path) == 0
     assert restore_checkpoint(model_of(0), tmp_path / "absent") == 0

@@ -319,7 +319,17 @@ def test_newest_epoch_comes_first(make_run):
     page = page_of(make_run(trained(3), epochs=range(4)))
     places = [page.index(f"{name}</") for name in ("Epoch 3", "Epoch 2", "Epoch 1")]
     assert places == sorted(places)
-    assert places[-1] < page.index("Before the first step</")
+    assert places[-1] < page.index("After the warm start</")
+
+
+def test_what_was_before_the_first_epoch_is_named(make_run):
+    assert "<h2>After the warm start" in page_of(make_run(trained(1)[:1], [0], name="warm"))
+    assert "<h2>Before the first step" in page_of(make_run([row(1, g_x=1.0)], [0], name="cold"))
+
+
+def test_time_that_loading_took_is_told(make_run):
+    rows = [row(epoch, g_x=1.0, loading_share=0.004 * epoch) for epoch in (1, 2)]
+    assert "0.6% of it loading data" in page_of(make_run(rows))
 
 
 def test_page_needs_no_other_file(make_run):

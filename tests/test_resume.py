@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_portrait import callbacks, training
+from keras_portrait import callbacks, stored_edges, training
 from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.errors import InputError
 from tiny_training import plan_of, state_of
@@ -55,7 +55,7 @@ def test_killed_training_ends_as_if_it_had_not_been(drawn_data, uninterrupted, t
     run_in_a_process(drawn_data, folder, "never")
     assert_same_end(uninterrupted, folder)
     assert epochs_in_the_log(folder) == [1, 2]
-    assert list(folder.rglob(".*")) == []  # what the killed process was writing
+    assert list(folder.rglob(".part-*")) == []  # what the killed process was writing
 
 
 @pytest.fixture
@@ -96,6 +96,35 @@ def test_asked_to_stop_it_saves_and_goes_on_later(
     assert epochs_in_the_log(parts) == [1, 2]
     rows = [json.loads(line) for line in (parts / "losses.jsonl").read_text().splitlines()]
     assert [row["steps"] for row in rows] == [2, 3 - step % 3, 3]
+
+
+@pytest.mark.slow
+def test_a_compiled_step_goes_on_as_if_it_had_not_stopped(drawn_data, tmp_path, light, stopping):
+    whole = training.train(plan_of(drawn_data, tmp_path / "whole"), verbose=0)
+    stopping(4)
+    with pytest.raises(callbacks.TrainingStopped):
+        training.train(plan_of(drawn_data, tmp_path / "parts"), verbose=0)
+    parts = training.train(plan_of(drawn_data, tmp_path / "parts"), verbose=0)
+    assert_same_end(whole, parts)
+
+
+def test_edge_maps_that_were_done_before_a_stop_are_kept(drawn_data, tmp_path, eager, monkeypatch):
+    written, write = [], stored_edges.write_image
+
+    def write_and_ask(path, picture):
+        write(path, picture)
+        written.append(path.name)
+        if len(written) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(stored_edges, "write_image", write_and_ask)
+    settings = ("data.stored_edges=true", "train.epochs=1")
+    plan = plan_of(drawn_data, tmp_path / "run", *settings)
+    with pytest.raises(callbacks.TrainingStopped, match="stopped before the first step"):
+        training.train(plan, verbose=0)
+    assert len(written) == 2 and list_checkpoints(tmp_path / "run") == []
+    training.train(plan_of(drawn_data, tmp_path / "run", *settings), verbose=0)
+    assert sorted(written) == sorted(Path(row.file).name for row in plan.setup.data.photos)
 
 
 def test_a_second_request_breaks_off_at_once():

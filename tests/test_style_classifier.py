@@ -1,8 +1,12 @@
 """The style classifier: stripes against dots, from folders of drawings to soft style vectors."""
 
+import base64
 import csv
+import errno
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 
 import keras
@@ -10,12 +14,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait import style_training
+from keras_portrait import callbacks, run_folder, style_statistics, style_training
 from keras_portrait.config import load_recipe
 from keras_portrait.data import manifest
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.data.tagged_drawings import drawing_view, letterbox, load_tagged
+from keras_portrait.data.tagged_drawings import load_tagged
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.imaging import read_image, write_image
 from keras_portrait.networks.style_classifier import (
@@ -23,9 +27,9 @@ from keras_portrait.networks.style_classifier import (
     style_classifier,
     texture_statistics,
 )
-from keras_portrait.report.confusion import confusion_matrix, confusion_text, write_confusion
-from keras_portrait.settings import DataSettings, StyleDataSettings
-from keras_portrait.style_statistics import StatisticsStore, stream_batches
+from keras_portrait.settings import DataSettings
+from keras_portrait.style_results import is_finished
+from keras_portrait.style_statistics import StatisticsBatches, StatisticsStore
 
 SIZE = 64
 TINY = [
@@ -139,7 +143,12 @@ def test_stripes_and_dots_are_told_apart(drawings, tmp_path):
         ("style_classifier", epoch, 15 * epoch) for epoch in (1, 2, 3, 4)
     ]
     assert {"seconds", "loss", "accuracy", "val_loss", "val_accuracy"} < rows[0].keys()
-    assert not (folder / "statistics").exists() and (folder / "index.html").is_file()
+    assert not (folder / "statistics").exists()
+    page = (folder / "index.html").read_text()
+    assert f"<dd>{accuracy['validation']['accuracy']:.0%}</dd>" in page
+    assert "of 4 drawings kept back" in page and "chance 50%" in page
+    picture = base64.b64encode((folder / "confusion.png").read_bytes()).decode()
+    assert f'src="data:image/png;base64,{picture}"' in page and "No sample pictures" not in page
 
 
 def test_the_saved_classifier_says_the_same(drawings, tmp_path):
@@ -171,9 +180,9 @@ def interrupt_at(monkeypatch, owner, name, call):
     ("owner", "name", "call"),
     [
         (StatisticsStore, "_take", 2),
-        (style_training, "save_checkpoint", 3),
-        (style_training._Record, "on_epoch_begin", 3),
+        (callbacks.LossLog, "on_epoch_end", 3),
         (style_training, "write_results", 1),
+        (style_training, "share_results", 1),
     ],
 )
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
@@ -183,13 +192,13 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt_at(patch, owner, name, call)
         style_training.train(plan_of(drawings, tmp_path / "parts"), verbose=0)
-    assert not (tmp_path / "parts" / "accuracy.json").exists()
+    assert not is_finished(tmp_path / "parts")
     parts = style_training.train(plan_of(drawings, tmp_path / "parts"), verbose=0)
     for file in ("accuracy.json", "style-vectors.jsonl", "confusion.csv"):
         assert (parts / file).read_text() == (whole / file).read_text()
     one, two = (read_lines(run / "losses.jsonl") for run in (whole, parts))
     for row in [*one, *two]:
-        del row["seconds"]
+        del row["seconds"], row["loading_share"]
     assert one == two
 
 
@@ -203,7 +212,7 @@ def test_a_finished_view_is_not_taken_again(drawings, tmp_path, monkeypatch):
 
     monkeypatch.setattr(StatisticsStore, "_take", counted)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_at(patch, style_training, "save_checkpoint", 1)
+        interrupt_at(patch, callbacks.LossLog, "on_epoch_end", 1)
         style_training.train(plan_of(drawings, tmp_path / "run"), verbose=0)
     path = tmp_path / "run" / "statistics" / "view-0001.npy"
     path.write_bytes(path.read_bytes()[:100])
@@ -212,17 +221,112 @@ def test_a_finished_view_is_not_taken_again(drawings, tmp_path, monkeypatch):
     assert taken == [(0, 16), (1, 12), (2, 12), (1, 12)]
 
 
+@pytest.mark.parametrize(
+    ("owner", "name"), [(StatisticsStore, "_take"), (callbacks.LossLog, "on_epoch_begin")]
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_command_cleanly(
+    drawings, tmp_path, portrait, monkeypatch, owner, name, number
+):
+    method = getattr(owner, name)
+
+    def signalled(*arguments, **options):
+        os.kill(os.getpid(), number)
+        return method(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, signalled)
+    settings = [part for setting in TINY for part in ("-s", setting)]
+    run = tmp_path / "run"
+    code, out, err = portrait("train", "style-classifier", drawings, "--run-dir", run, *settings)
+    assert code == 130 and out == ""
+    assert err.splitlines()[-1] == f"stopped; the same command goes on: {run}"
+    assert not is_finished(run) and not (run / "classifier.keras").exists()
+    assert not list(run.rglob(".part-*"))
+
+
+def test_a_signal_while_the_results_are_written_does_not_tear_them(
+    prepared, tmp_path, portrait, monkeypatch
+):
+    write = style_training.write_results
+
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(*arguments)
+
+    monkeypatch.setattr(style_training, "write_results", signalled)
+    settings = [part for setting in [*TINY, "train.epochs=1"] for part in ("-s", setting)]
+    run = tmp_path / "run"
+    code, out, _ = portrait("train", "style-classifier", prepared, "--run-dir", run, *settings)
+    assert (code, out) == (0, f"{run}\n") and is_finished(run)
+    assert all(row.style_shares for row in read_manifest(prepared) if row.kind == "drawing")
+
+
+def test_a_manifest_that_cannot_be_written_costs_no_result(
+    prepared, tmp_path, portrait, monkeypatch
+):
+    before, replace_file = contents(prepared), os.replace
+
+    def read_only(source, target):
+        if os.path.basename(target) == manifest.NAME:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        replace_file(source, target)
+
+    run = tmp_path / "run"
+    settings = [part for setting in [*TINY, "train.epochs=1"] for part in ("-s", setting)]
+    command = ("train", "style-classifier", prepared, "--run-dir", run, *settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", read_only)
+        code, out, err = portrait(*command)
+    assert code == 2 and out == "" and "Traceback" not in err
+    last = err.splitlines()[-1]
+    assert f"could not be written into the manifest; they stand in {run}" in last
+    assert last.endswith(f"(Read-only file system). Received: {prepared / manifest.NAME}")
+    assert contents(prepared) == before
+    names = {path.name for path in run.iterdir()}
+    assert {"accuracy.json", "confusion.png", "style-vectors.jsonl", "index.html"} < names
+    # The same command finishes, and looks at no drawing again.
+    with monkeypatch.context() as patch:
+        patch.delattr(StatisticsStore, "_take")
+        assert portrait(*command)[:2] == (0, f"{run}\n")
+    vectors = {v["file"]: v["shares"] for v in read_lines(run / "style-vectors.jsonl")}
+    shares = {r.file: r.style_shares for r in read_manifest(prepared) if r.kind == "drawing"}
+    assert shares == vectors and is_finished(run)
+
+
+def test_views_that_cannot_be_kept_or_removed_are_one_line(drawings, tmp_path, monkeypatch):
+    plan = plan_of(drawings, tmp_path / "run")
+
+    def trunk(pictures):
+        return [np.ones((len(pictures), 2, 2, 3), "float32")]
+
+    store = StatisticsStore(tmp_path, plan.data, plan.recipe, trunk)
+    store.folder.touch()
+    with pytest.raises(InputError, match=r"Cannot make the folder .*Received: .*statistics$"):
+        store.upright()
+    store.folder.unlink()
+    store.upright()
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="Cannot remove.*denied"):
+        error = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        patch.setattr(style_statistics.shutil, "rmtree", lambda path: (_ for _ in ()).throw(error))
+        store.forget()
+    store.forget()
+    store.forget()
+    assert not store.folder.exists()
+    (drawings / "dots" / "3.png").unlink()
+    with pytest.raises(InputError, match=r"Cannot read the picture .*dots/3.png$"):
+        plan.data.fingerprint()
+
+
 def test_vectors_of_all_drawings_go_into_the_manifest(tmp_path, capsys):
     prepared = tmp_path / "data"
     write_prepared(prepared, count=12, untagged=4)
     before, files = read_manifest(prepared), contents(prepared)
     plan = plan_of(prepared, tmp_path / "run")
     assert "stripes 10 and 2; 8 without a tag" in plan.summary
-    folder = style_training.train(plan, verbose=2)
-    output = capsys.readouterr().out
-    assert (
-        "of 4 drawings that were kept back" in output and "is \\ told as  dots  stripes" in output
-    )
+    folder = style_training.train(plan)
+    out, err = capsys.readouterr()
+    assert "of 4 drawings that were kept back" in err and "is \\ told as  dots  stripes" in err
+    assert out == ""
     rows = read_manifest(prepared)
     assert [replace(row, style_shares=None) for row in rows] == before
     assert contents(prepared).keys() == files.keys()
@@ -395,7 +499,7 @@ def test_other_options_and_other_drawings_are_refused(drawings, tmp_path):
 def test_runs_are_numbered_and_the_unfinished_one_is_found(drawings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt_at(patch, style_training, "save_checkpoint", 1)
+        interrupt_at(patch, callbacks.LossLog, "on_epoch_end", 1)
         style_training.train(plan_of(drawings, None, "train.epochs=1"), verbose=0)
     plan = plan_of(drawings, None, "train.epochs=1")
     assert plan.folder.as_posix() == "runs/001-style-classifier"
@@ -424,8 +528,12 @@ def test_the_command(drawings, tmp_path, portrait, monkeypatch):
     code, out, _ = portrait("train", "style-classifier.toml", drawings, "--dry-run", *settings)
     assert code == 0 and "dots 6 and 2, stripes 6 and 2; 0 without a tag" in out
     assert contents(tmp_path) == before
-    code, out, _ = portrait("train", "style-classifier.toml", drawings, *settings)
-    assert code == 0 and out.splitlines()[-1] == "runs/001-style-classifier"
+    code, out, err = portrait("train", "style-classifier.toml", drawings, *settings)
+    assert code == 0 and out == "runs/001-style-classifier\n"
+    assert "looks at 40 views of 16 drawings" in err and "style_classifier 1/1  step 15/15" in err
+    assert "val_accuracy" in err
+    code, _, err = portrait("train", "style-classifier", drawings, "--devices", "2")
+    assert code == 2 and err.endswith("trains on one. Received: 2\n")
     code, _, err = portrait("train", "style-classifier", drawings / "dots" / "0.png")
     assert code == 2 and err.count("\n") == 1 and "No such folder" in err
 
@@ -433,59 +541,15 @@ def test_the_command(drawings, tmp_path, portrait, monkeypatch):
 def test_batches_depend_on_seed_and_step_and_draw_the_style_first():
     statistics = np.arange(3 * 10, dtype=np.float32).reshape(3, 10, 1)
     styles = np.array([0] * 9 + [1])
-    stream = stream_batches(statistics, styles, 100, seed=0)
-    _, second = next(stream), next(stream)
-    again = next(stream_batches(statistics, styles, 100, seed=0, start=1))
-    np.testing.assert_array_equal(second[0], again[0])
-    np.testing.assert_array_equal(second[1], again[1])
-    assert 30 < second[1][:, 1].sum() < 70
-    assert set(second[0][second[1][:, 1] == 1, 0]) == {9, 19, 29}
-    assert np.any(next(stream_batches(statistics, styles, 100, seed=1))[0] != second[0])
-
-
-def test_drawings_are_letterboxed_never_squashed():
-    drawing = np.zeros((20, 10), np.uint8)
-    square = letterbox(drawing)
-    assert square.shape == (20, 20)
-    assert (square[:, 5:15] == 0).all() and (square[:, :5] == 255).all()
-    assert letterbox(np.zeros((1, 1), np.uint8)).shape == (1, 1)
-
-
-def test_views_turn_move_and_scale_on_white_paper():
-    settings = StyleDataSettings(size=32)
-    square = np.full((96, 96), 255, np.uint8)
-    square[40:56, 40:56] = 0
-    upright = drawing_view(square, settings)
-    assert upright.shape == (32, 32) and upright[16, 16] < 20 and upright[0, 0] == 255
-    rows, columns = np.nonzero(upright < 128)
-    assert abs(rows.mean() - 15.5) < 0.6 and abs(columns.mean() - 15.5) < 0.6
-    views = [drawing_view(square, settings, np.random.default_rng(i)) for i in range(40)]
-    np.testing.assert_array_equal(
-        views[3], drawing_view(square, settings, np.random.default_rng(3))
-    )
-    ink = [np.mean(view < 128) for view in views]
-    assert max(ink) > 1.3 * min(ink) > 0 and np.min([view[0, 0] for view in views]) == 255
-    centres = [np.argwhere(view < 128).mean(axis=0) - 15.5 for view in views]
-    assert 1 < np.abs(centres).max() < 0.08 * 32 + 1
-    still = StyleDataSettings(size=32, rotation=0, translation=0, scale=1)
-    view = drawing_view(square, still, np.random.default_rng(0))
-    np.testing.assert_array_equal(view, upright)
-
-
-def test_views_are_mirrored_where_asked_for():
-    square = np.full((64, 64), 255, np.uint8)
-    square[:, :20] = 0
-    calm = {"size": 32, "rotation": 0, "translation": 0, "scale": 1}
-    for flip, sides in ((False, {True}), (True, {True, False})):
-        settings = StyleDataSettings(**calm, flip=flip)
-        views = [drawing_view(square, settings, np.random.default_rng(i)) for i in range(20)]
-        assert {bool(view[16, 2] < 128) for view in views} == sides
-
-
-def test_small_drawings_and_large_ones_become_views():
-    for size in (1, 7, 40, 700):
-        view = drawing_view(np.full((size, size), 255, np.uint8), StyleDataSettings(size=32))
-        assert view.shape == (32, 32) and view.min() == 255
+    batches = StatisticsBatches(statistics, styles, 100, seed=0)
+    second = batches.batch(1)
+    one, two = next(batches.stream(1))
+    np.testing.assert_array_equal(second["statistics"], one)
+    np.testing.assert_array_equal(second["style"], two)
+    assert 30 < two[:, 1].sum() < 70
+    assert set(one[two[:, 1] == 1, 0]) == {9, 19, 29}
+    assert np.any(batches.batch(0)["statistics"] != one)
+    assert np.any(StatisticsBatches(statistics, styles, 100, seed=1).batch(1)["statistics"] != one)
 
 
 def test_texture_statistics():
@@ -512,22 +576,9 @@ def test_the_head():
         style_classifier(0, 10)
 
 
-def test_confusion_of_many_and_odd_names(tmp_path):
-    names = ["$x^{$", "日本", "caf\udce9", "a" * 300, *(f"style {i}" for i in range(12))]
-    labels = np.repeat(np.arange(16), 5)
-    told = (labels + (np.arange(80) % 5 == 0)) % 16
-    counts = confusion_matrix(labels, told, 16)
-    assert counts.sum() == 80 and np.diag(counts).sum() == 64 and counts[0, 1] == 1
-    write_confusion(tmp_path, counts, names, "a title with $ and %")
-    picture = read_image(tmp_path / "confusion.png")
-    assert 600 < picture.shape[1] < 3000 and picture.std() > 10
-    assert (tmp_path / "confusion.csv").read_text().count("\n") == 17
-
-
-def test_confusion_as_text():
-    text = confusion_text(np.array([[10, 2], [0, 3]]), ["pen", "engraving"])
-    assert text.splitlines() == [
-        "is \\ told as  pen  engraving",
-        "pen            10          2",
-        "engraving       0          3",
-    ]
+def test_one_process_at_a_time_trains_in_a_run_folder(drawings, tmp_path):
+    plan = plan_of(drawings, tmp_path / "run")
+    with run_folder.hold_run(plan.folder):
+        with pytest.raises(InputError, match="Another process trains in the run folder"):
+            style_training.train(plan, verbose=0)
+    style_training.train(plan, verbose=0)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_portrait import callbacks, training
+from keras_portrait import callbacks, run_folder, training
 from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.config import load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
@@ -25,7 +25,7 @@ from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import DataSettings
 from keras_portrait.setups import portrait as portrait_setup
 from keras_portrait.stored_edges import store_edges
-from tiny_training import plan_of, state_of
+from tiny_training import TINY, plan_of, state_of
 
 
 def test_batches_depend_on_seed_and_step_alone(drawn_data):
@@ -101,7 +101,8 @@ def test_training_writes_its_run_folder(drawn_data, tmp_path, light):
     assert [path.name for path in (folder / "generators").iterdir()] == ["epoch-0002.keras"]
     assert len((folder / "losses.csv").read_text().splitlines()) == 4
     assert read_image(folder / "losses.png").std() > 5
-    assert "epoch-0002" in (folder / "index.html").read_text() or (folder / "index.html").is_file()
+    page = (folder / "index.html").read_text()
+    assert "2 of 2" in page and "<h2>Epoch 2" in page and "After the warm start</" in page
     assert os.listdir(folder / "tensorboard")
 
 
@@ -145,7 +146,8 @@ def test_the_command_says_how_to_go_on(drawn_data, tmp_path, monkeypatch, portra
         raise callbacks.TrainingStopped(7)
 
     monkeypatch.setattr(training, "train", stop)
-    arguments = ("train", "portrait-cpu", drawn_data, "--run-dir", tmp_path / "run")
+    arguments = ("train", "portrait-cpu", drawn_data, "-s", "data.size=64")
+    arguments += ("--run-dir", tmp_path / "run")
     code, out, err = portrait(*arguments, preset=None)
     assert code == 130 and out == "" and err.count("\n") == 1
     assert f"stopped after step 7; the same command goes on: {tmp_path / 'run'}" in err
@@ -193,15 +195,25 @@ def test_one_photo_and_one_drawing_train(tmp_path, eager):
     assert (training.train(plan, verbose=0) / "generator.keras").is_file()
 
 
-def test_folders_of_unequal_sizes_make_an_epoch_of_the_larger(drawn_data):
-    prepared = load_prepared(drawn_data)
+def test_folders_of_unequal_sizes_make_an_epoch_of_the_larger(drawn_data, tmp_path):
+    setup = plan_of(drawn_data, tmp_path, "data.batch=3").setup
+    prepared = setup.data
     for photos, drawings in ((4, 1), (1, 4)):
         few = replace(
             prepared, photos=prepared.photos[:photos], drawings=prepared.drawings[:drawings]
         )
+        setup.data = few
+        assert setup.steps_per_pass() == 2
         batches = PortraitBatches(few, DataSettings(size=64), 0)
-        assert len(batches) == 4
         assert batches.batch(3)["photo"].shape == (1, 64, 64, 3)
+
+
+def test_squares_that_would_be_enlarged_are_refused(drawn_data, portrait, tmp_path):
+    arguments = ("train", "portrait-cpu", drawn_data, "-s", "data.size=96", "--run-dir", tmp_path)
+    code, _, error = portrait(*arguments, "--dry-run", preset=None)
+    assert code == 2 and error.count("\n") == 1
+    assert f"the squares in {drawn_data} have 64 pixels. Expected -s data.size=64, or" in error
+    assert "`portrait prepare --size 96` or more. Received: 96" in error
 
 
 def test_other_options_in_the_same_folder_are_refused(drawn_data, tmp_path):
@@ -221,6 +233,48 @@ def test_runs_are_numbered_and_unfinished_ones_found(drawn_data, tmp_path, monke
     assert plan_of(drawn_data, None).folder == plan.folder
     (plan.folder / "checkpoint-00000006.weights.h5").touch()
     assert plan_of(drawn_data, None).folder.as_posix() == "runs/002-tiny"
+
+
+def test_a_run_that_another_process_trains_is_not_begun_anew(
+    drawn_data, tmp_path, monkeypatch, eager, portrait
+):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(drawn_data, None)
+    with run_folder.hold_run(plan.folder):
+        run_folder.open_run(plan.folder, plan.options, plan.setup.pictures())
+        recipe = [part for key in TINY for part in ("-s", key)]
+        code, out, err = portrait("train", "portrait-cpu", drawn_data, *recipe, preset=None)
+        assert (code, out) == (2, "") and err.count("\n") == 1
+        assert f"Received: {plan.folder}, process {os.getpid()}\n" in err
+        # Where it was not yet there when this one looked, too.
+        with pytest.raises(InputError, match="Another process trains in the run folder"):
+            training.train(plan, verbose=0)
+        assert os.listdir("runs") == ["001-tiny"]
+    assert plan_of(drawn_data, None).folder == plan.folder
+
+
+def test_where_another_start_was_quicker_the_next_number_is_taken(
+    drawn_data, tmp_path, monkeypatch, eager
+):
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(drawn_data, None, "train.epochs=1")
+    plan.folder.mkdir(parents=True)
+    assert plan.folder.as_posix() == "runs/001-tiny"
+    assert training.train(plan, verbose=0) == plan.folder
+    assert plan.folder.as_posix() == "runs/002-tiny" and os.listdir("runs/001-tiny") == []
+
+
+def test_the_first_line_says_what_happens(drawn_data, tmp_path, eager, monkeypatch, capsys):
+    folder, page = tmp_path / "run", tmp_path / "run" / "index.html"
+
+    def first_line():
+        training.train(plan_of(drawn_data, folder))
+        return capsys.readouterr().err.splitlines()[0]
+
+    assert first_line() == f"{folder} begins; watch it in {page}"
+    assert first_line() == f"{folder} is finished."
+    list_checkpoints(folder)[-1].path.unlink()
+    assert first_line() == f"{folder} goes on after step 4; watch it in {page}"
 
 
 def test_run_folder_that_cannot_be_made_is_one_line(drawn_data, tmp_path, eager):
@@ -278,7 +332,8 @@ def test_learning_rate_is_flat_and_then_falls_to_zero():
 def test_dry_run_of_the_command_writes_nothing(drawn_data, tmp_path, monkeypatch, portrait):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    code, output, _ = portrait("train", "portrait-cpu.toml", drawn_data, "--dry-run", preset=None)
+    arguments = ("train", "portrait-cpu.toml", drawn_data, "-s", "data.size=64", "--dry-run")
+    code, output, _ = portrait(*arguments, preset=None)
     assert code == 0 and "12 epochs of 200 steps" in output
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -326,3 +381,11 @@ def test_memory_does_not_grow_with_the_number_of_photos(drawn_data, tmp_path):
         tracemalloc.stop()
     # The order of the photos is the one thing that is longer: 8 bytes a photo.
     assert used[10_000] - used[100] < 20 * 10_000
+
+
+@pytest.mark.parametrize("backend", ["jax", "tensorflo"])
+def test_backends_that_keras_may_not_know_are_refused(drawn_data, portrait, monkeypatch, backend):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    code, out, error = portrait("train", "portrait-cpu", drawn_data, "--dry-run", preset=None)
+    assert (code, out) == (2, "") and error.count("\n") == 1
+    assert f"KERAS_BACKEND: expected one of tensorflow, torch. Received: {backend}" in error

@@ -16,7 +16,8 @@ class LossLog(keras.callbacks.Callback):
     """Appends a line of JSON for each epoch.
 
     A line holds the phase, the epoch, the steps done by then, over how many of them its losses are
-    means, its seconds, the share of them that went into making batches, and the losses.
+    means, its seconds, the time that loading data took as a share of them, and the losses. Under
+    TensorFlow data are loaded beside the steps, which wait for them only where it comes near 1.
 
     Args:
         path: the `.jsonl` file.

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_portrait.atomic import write_whole
-from keras_portrait.errors import InputError
+from keras_portrait.atomic import make_folder, write_whole
 from keras_portrait.imaging import from_signed, grid, write_image
 
 
@@ -26,7 +25,7 @@ class SampleGrid(keras.callbacks.Callback):
         self.batch = batch
 
     def on_train_begin(self, logs=None):
-        """Writes the grid from before the first step, once."""
+        """Writes the grid from before the first step, after a warm start, once."""
         if not (self.folder / "epoch-0000.png").exists():
             self._write(0)
 
@@ -41,12 +40,7 @@ class SampleGrid(keras.callbacks.Callback):
             pictures = self.model.visuals(one)
             captions = list(pictures)
             cells += [_displayed(ops.convert_to_numpy(p)[0]) for p in pictures.values()]
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Cannot make the folder ({error.strerror}). Received: {self.folder}"
-            ) from error
+        make_folder(self.folder)
         write_whole(self.folder / "columns.json", json.dumps(captions).encode())
         write_image(self.folder / f"epoch-{epoch:04d}.png", grid(cells, columns=len(captions)))
 

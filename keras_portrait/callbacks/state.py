@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_portrait.atomic import whole_file
+from keras_portrait.atomic import make_folder, whole_file
 from keras_portrait.checkpoints import list_checkpoints, save_checkpoint
 
 
@@ -15,18 +15,18 @@ class TrainingStopped(KeyboardInterrupt):
     """A training that stopped when it was asked to, its state saved.
 
     Attributes:
-        step: steps that were taken.
+        step: steps that were taken; 0 where it stopped before the first one.
     """
 
     def __init__(self, step: int):
-        super().__init__(f"stopped after step {step}")
+        super().__init__(f"stopped after step {step}" if step else "stopped before the first step")
         self.step = step
 
 
 class StopRequest:
     """Notes Ctrl-C and SIGTERM instead of breaking off in the middle of a step.
 
-    A context manager. The second Ctrl-C breaks off at once.
+    A context manager. The second of them breaks off at once.
 
     Attributes:
         asked: whether somebody asked the training to stop.
@@ -45,6 +45,18 @@ class StopRequest:
     def __exit__(self, *_):
         for number, handler in self._former.items():
             signal.signal(number, handler)
+
+    def heed(self, step: int = 0) -> None:
+        """Stops the training where somebody asked for it.
+
+        Args:
+            step: steps whose outcome is saved.
+
+        Raises:
+            TrainingStopped: somebody asked.
+        """
+        if self.asked:
+            raise TrainingStopped(step)
 
     def _note(self, number, frame):
         if self.asked:
@@ -66,8 +78,7 @@ class StopWhenAsked(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Stops where it was asked for."""
-        if self.request.asked:
-            raise TrainingStopped(0)
+        self.request.heed()
 
 
 class CheckpointWriter(keras.callbacks.Callback):
@@ -116,21 +127,19 @@ class CheckpointWriter(keras.callbacks.Callback):
             return  # the end of the epoch sees to it
         if self.request.asked or self.step % self.every == 0:
             save_checkpoint(self.model, self.folder, self.step)
-        if self.request.asked:
-            raise TrainingStopped(self.step)
+        self.request.heed(self.step)
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the epoch, and stops where it was asked for."""
         generator = self.model.averaged_generator
         kept = self.folder / "generators" / f"epoch-{epoch + 1:04d}.keras"
         if (epoch + 1) % self.keep_every == 0:
-            kept.parent.mkdir(exist_ok=True)
+            make_folder(kept.parent)
             save_network(generator, kept)
         save_network(generator, self.folder / "generator.keras")
         # The checkpoint last: it says that the epoch is finished.
         save_checkpoint(self.model, self.folder, self.step)
-        if self.request.asked:
-            raise TrainingStopped(self.step)
+        self.request.heed(self.step)
 
 
 def save_network(network: keras.Model, path: Path) -> None:

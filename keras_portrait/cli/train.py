@@ -10,11 +10,11 @@ import typer
 
 from keras_portrait.errors import MissingExtra, SettingError
 
-# Method of the recipe -> the module whose `make_plan` and `train` see to it.
-TRAINERS = {
-    "asymmetric_cycle": "keras_portrait.training",
-    "style_classifier": "keras_portrait.style_training",
-}
+# The modules whose `make_plan` and `train` see to a recipe: of methods that train in a way of their
+# own, and of all others.
+OWN_TRAINERS = {"style_classifier": "keras_portrait.style_training"}
+TRAINER = "keras_portrait.training"
+BACKENDS = ("tensorflow", "torch")
 
 
 def train(
@@ -46,16 +46,19 @@ def train(
     resolved = load_recipe(recipe, setting or [])
     # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise SettingError(
+            f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {backend}"
+        )
     try:
-        trainer = importlib.import_module(TRAINERS[resolved.method])
+        trainer = importlib.import_module(OWN_TRAINERS.get(resolved.method, TRAINER))
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f'Training needs {error.name}. Install it with: pip install "keras-portrait[train]"'
         ) from None
-    if devices > 1 and resolved.method == "style_classifier":
-        raise SettingError(f"--devices: a style classifier trains on one. Received: {devices}")
-    shared = {"devices": devices} if devices > 1 else {}
-    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, **shared)
+    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, devices)
     if dry_run:
         typer.echo(json.dumps(plan.options, indent=1))
         typer.echo(plan.summary)

@@ -28,10 +28,6 @@ class Batches:
         self.failure = None
         self.seconds = 0.0
 
-    def __len__(self):
-        """Steps of one pass."""
-        raise TypeError(f"{type(self).__name__} must say how many steps a pass has.")
-
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step, counted from 0 over all epochs; arrays (N, ...) by name."""
         raise TypeError(f"{type(self).__name__} must say what a batch holds.")

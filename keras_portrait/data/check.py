@@ -1,4 +1,4 @@
-"""What is wrong with a prepared data folder, and how to mend it.
+"""Looks through a prepared data folder for what is wrong with it.
 
 Nothing is changed, and one picture is in memory at a time.
 """
@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from keras_portrait.atomic import UNFINISHED_PREFIX
 from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.duplicates import SquareIndex
+from keras_portrait.data.findings import AGAIN, FAULTS, Finding
 from keras_portrait.data.manifest import NAME, Row
 from keras_portrait.data.squares import LEAST_FACE_DRAWING
 from keras_portrait.errors import InputError, PortraitError
@@ -24,82 +26,6 @@ from keras_portrait.imaging import read_image
 FEW_DRAWINGS = 20
 FOLDERS = ("photos", "drawings", "masks")
 SPLITS = ("train", "test")
-
-_AGAIN = "run the same `portrait prepare` again"
-_REMAKE = f"delete these files, then {_AGAIN}; it makes them anew"
-_PART = f"remove one of each pair from the input folder (`source` in {NAME}), then {_AGAIN}"
-
-# What can be wrong with files: whether it is serious, what it is, how to mend it. In the order in
-# which it is told.
-_FAULTS = {
-    "line": (True, f"lines of {NAME} that are no rows", f"delete these lines, then {_AGAIN}"),
-    "repeated": (
-        True,
-        f"pictures named by more than one line of {NAME}",
-        f"delete {NAME}, then {_AGAIN}; it makes everything anew",
-    ),
-    "no picture": (True, "pictures missing", f"{_AGAIN}; it makes what is missing"),
-    "no mask": (True, "masks missing", f"{_AGAIN}; it makes what is missing"),
-    "broken": (True, "pictures or masks that cannot be read", _REMAKE),
-    "size": (True, "pictures or masks of another size than their row says", _REMAKE),
-    "sizes": (
-        True,
-        "pictures of another size than most",
-        "run `portrait prepare` into a new folder, with one --size for all",
-    ),
-    "empty part": (True, "masks without eyes, nose or lips", _REMAKE),
-    "gray mask": (True, "masks in gray instead of RGB", _REMAKE),
-    "coloured": (True, "drawings in colour instead of gray", _REMAKE),
-    "same across": (True, "test pictures that are training pictures too", _PART),
-    "near across": (True, "test pictures nearly the same as a training picture", _PART),
-    "untagged": (
-        True,
-        "drawings without a style",
-        f"put each into the folder of its style, then {_AGAIN}; or let "
-        "`portrait train style-classifier.toml DATA` tell their styles",
-    ),
-    "untagged, one style": (
-        False,
-        "drawings without a style; they count to the only one there is",
-        f"if they are of another style, put them into a folder of its name, then {_AGAIN}",
-    ),
-    "same": (False, "pictures that are there twice in one split", _PART),
-    "near": (False, "pictures nearly the same as another of their split", _PART),
-    "no face": (
-        False,
-        "drawings in whose square no face is found",
-        f"look at them; remove those without a clear face from the input folder, then {_AGAIN}",
-    ),
-    "dropped": (
-        False,
-        "drawings left out because no face was found",
-        "crop the sheet to the head, upright and from the front, or let them go",
-    ),
-    "left over": (
-        False,
-        f"files that {NAME} does not name",
-        f"delete them; pictures of your own belong into the input folders, then {_AGAIN}",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that is wrong with a prepared folder.
-
-    Attributes:
-        serious: whether training or evaluation fails or misleads; otherwise it is a remark.
-        what: what is wrong, without the number of files.
-        files: what is concerned: files relative to the data folder; "A = B" for two that show the
-            same; for lines of the manifest "line N"; for pictures that were left out their path
-            inside the input folder. Empty where a whole split or style is concerned.
-        remedy: how to mend it.
-    """
-
-    serious: bool
-    what: str
-    files: tuple[str, ...]
-    remedy: str
 
 
 def check_prepared(
@@ -141,7 +67,7 @@ def check_prepared(
         inspection.found["left over"] += _left_over(folder, named)
     findings = [
         Finding(serious, what, tuple(inspection.found[key]), remedy)
-        for key, (serious, what, remedy) in _FAULTS.items()
+        for key, (serious, what, remedy) in FAULTS.items()
         if inspection.found[key]
     ]
     findings += _uneven(kept)
@@ -176,7 +102,7 @@ class _Inspection:
         self.found[untagged] += [
             row.file
             for row in kept.values()
-            if row.kind == "drawing" and not row.style and not (tags and _shares(row))
+            if row.kind == "drawing" and not row.style and not (tags and row.style_shares)
         ]
         return list(kept.values())
 
@@ -248,7 +174,7 @@ def _is_row(row: Row) -> bool:
         and isinstance(row.style, str | None)
         and isinstance(row.reason, str | None)
         and isinstance(row.size, int)
-        and _shares_fit(_shares(row))
+        and _shares_fit(row.style_shares)
     )
 
 
@@ -272,7 +198,7 @@ def _left_over(folder: Path, named: set[str | None]) -> list[str]:
         for top in FOLDERS
         for place, _, names in os.walk(folder / top)
         for name in names
-        if not name.startswith(".") or name.endswith(".part")
+        if not name.startswith(".") or name.startswith(UNFINISHED_PREFIX)
     )
     return sorted({file.relative_to(folder).as_posix() for file in files} - named)
 
@@ -280,7 +206,7 @@ def _left_over(folder: Path, named: set[str | None]) -> list[str]:
 def _uneven(kept: list[Row]) -> list[Finding]:
     """Splits and styles with nothing or too little in them."""
     findings = []
-    more = f"add pictures to the input folders or choose another --holdout, then {_AGAIN}"
+    more = f"add pictures to the input folders or choose another --holdout, then {AGAIN}"
     purposes = ("training has nothing to learn from", "evaluation has nothing to look at")
     for split, purpose in zip(SPLITS, purposes, strict=True):
         for kind in ("photo", "drawing"):
@@ -298,7 +224,7 @@ def _uneven(kept: list[Row]) -> list[Finding]:
             findings.append(Finding(True, what, (), more))
         elif count < FEW_DRAWINGS:
             what = f'few drawings of the style "{style}": {count}, fewer than {FEW_DRAWINGS}'
-            findings.append(Finding(False, what, (), f"add drawings of this style, then {_AGAIN}"))
+            findings.append(Finding(False, what, (), f"add drawings of this style, then {AGAIN}"))
     return findings
 
 
@@ -306,13 +232,9 @@ def _tags(rows: Iterable[Row]) -> set[str]:
     return {row.style for row in rows if row.kind == "drawing" and row.style}
 
 
-def _shares(row: Row) -> dict[str, float] | None:
-    return getattr(row, "style_shares", None)
-
-
 def _leading_style(row: Row, tags: set[str]) -> str | None:
     """The style that training counts a drawing to."""
     if row.style or len(tags) == 1:
         return row.style or min(tags)
-    shares = _shares(row) or {}
+    shares = row.style_shares or {}
     return max(shares, key=shares.get, default=None)

@@ -1,5 +1,7 @@
 """Which pictures a run is trained on, so that a changed data folder is noticed and named."""
 
+from pathlib import Path
+
 from keras_portrait.data.pipeline import PreparedData
 from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError
@@ -24,21 +26,28 @@ def fingerprint(data: PreparedData, soft_styles: bool = True) -> dict[str, list]
     """
 
     def look(row, style=None):
-        return [*((data.folder / name).stat().st_size for name in (row.file, row.mask)), style]
+        return [file_length(data.folder / row.file), file_length(data.folder / row.mask), style]
 
+    return {
+        **{row.file: look(row) for row in (*data.photos, *data.held_photos)},
+        **{row.file: look(row) for row in data.held_drawings},
+        **{
+            row.file: look(row, style_vector(row, data.styles, soft_styles).tolist())
+            for row in data.drawings
+        },
+    }
+
+
+def file_length(path: Path) -> int:
+    """The length of a picture's file in bytes.
+
+    Raises:
+        InputError: it cannot be looked at.
+    """
     try:
-        return {
-            **{row.file: look(row) for row in (*data.photos, *data.held_photos)},
-            **{row.file: look(row) for row in data.held_drawings},
-            **{
-                row.file: look(row, style_vector(row, data.styles, soft_styles).tolist())
-                for row in data.drawings
-            },
-        }
+        return path.stat().st_size
     except OSError as error:
-        raise InputError(
-            f"Cannot read the picture ({error.strerror}). Received: {error.filename}"
-        ) from error
+        raise InputError(f"Cannot read the picture ({error.strerror}). Received: {path}") from error
 
 
 def changes(before: dict[str, list], now: dict[str, list]) -> str:

@@ -4,13 +4,12 @@ Lines are appended while the work goes on, so that an interrupted run can go on 
 the end the file is written anew in order.
 """
 
-import contextlib
 import json
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from keras_portrait.atomic import write_whole
 from keras_portrait.errors import InputError
 
 NAME = "manifest.jsonl"
@@ -152,7 +151,7 @@ def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) 
         replace(row, style_shares=shares[row.file]) if row.file in shares else row
         for row in read_manifest(folder)
     ]
-    _write_text(folder / NAME, "".join(map(_line, rows)))
+    _write_rows(folder, rows)
 
 
 class Ledger:
@@ -181,8 +180,8 @@ class Ledger:
             rows = []
         self._done = {(row.kind, row.source): row for row in rows}
         # Rows before options: an interruption in between costs work, but never keeps a wrong row.
-        _write_text(folder / NAME, "".join(map(_line, rows)))
-        _write_text(folder / OPTIONS_NAME, json.dumps(options, indent=1) + "\n")
+        _write_rows(folder, rows)
+        write_whole(folder / OPTIONS_NAME, (json.dumps(options, indent=1) + "\n").encode())
 
     def find(self, kind: str, source: str) -> Row | None:
         """The row of a picture that an earlier run finished, or None."""
@@ -197,7 +196,9 @@ class Ledger:
             with path.open("a", encoding="utf-8") as file:
                 file.write(_line(row))
         except OSError as error:
-            raise _cannot_write(path, error) from error
+            raise InputError(
+                f"Cannot write the file ({error.strerror}). Received: {path}"
+            ) from error
 
     def finish(self, rows: list[Row]) -> None:
         """Replaces the file by these rows, in their order, and removes squares of gone pictures."""
@@ -205,7 +206,7 @@ class Ledger:
             return
         files = {row.file for row in rows}
         self._remove([row for row in self._done.values() if row.file not in files])
-        _write_text(self._folder / NAME, "".join(map(_line, rows)))
+        _write_rows(self._folder, rows)
 
     def _read_options(self) -> dict | None:
         try:
@@ -245,21 +246,8 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _write_text(path: Path, text: str) -> None:
-    """Writes a file that is there whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
-
-
-def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(f"Cannot write the file ({error.strerror}). Received: {path}")
+def _write_rows(folder: Path, rows: list[Row]) -> None:
+    write_whole(folder / NAME, "".join(map(_line, rows)).encode())
 
 
 def _line(row: Row) -> str:

@@ -20,15 +20,15 @@ SHADE = 0.4
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The kept pictures of one split.
+    """The kept pictures.
 
     Attributes:
         folder: the data folder.
-        photos: rows of photos.
-        drawings: rows of drawings.
+        photos: rows of the photos to train on.
+        drawings: rows of the drawings to train on.
         styles: names of all styles, sorted; their order is the order of the style vector.
-        held_photos: rows of the photos of the other split.
-        held_drawings: rows of the drawings of the other split.
+        held_photos: rows of the photos that were held back.
+        held_drawings: rows of the drawings that were held back.
     """
 
     folder: Path
@@ -39,24 +39,23 @@ class PreparedData:
     held_drawings: list[Row]
 
 
-def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
+def load_prepared(folder: str | Path) -> PreparedData:
     """Reads which pictures a prepared folder holds.
 
     Args:
         folder: made by `portrait prepare`.
-        split: "train" or "test".
 
     Returns:
         `PreparedData`.
 
     Raises:
-        InputError: there is no manifest, it holds no photos or no drawings of this split, a
+        InputError: there is no manifest, it holds no photos or no drawings to train on, a
             drawing has no style, or a style no drawing.
     """
     folder = Path(folder)
     rows = [row for row in read_manifest(folder) if row.kept]
     styles = sorted({row.style for row in rows if row.kind == "drawing" and row.style})
-    chosen = [row for row in rows if row.split == split]
+    chosen = [row for row in rows if row.split == "train"]
     photos, drawings = _by_kind(chosen)
     for row in chosen:
         for name in (row.file, row.mask):
@@ -68,11 +67,11 @@ def load_prepared(folder: str | Path, split: str = "train") -> PreparedData:
     for name, found in (("photos", photos), ("drawings", drawings)):
         if not found:
             raise InputError(
-                f"{folder}: expected at least one of the {name} to be kept for the {split} split. "
+                f"{folder}: expected at least one of the {name} to be kept for the train split. "
                 "Received: 0 (the manifest says why each was dropped)"
             )
     check_styles(folder, drawings, styles)
-    held = _by_kind(row for row in rows if row.split != split)
+    held = _by_kind(row for row in rows if row.split != "train")
     data = PreparedData(folder, photos, drawings, styles, *held)
     _group_by_style(data)  # refuses a style without drawings before anything is written
     return data
@@ -114,11 +113,6 @@ class PortraitBatches(Batches):
         self.lines = lines
         self.edges = edges
         self.groups = _group_by_style(data)
-
-    def __len__(self):
-        """Steps of one pass over the larger of the two domains."""
-        pictures = max(len(self.data.photos), len(self.data.drawings))
-        return -(-pictures // self.settings.batch)
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step.

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.data.drawings import whiten_paper
+from keras_portrait.data.fingerprint import file_length
 from keras_portrait.data.manifest import NAME, read_manifest
 from keras_portrait.data.sources import find_tagged
 from keras_portrait.errors import InputError
@@ -63,6 +64,11 @@ class TaggedDrawings:
             for style in self.styles
         ]
 
+    def labelled(self, held: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The same as one array, int (M,), and beside it the style of each, int (M,)."""
+        groups = self.indices(held)
+        return np.concatenate(groups), np.repeat(np.arange(len(groups)), list(map(len, groups)))
+
     def square(self, drawing: TaggedDrawing) -> np.ndarray:
         """A drawing on white paper, uint8 (S, S), S its longer side in pixels.
 
@@ -80,15 +86,10 @@ class TaggedDrawings:
         Raises:
             InputError: a picture cannot be looked at.
         """
-        try:
-            return {
-                drawing.file: [(self.folder / drawing.file).stat().st_size, drawing.tag]
-                for drawing in self.drawings
-            }
-        except OSError as error:
-            raise InputError(
-                f"Cannot read the picture ({error.strerror}). Received: {error.filename}"
-            ) from error
+        return {
+            drawing.file: [file_length(self.folder / drawing.file), drawing.tag]
+            for drawing in self.drawings
+        }
 
 
 def load_tagged(folder: str | Path, holdout: float) -> TaggedDrawings:
@@ -134,7 +135,7 @@ def _prepared(folder):
     if not rows:
         raise InputError(f"{folder}: expected drawings in {NAME}. Received: none that was kept")
     for row in rows:
-        if not (folder / row.file).is_file():
+        if not os.path.isfile(folder / row.file):
             raise InputError(
                 f"{folder}: expected every picture that the manifest names; `portrait prepare` "
                 f"makes them again. Received: no {row.file}"
@@ -143,7 +144,7 @@ def _prepared(folder):
 
 
 def _plain(folder):
-    if all((folder / name).is_dir() for name in ("photos", "drawings")):
+    if all(os.path.isdir(folder / name) for name in ("photos", "drawings")):
         raise InputError(
             f"{folder}: expected a folder made by `portrait prepare`, or a folder of drawings "
             "alone. Received: one with photos and drawings"

@@ -69,19 +69,6 @@ def style_classifier(
     return keras.Model(statistics, layers.Dense(styles, name="logits")(x), name=name)
 
 
-def seed_dropout(model: keras.Model, seed: int, step: int) -> None:
-    """Sets the random state of the dropout to that of a step; Keras does not save it.
-
-    Args:
-        model: from `style_classifier`.
-        seed: int, as given there.
-        step: int, training steps that were taken.
-    """
-    for layer in model.layers:
-        if isinstance(layer, layers.Dropout) and layer.rate:
-            layer.seed_generator.state.assign([seed, step])
-
-
 def standardize(model: keras.Model, statistics: np.ndarray) -> None:
     """Sets the mean and the variance that `style_classifier` takes off its input.
 

@@ -1,5 +1,6 @@
 """What a classifier takes for what: a table of counts, as text, as CSV and as a picture."""
 
+import base64
 import csv
 import io
 import warnings
@@ -12,6 +13,8 @@ from keras_portrait.errors import MissingExtra
 
 CSV_NAME = "confusion.csv"
 PNG_NAME = "confusion.png"
+# Share from which a cell is so dark that white is read better than black.
+_DARK = 0.7
 # Rows are what a drawing is, columns what it is told as.
 _CORNER = "is \\ told as"
 
@@ -69,6 +72,38 @@ def write_confusion(folder: Path, counts: np.ndarray, names: list[str], title: s
     write_whole(folder / PNG_NAME, _picture(counts, [_printable(name) for name in names], title))
 
 
+def confusion_uri(folder: Path) -> str:
+    """The picture in a run folder as a `data:` address; "" where there is none to be read."""
+    try:
+        data = (folder / PNG_NAME).read_bytes()
+    except OSError:  # an ornament: the page is worth showing without
+        return ""
+    return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def accuracy_facts(accuracy: dict) -> list[tuple[str, str, str]]:
+    """What the page of a run says of a classifier: triples of label, answer and further words.
+
+    Args:
+        accuracy: what `accuracy.json` holds; {} where there is none.
+    """
+    held = accuracy.get("validation")
+    if not isinstance(held, dict):
+        return []
+    return [
+        ("Right", _share(held.get("accuracy")), f"of {held.get('drawings')} drawings kept back"),
+        (
+            "Mean over styles",
+            _share(held.get("balanced_accuracy")),
+            f"chance {_share(accuracy.get('chance'))}",
+        ),
+    ]
+
+
+def _share(value):
+    return f"{value:.0%}" if isinstance(value, int | float) else "–"
+
+
 def require_matplotlib() -> None:
     """Says at once, not after a training, that pictures cannot be made.
 
@@ -85,7 +120,7 @@ def require_matplotlib() -> None:
 
 
 def _picture(counts, names, title) -> bytes:
-    """A PNG: the darker a cell, the larger its share of the row; counts as figures."""
+    """A PNG: counts, and their shares of the row; the larger the share, the darker the cell."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -95,8 +130,10 @@ def _picture(counts, names, title) -> bytes:
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.55 else "black"
-        axes.text(column, row, str(count), ha="center", va="center", color=colour, size=12)
+        share = shares[row, column]
+        place = {"ha": "center", "color": "white" if share > _DARK else "black"}
+        axes.text(column, row, str(count), va="center_baseline", size=12, **place)
+        axes.text(column, row + 0.36, f"{share:.0%}", va="center_baseline", size=8, **place)
     ticks = np.arange(len(names))
     axes.set_xticks(ticks, names, rotation=45, ha="left", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
@@ -104,7 +141,7 @@ def _picture(counts, names, title) -> bytes:
     axes.set_ylabel("drawn as")
     axes.set_xlabel("told as")
     axes.xaxis.set_label_position("top")
-    axes.set_title(title, size=10, y=-0.04, va="top", parse_math=False)
+    axes.set_title(title, size=10, y=0, pad=-8, va="top", parse_math=False)
     axes.spines[:].set_visible(False)
     data = io.BytesIO()
     with warnings.catch_warnings():

@@ -10,7 +10,8 @@ from pathlib import Path
 from keras_portrait.atomic import write_whole
 from keras_portrait.errors import InputError, MissingExtra
 from keras_portrait.report import curves, loss_log
-from keras_portrait.report.gallery import Gallery, make_gallery
+from keras_portrait.report.confusion import accuracy_facts, confusion_uri
+from keras_portrait.report.gallery import make_gallery
 
 NAME = "index.html"
 TEMPLATE = "run.html.j2"
@@ -20,6 +21,8 @@ _RECENT = 10
 
 def write_run_page(folder: str | Path) -> Path:
     """Writes `index.html`: how far a run is, its grids, curves, losses and settings.
+
+    Of a classifier it shows the accuracy and the confusion matrix.
 
     Args:
         folder: the run folder. Whatever is not there yet is missing on the page, too.
@@ -42,15 +45,18 @@ def write_run_page(folder: str | Path) -> Path:
         )
     best = _read(folder / "best.json")
     gallery = make_gallery(folder, also=best.get("epoch"))
+    accuracy, confusion = _read(folder / "accuracy.json"), confusion_uri(folder)
     page = _template().render(
         name=folder.resolve().name,
         method=options.get("method"),
         styles=_words(options.get("styles")),
-        facts=_facts(folder, rows, options, best),
+        facts=[*accuracy_facts(accuracy), *_facts(folder, rows, options, best)],
         progress=_progress(rows, options),
-        remarks=_remarks(rows, options, gallery),
+        remarks=_remarks(rows, options, bool(gallery.newest or confusion)),
         gallery=gallery,
+        confusion=confusion,
         best_epoch=best.get("epoch"),
+        start=_start(rows, options),
         captions=_captions(folder),
         panels=[_panel(panel) for panel in loss_log.panels(rows)],
         unused=loss_log.unused(rows),
@@ -132,6 +138,14 @@ def _facts(folder: Path, rows: list[dict], options: dict, best: dict) -> list[tu
     return facts
 
 
+def _start(rows, options):
+    """What the grid of epoch 0 shows."""
+    earlier = [phase for phase in loss_log.phases(rows) if phase != options.get("method")]
+    if not options or not earlier:
+        return "Before the first step"
+    return f"After the {_spaced(' and the '.join(earlier))}"
+
+
 def _earlier_steps(rows):
     *earlier, _ = loss_log.phases(rows)
     steps = {row["phase"]: row["step"] for row in rows}
@@ -145,7 +159,7 @@ def _loading(rows):
     if not seconds > 0:
         return ""
     share = sum(row["loading_share"] * row["seconds"] for row in known) / seconds
-    return f"{share:.0%} of it making batches"
+    return f"{share:.1%} of it loading data"
 
 
 def _updated(folder: Path) -> tuple[str, str]:
@@ -155,14 +169,14 @@ def _updated(folder: Path) -> tuple[str, str]:
     return f"{moment:%H:%M}", f"{moment:%Y-%m-%d}, {moment:%Z}"
 
 
-def _remarks(rows: list[dict], options: dict, gallery: Gallery) -> list[str]:
+def _remarks(rows: list[dict], options: dict, pictures: bool) -> list[str]:
     """What a person should know before looking at the rest."""
     remarks = []
     if not options:
         remarks.append("There is no options.json: what was trained on which pictures is unknown.")
     if not rows:
         remarks.append("No losses yet: they come with the end of the first epoch.")
-    if gallery.newest is None:
+    if not pictures:
         remarks.append("No sample pictures yet.")
     broken: dict[tuple[str, int], list[str]] = {}
     for panel in loss_log.panels([row for row in rows if row["phase"] == rows[-1]["phase"]]):

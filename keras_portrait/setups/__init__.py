@@ -18,6 +18,7 @@ def setup_for(recipe, data) -> Setup:
 
     Raises:
         InputError: the data folder cannot be used.
+        SettingError: recipe and pictures do not fit.
     """
     module, name = _SETUPS[recipe.method]
     return getattr(importlib.import_module(module), name)(recipe, data)

@@ -1,5 +1,6 @@
 """What every method tells the training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Setup:
 
     Raises:
         InputError: the data folder cannot be used.
+        SettingError: recipe and pictures do not fit.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -61,8 +63,13 @@ class Setup:
         """The model, compiled, with everything built that a checkpoint must find."""
         raise TypeError(f"{type(self).__name__} must build a model.")
 
-    def prepare_run(self, model: AdversarialModel, run: Path) -> None:
-        """Writes into the run folder what batches need, before the first step."""
+    def prepare_run(
+        self, model: AdversarialModel, run: Path, heed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Writes into the run folder what batches need, before the first step.
+
+        `heed` is called now and then; what it raises ends the work, and the next start goes on.
+        """
 
     def phases(self, model: AdversarialModel) -> list[Phase]:
         """What comes before the training proper."""

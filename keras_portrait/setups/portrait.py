@@ -1,6 +1,7 @@
 """The asymmetric cycle mapping on prepared photos and drawings."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 from keras_portrait.callbacks import Validation
 from keras_portrait.data.fingerprint import fingerprint
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+from keras_portrait.errors import SettingError
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.warm_start import WarmStart
@@ -29,11 +31,15 @@ class PortraitSetup(Setup):
 
     Attributes:
         data: the pictures to train on, `PreparedData`.
+
+    Raises:
+        SettingError: the squares are smaller than `data.size`.
     """
 
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
         self.data = load_prepared(data)
+        _check_size(recipe.data.size, self.data)
 
     def description(self) -> dict:
         """Names of the styles, and how many photos and drawings there are."""
@@ -49,7 +55,8 @@ class PortraitSetup(Setup):
 
     def steps_per_pass(self) -> int:
         """A pass over the larger of the two domains."""
-        return len(PortraitBatches(self.data, self.recipe.data, 0))
+        pictures = max(len(self.data.photos), len(self.data.drawings))
+        return math.ceil(pictures / self.recipe.data.batch)
 
     def batches(self, run: Path) -> PortraitBatches:
         """Photos, drawings, masks, styles; lines and edges where the recipe asks for them."""
@@ -80,10 +87,12 @@ class PortraitSetup(Setup):
         model.photo_pool.build((None, size, size, 3))
         return model
 
-    def prepare_run(self, model: AsymmetricCycle, run: Path) -> None:
+    def prepare_run(
+        self, model: AsymmetricCycle, run: Path, heed: Callable[[], None] = lambda: None
+    ) -> None:
         """Computes the photos' edge maps, where the recipe asks for it."""
         if self._stores_edges():
-            store_edges(run, self.data.folder, self.data.photos, model.edge_detector)
+            store_edges(run, self.data.folder, self.data.photos, model.edge_detector, heed)
 
     def phases(self, model: AsymmetricCycle) -> list[Phase]:
         """The warm start, where the recipe asks for it."""
@@ -112,6 +121,17 @@ class PortraitSetup(Setup):
 
     def _stores_edges(self):
         return self.recipe.data.stored_edges and self.recipe.loss.forward_cycle == "edges"
+
+
+def _check_size(size, data):
+    """Refuses to enlarge squares; the augmentation's own enlarging is as in the paper's code."""
+    least = min(row.size for row in (*data.photos, *data.drawings))
+    if least < size:
+        raise SettingError(
+            f"data.size: the squares in {data.folder} have {least} pixels. Expected "
+            f"-s data.size={least // 32 * 32}, or squares of `portrait prepare --size {size}` or "
+            f"more. Received: {size}"
+        )
 
 
 def spread(rows: list, count: int) -> list:
