@@ -99,6 +99,7 @@ def test_asked_to_stop_it_saves_and_goes_on_later(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_compiled_step_goes_on_as_if_it_had_not_stopped(drawn_data, tmp_path, light, stopping):
     whole = training.train(plan_of(drawn_data, tmp_path / "whole"), verbose=0)
     stopping(4)
