@@ -7,10 +7,26 @@ from pathlib import Path
 from typing import get_type_hints
 
 from keras_portrait.errors import SettingError, nearest
-from keras_portrait.settings import AsymmetricCycleRecipe, Recipe, StyleClassifierRecipe
+from keras_portrait.settings import (
+    AsymmetricCycleRecipe,
+    CartoonGANRecipe,
+    CycleGANRecipe,
+    DCGANRecipe,
+    Recipe,
+    StyleClassifierRecipe,
+)
 
 RECIPES = Path(__file__).parent / "presets" / "recipes"
-METHODS = {kind().method: kind for kind in (AsymmetricCycleRecipe, StyleClassifierRecipe)}
+METHODS = {
+    kind().method: kind
+    for kind in (
+        AsymmetricCycleRecipe,
+        StyleClassifierRecipe,
+        DCGANRecipe,
+        CycleGANRecipe,
+        CartoonGANRecipe,
+    )
+}
 
 
 def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Recipe:
@@ -104,6 +120,10 @@ def _keys(kind, prefix=""):
 def _checked(name, value, expected):
     if expected is float and type(value) is int and abs(value) < 2**53:
         value = float(value)
+    if expected == tuple[int, ...]:
+        if not isinstance(value, list) or any(type(item) is not int for item in value):
+            raise SettingError(f"{name}: expected a list of whole numbers. Received: {value!r}")
+        return tuple(value)
     # By type, not isinstance: a bool is an int there, but `epochs = true` is a mistake.
     if type(value) is not expected:
         raise SettingError(f"{name}: expected {expected.__name__}. Received: {value!r}")

@@ -1,5 +1,7 @@
 """Learning rates that change with the step."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
@@ -32,3 +34,29 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "total_steps": self.total_steps,
             "decay_from": self.decay_from,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_portrait")
+class StepDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that drops at given steps and stays flat between them.
+
+    Args:
+        learning_rate: float, the value at the start.
+        drops: steps at each of which it is multiplied by `factor`, in order.
+        factor: float in [0, 1].
+    """
+
+    def __init__(self, learning_rate: float, drops: Sequence[int], factor: float = 0.1):
+        self.learning_rate = learning_rate
+        self.drops = list(drops)
+        self.factor = factor
+
+    def __call__(self, step):
+        """The learning rate at a step."""
+        step = ops.cast(step, "float32")
+        passed = sum((ops.cast(step >= drop, "float32") for drop in self.drops), 0.0)
+        return self.learning_rate * self.factor**passed
+
+    def get_config(self):
+        """The constructor's arguments."""
+        return {"learning_rate": self.learning_rate, "drops": self.drops, "factor": self.factor}

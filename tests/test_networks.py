@@ -1,12 +1,21 @@
 """The networks against their published sizes and the recorded numbers of the paper's code."""
 
+import keras
 import numpy as np
 import pytest
-from keras import ops
+from keras import layers, ops
 
 from keras_portrait import losses
 from keras_portrait.masks import show_part
-from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
+from keras_portrait.networks import (
+    cartoon_discriminator,
+    cartoon_generator,
+    dcgan_discriminator,
+    dcgan_generator,
+    patch_discriminator,
+    resnet_generator,
+    style_discriminator,
+)
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 from reference_step import ReferenceStep
 
@@ -124,3 +133,105 @@ def test_unknown_upsampling_is_refused():
 def test_nearest_upsampling_keeps_the_shape():
     model = resnet_generator(3, 1, filters=2, blocks=1, upsampling="nearest")
     assert model(np.zeros((1, 32, 48, 3), "float32")).shape == (1, 32, 48, 1)
+
+
+def convolution(before, after, kernel):
+    """Weights of a convolution with a bias."""
+    return before * after * kernel**2 + after
+
+
+def trained_parameters(model):
+    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def convolution_shapes(model, size):
+    """Height and channels after every convolution of a square input."""
+    convolutions = [
+        x for x in model.layers if isinstance(x, (layers.Conv2D, layers.Conv2DTranspose))
+    ]
+    taps = keras.Model(model.inputs, [layer.output for layer in convolutions])
+    shape = model.inputs[0].shape
+    empty = np.zeros((1, *(size if side is None else side for side in shape[1:])), "float32")
+    return [(output.shape[1], output.shape[-1]) for output in taps([empty])]
+
+
+def test_dcgan_has_the_sizes_of_the_report():
+    # PyTorch's DCGAN example: 3,576,704 and 2,765,568; then the extra layer, its normalization,
+    # and the biases of the layers without one.
+    assert trained_parameters(dcgan_generator()) == 3_576_704 + 9 * 64**2 + 2 * 64 + 3
+    assert trained_parameters(dcgan_discriminator()) == 2_765_568 + 9 * 512**2 + 2 * 512 + 64 + 1
+
+
+def test_dcgan_grows_from_noise_and_shrinks_to_one_score():
+    # Cropping and padding are part of the convolutions here.
+    grown = [(4, 16), (8, 8), (16, 4), (32, 2), (32, 2), (64, 3)]
+    assert convolution_shapes(dcgan_generator(filters=2, noise=5), 64) == grown
+    judged = [(32, 2), (16, 4), (8, 8), (4, 16), (4, 16), (1, 1)]
+    assert convolution_shapes(dcgan_discriminator(filters=2), 64) == judged
+    assert not any(isinstance(x, layers.Dense) for x in dcgan_discriminator(filters=2).layers)
+
+
+def test_dcgan_upsamples_around_the_pixel_as_pytorch_does():
+    model = dcgan_generator(filters=1, noise=2)
+    last = [x for x in model.layers if isinstance(x, layers.Conv2DTranspose)][-1]
+    last.set_weights([np.ones((4, 4, 3, 1)), np.zeros(3)])
+    point = np.zeros((1, 32, 32, 1), "float32")
+    point[0, 10, 20] = 1.0
+    touched = np.argwhere(ops.convert_to_numpy(last(point))[0, ..., 0])
+    assert touched.min(axis=0).tolist() == [19, 39] and touched.max(axis=0).tolist() == [22, 42]
+
+
+def test_cartoon_networks_have_the_sizes_of_the_paper():
+    c = convolution
+    down = c(3, 64, 7) + c(64, 128, 3) + c(128, 128, 3) + c(128, 256, 3) + c(256, 256, 3)
+    up = c(256, 128, 3) + c(128, 128, 3) + c(128, 64, 3) + c(64, 64, 3) + c(64, 3, 7)
+    assert cartoon_generator().count_params() == down + 8 * 2 * c(256, 256, 3) + up
+    widths = [(3, 32), (32, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 1)]
+    judge = cartoon_discriminator()
+    assert judge.count_params() == sum(c(*pair, 3) for pair in widths)
+    sizes = [(32, 32), (16, 64), (16, 128), (8, 128), (8, 256), (8, 256), (8, 1)]
+    assert convolution_shapes(judge, 32) == sizes
+
+
+def test_cartoon_generator_normalizes_once_for_each_change_of_size():
+    model = cartoon_generator(filters=2, blocks=3)
+    kinds = [type(x).__name__ for x in model.layers]
+    assert kinds.count("InstanceNormalization") == kinds.count("ReLU") + 3 == 1 + 4 + 2 * 3
+    assert kinds.count("Conv2D") + kinds.count("Conv2DTranspose") == 2 + 2 * 4 + 2 * 3
+
+
+def test_the_reports_small_cyclegan_keeps_its_widths_on_the_way_up():
+    c = convolution
+    model = resnet_generator(3, 3, filters=8, blocks=4, up_filters=(32, 16))
+    ends = c(3, 8, 7) + c(8, 16, 3) + c(16, 32, 3) + c(32, 32, 3) + c(32, 16, 3) + c(16, 3, 7)
+    assert model.count_params() == ends + 4 * 2 * c(32, 32, 3)
+    assert model(np.zeros((1, 32, 32, 3))).shape == (1, 32, 32, 3)
+
+
+NETWORKS = {
+    "dcgan_generator": (lambda: dcgan_generator(2, 7), (7,), (64, 64, 3)),
+    "dcgan_discriminator": (lambda: dcgan_discriminator(2), (64, 64, 3), (1,)),
+    "cartoon_generator": (lambda: cartoon_generator(2, 1), (20, 28, 3), (20, 28, 3)),
+    "nearest": (lambda: cartoon_generator(2, 1, "nearest"), (8, 12, 3), (8, 12, 3)),
+    "cartoon_discriminator": (lambda: cartoon_discriminator(2), (20, 28, 3), (5, 7, 1)),
+    "resnet_generator": (lambda: resnet_generator(3, 3, 1, 2, 1), (20, 28, 3), (20, 28, 3)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_keep_shapes_and_ranges_and_come_back_from_their_files(name, tmp_path):
+    build, shape, expected = NETWORKS[name]
+    model = build()
+    model.set_weights([50.0 * weight for weight in model.get_weights()])
+    inputs = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype("float32")
+    output = ops.convert_to_numpy(model(inputs))
+    assert output.shape == (2, *expected) and output.dtype == np.float32
+    if name.endswith("generator") or name == "nearest":
+        assert 0.2 < np.abs(output).max() <= 1.0
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copy(inputs), output)
+    model.save(tmp_path / "network.keras")
+    np.testing.assert_array_equal(
+        keras.saving.load_model(tmp_path / "network.keras")(inputs), output
+    )

@@ -13,11 +13,8 @@ from keras import ops
 from keras_portrait import losses
 from keras_portrait.layers import ImagePool
 from keras_portrait.masks import PARTS, show_part
-from keras_portrait.models.base import AdversarialModel, average_weights
+from keras_portrait.models.base import AdversarialModel, average_weights, copy_of
 from keras_portrait.settings import AsymmetricCycleWeights
-
-# Scores above it mean "real": halfway between the targets 0 and 1, or the logit of one half.
-THRESHOLD = {"lsgan": 0.5, "log": 0.0}
 
 # Share of the relaxed cycle that moves to the truncated one as p goes from 0 to 1 (paper, sec. 4:
 # 5 - 4.5 i/N and 4.5 i/N).
@@ -77,9 +74,7 @@ class AsymmetricCycle(AdversarialModel):
         super().__init__(name="asymmetric_cycle")
         self.generator = generator
         self.inverse_generator = inverse_generator
-        self.averaged_generator = keras.models.clone_model(generator)
-        self.averaged_generator.set_weights(generator.get_weights())
-        self.averaged_generator.trainable = False
+        self.averaged_generator = copy_of(generator)
         self.drawing_disc = drawing_disc
         self.photo_disc = photo_disc
         self.part_discs = part_discs
@@ -226,7 +221,8 @@ class AsymmetricCycle(AdversarialModel):
         for part, disc in self.part_discs.items():
             real = show_part(batch["drawing"], batch[f"drawing_{part}"])
             scores[part] = disc(real), disc(show_part(fake_drawing, fake_masks[part]))
-        values = {f"d_{name}": self._half_and_half(*pair) for name, pair in scores.items()}
+        mode = self.weights_of.adversarial
+        values = {f"d_{k}": losses.half_and_half(*pair, mode) for k, pair in scores.items()}
         rates = {f"{name}_accuracy": self._accuracy(*pair) for name, pair in scores.items()}
         if self.judges_style:
             label = batch["style"]
@@ -238,18 +234,8 @@ class AsymmetricCycle(AdversarialModel):
             rates["style_accuracy"] = ops.mean(ops.cast(right, "float32"))
         return values, rates
 
-    def _half_and_half(self, real_scores, fake_scores):
-        mode = self.weights_of.adversarial
-        return 0.5 * (
-            losses.adversarial(real_scores, True, mode)
-            + losses.adversarial(fake_scores, False, mode)
-        )
-
     def _accuracy(self, real_scores, fake_scores):
-        """Share of the patches that are taken for what they are, 0..1."""
-        threshold = THRESHOLD[self.weights_of.adversarial]
-        real = ops.mean(ops.cast(real_scores > threshold, "float32"))
-        return 0.5 * (real + ops.mean(ops.cast(fake_scores <= threshold, "float32")))
+        return losses.accuracy(real_scores, fake_scores, self.weights_of.adversarial)
 
     def _pooled(self, batch, fake_drawing, fake_photo):
         """Asks the pools once; a pooled drawing keeps the masks that it was made with."""
@@ -298,7 +284,8 @@ class AsymmetricCycle(AdversarialModel):
             return sum(values.values()), (values, fakes)
 
         values, (fake_drawing, fake_photo) = self.update("generator", generator_loss)
-        average_weights(self.averaged_generator, self.generator, self.average_decay)
+        steps = self.generator_optimizer.iterations
+        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
         fakes = self._pooled(batch, fake_drawing, fake_photo)
 
         def discriminator_loss():

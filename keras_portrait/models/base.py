@@ -58,6 +58,10 @@ class AdversarialModel(keras.Model):
         """The pictures worth looking at for one batch, by name, in reading order."""
         raise TypeError(f"{type(self).__name__} must say which pictures it shows.")
 
+    def exported(self) -> dict[str, keras.Model]:
+        """The networks that a run leaves as `NAME.keras`, by name."""
+        return {"generator": self.averaged_generator}
+
     @property
     def metrics(self):
         return list(self.trackers.values())
@@ -84,6 +88,21 @@ class AdversarialModel(keras.Model):
         for name, value in values.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+
+def copy_of(network: keras.Model) -> keras.Model:
+    """A second network with the same weights, which no optimizer trains.
+
+    Args:
+        network: a functional model, such as a generator whose average is to be kept.
+
+    Returns:
+        A model of its own that computes the same.
+    """
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    copy.trainable = False
+    return copy
 
 
 def gradients_of(loss_function, variables):
@@ -114,15 +133,50 @@ def gradients_of(loss_function, variables):
     return tape.gradient(loss, [variable.value for variable in variables]), rest
 
 
-def average_weights(average: keras.Model, model: keras.Model, decay: float):
+def squared_input_gradient(network, x):
+    """How steep a network is at its input, in a form that can itself be differentiated.
+
+    Args:
+        network: callable of `x` to one score for each picture.
+        x: float (N, H, W, C).
+
+    Returns:
+        `(scores, squares)`: what the network returns, and float32 (N,), the squared length of the
+        gradient of each picture's score.
+    """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            scores = network(x)
+            (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    else:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            scores = network(x)
+        gradient = tape.gradient(scores, x)
+    return scores, ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))
+
+
+def average_weights(average: keras.Model, model: keras.Model, decay: float, steps):
     """Moves an exponential moving average one step towards a model's weights.
+
+    The first steps keep less of the old average, (1 + steps) / (10 + steps) of it, as
+    `tf.train.ExponentialMovingAverage` does: otherwise untrained weights would show for thousands
+    of steps.
 
     Args:
         average: model of the same architecture that holds the average.
         model: the model in training.
         decay: float in [0, 1), the share of the old average that is kept.
+        steps: int tensor, steps the model has taken.
     """
     means = average.weights
+    steps = ops.cast(steps, "float32")
+    decay = ops.minimum(decay, (1.0 + steps) / (10.0 + steps))
     values = [
         mean * decay + ops.cast(value, mean.dtype) * (1.0 - decay)
         for mean, value in zip(means, model.weights, strict=True)

@@ -1,6 +1,18 @@
-"""Generators and discriminators: functions that return functional Keras models."""
+"""Generators, discriminators and others: functions that return functional Keras models."""
 
+from keras_portrait.networks.cartoongan import cartoon_discriminator, cartoon_generator
+from keras_portrait.networks.dcgan import dcgan_discriminator, dcgan_generator
+from keras_portrait.networks.heat_maps import landmark_network
 from keras_portrait.networks.patchgan import patch_discriminator, style_discriminator
 from keras_portrait.networks.resnet import resnet_generator
 
-__all__ = ["patch_discriminator", "resnet_generator", "style_discriminator"]
+__all__ = [
+    "cartoon_discriminator",
+    "cartoon_generator",
+    "dcgan_discriminator",
+    "dcgan_generator",
+    "landmark_network",
+    "patch_discriminator",
+    "resnet_generator",
+    "style_discriminator",
+]

@@ -1,4 +1,4 @@
-"""The ResNet generators of CycleGAN and of the asymmetric cycle mapping."""
+"""The ResNet generators of CycleGAN and of the asymmetric cycle mapping, and their pieces."""
 
 import keras
 from keras import layers
@@ -20,6 +20,7 @@ def resnet_generator(
     blocks: int = 9,
     upsampling: str = "transposed",
     name: str = "generator",
+    up_filters: tuple[int, int] | None = None,
 ) -> keras.Model:
     """Builds an encoder, residual blocks and a decoder with instance normalization.
 
@@ -36,6 +37,8 @@ def resnet_generator(
         upsampling: `"transposed"` (3 x 3 transposed convolutions, as published) or `"nearest"`
             (nearest-neighbour upsampling, then a 3 x 3 convolution; no checkerboard).
         name: str, name of the model.
+        up_filters: channels after the first and the second upsampling; None mirrors the encoder:
+            `(2 * filters, filters)`.
 
     Returns:
         A model of image float (N, H, W, in_channels) in [-1, 1], H and W multiples of 4, or of
@@ -49,30 +52,39 @@ def resnet_generator(
         Yi et al., CVPR 2020, sec. 3.2; Zhu et al., "Unpaired Image-to-Image Translation using
         Cycle-Consistent Adversarial Networks", ICCV 2017, appendix 7.2.
     """
-    if upsampling not in UPSAMPLINGS:
-        raise ValueError(f"upsampling must be one of {UPSAMPLINGS}. Received: {upsampling!r}")
     image = keras.Input((None, None, in_channels), name="image")
     inputs = image
     x = ReflectionPadding2D(3)(image)
-    x = _convolve(x, filters, 7)
-    x = _convolve(x, 2 * filters, 3, strides=2, zero_padding=1)
-    x = _convolve(x, 4 * filters, 3, strides=2, zero_padding=1)
+    x = convolve(x, filters, 7)
+    x = convolve(x, 2 * filters, 3, strides=2, zero_padding=1)
+    x = convolve(x, 4 * filters, 3, strides=2, zero_padding=1)
     if styles > 1:
         style = keras.Input((styles,), name="style")
         inputs = [image, style]
         x = AppendStyle()([x, style])
-        x = _convolve(x, 4 * filters, 3, zero_padding=1)
+        x = convolve(x, 4 * filters, 3, zero_padding=1)
     for _ in range(blocks):
-        x = _residual_block(x, 4 * filters)
-    x = _upsample(x, 2 * filters, upsampling)
-    x = _upsample(x, filters, upsampling)
-    x = ReflectionPadding2D(3)(x)
-    x = layers.Conv2D(out_channels, 7, kernel_initializer=normal_initializer())(x)
-    output = layers.Activation("tanh", dtype="float32")(x)
-    return keras.Model(inputs, output, name=name)
+        x = residual_block(x, 4 * filters)
+    for width in up_filters or (2 * filters, filters):
+        x = enlarge(x, width, upsampling)
+        x = InstanceNormalization()(x)
+        x = layers.ReLU()(x)
+    return keras.Model(inputs, to_image(x, out_channels), name=name)
 
 
-def _convolve(x, filters, kernel, strides=1, zero_padding=0):
+def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int = 0):
+    """Convolution, instance normalization, ReLU.
+
+    Args:
+        x: float (N, H, W, C), symbolic.
+        filters: int, channels of the result.
+        kernel: int, height and width of the kernel.
+        strides: int, of the convolution.
+        zero_padding: int, rows and columns of zeros added on every side before it.
+
+    Returns:
+        float (N, h, w, filters); without padding and strides h is H + 1 - kernel.
+    """
     # TensorFlow's "same" pads strided convolutions on the bottom and right only; the published
     # weights and numbers need the symmetric padding of PyTorch.
     if zero_padding:
@@ -82,22 +94,59 @@ def _convolve(x, filters, kernel, strides=1, zero_padding=0):
     return layers.ReLU()(x)
 
 
-def _residual_block(x, filters):
+def residual_block(x, filters: int):
+    """Two 3 x 3 convolutions with reflection padding, added to what came in; no ReLU after that.
+
+    Args:
+        x: float (N, H, W, filters), symbolic.
+        filters: int, channels.
+
+    Returns:
+        float (N, H, W, filters).
+    """
     y = ReflectionPadding2D(1)(x)
-    y = _convolve(y, filters, 3)
+    y = convolve(y, filters, 3)
     y = ReflectionPadding2D(1)(y)
     y = layers.Conv2D(filters, 3, kernel_initializer=normal_initializer())(y)
     y = InstanceNormalization()(y)
     return layers.Add()([x, y])
 
 
-def _upsample(x, filters, upsampling):
+def enlarge(x, filters: int, upsampling: str = "transposed"):
+    """Doubles height and width, with one 3 x 3 convolution and nothing after it.
+
+    Args:
+        x: float (N, H, W, C), symbolic.
+        filters: int, channels of the result.
+        upsampling: `"transposed"` or `"nearest"`, as in `resnet_generator`.
+
+    Returns:
+        float (N, 2H, 2W, filters).
+
+    Raises:
+        ValueError: `upsampling` is not one of the two.
+    """
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling must be one of {UPSAMPLINGS}. Received: {upsampling!r}")
     if upsampling == "nearest":
         x = layers.UpSampling2D(2, interpolation="nearest")(x)
         x = ReflectionPadding2D(1)(x)
-        return _convolve(x, filters, 3)
+        return layers.Conv2D(filters, 3, kernel_initializer=normal_initializer())(x)
     x = layers.Conv2DTranspose(filters, 3, 2, kernel_initializer=normal_initializer())(x)
     # PyTorch's padding 1 with output padding 1 keeps all but the first row and column.
-    x = layers.Cropping2D(((1, 0), (1, 0)))(x)
-    x = InstanceNormalization()(x)
-    return layers.ReLU()(x)
+    return layers.Cropping2D(((1, 0), (1, 0)))(x)
+
+
+def to_image(x, channels: int):
+    """The last layer of a generator: a 7 x 7 convolution with reflection padding, then tanh.
+
+    Args:
+        x: float (N, H, W, C), symbolic.
+        channels: int, channels of the image.
+
+    Returns:
+        float32 (N, H, W, channels) in [-1, 1].
+    """
+    x = ReflectionPadding2D(3)(x)
+    x = layers.Conv2D(channels, 7, kernel_initializer=normal_initializer())(x)
+    return layers.Activation("tanh", dtype="float32")(x)

@@ -1,55 +1,13 @@
-"""What recipes hold: frozen dataclasses; numbers with their range, words with their choices."""
+"""Settings of the asymmetric cycle mapping."""
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 
 from keras_portrait.errors import SettingError
+from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe, between, one_of
 
 UPSAMPLINGS = ("transposed", "nearest")
 ADVERSARIAL = ("lsgan", "log")
 FORWARD_CYCLES = ("edges", "photos", "l1")
-
-
-def between(default, low: float, high: float):
-    """A number of a recipe: its default, and the least and the greatest value that make sense."""
-    return field(default=default, metadata={"range": (low, high)})
-
-
-def one_of(default: str, allowed: tuple[str, ...], refusals: dict[str, str] | None = None):
-    """A word of a recipe: its default, what is allowed, and why some others are not."""
-    return field(default=default, metadata={"choices": allowed, "refusals": refusals or {}})
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that a training is made of, but the pictures. Each method has a subclass.
-
-    Attributes:
-        method: name of the method.
-    """
-
-    method: str = ""
-
-    def __post_init__(self):
-        _check(self, "")
-
-
-def _check(settings, prefix):
-    for item in fields(settings):
-        name, value = f"{prefix}{item.name}", getattr(settings, item.name)
-        if is_dataclass(value):
-            _check(value, f"{name}.")
-        choices = item.metadata.get("choices")
-        if choices and value not in choices:
-            why = item.metadata["refusals"].get(value, "")
-            raise SettingError(
-                f"{name}: expected one of {', '.join(choices)}. {why}Received: {value}"
-            )
-        low, high = item.metadata.get("range", (None, None))
-        # Written so that nan fails, too.
-        if low is not None and not low <= value <= high:
-            raise SettingError(f"{name}: expected {low:g} to {high:g}. Received: {value}")
-    if hasattr(settings, "check"):
-        settings.check(prefix)
 
 
 @dataclass(frozen=True)
@@ -143,13 +101,6 @@ class AsymmetricCycleWeights:
     sample_truncation: bool = False
 
 
-_NO_FLOAT16 = {
-    name: "float16 would need each optimizer's loss scaled, and its range is too small for the "
-    "perceptual networks; bfloat16 has the range of float32. "
-    for name in ("float16", "mixed_float16")
-}
-
-
 @dataclass(frozen=True)
 class TrainSettings:
     """How long and how fast.
@@ -183,7 +134,7 @@ class TrainSettings:
     warm_start_steps: int = between(0, 0, 1_000_000_000)
     checkpoint_steps: int = between(1000, 1, 1_000_000_000)
     keep_every: int = between(10, 1, 1_000_000)
-    precision: str = one_of("float32", ("float32", "mixed_bfloat16"), _NO_FLOAT16)
+    precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
     seed: int = between(0, 0, 2**31)
 
 
@@ -203,89 +154,3 @@ class AsymmetricCycleRecipe(Recipe):
     network: NetworkSettings = field(default_factory=NetworkSettings)
     loss: AsymmetricCycleWeights = field(default_factory=AsymmetricCycleWeights)
     train: TrainSettings = field(default_factory=TrainSettings)
-
-
-@dataclass(frozen=True)
-class StyleDataSettings:
-    """What the style classifier sees of a drawing.
-
-    Attributes:
-        size: height and width in pixels to which a drawing is reduced.
-        batch: drawings in a step.
-        views: how many augmented views of each drawing it learns from.
-        rotation: a view is turned by up to this many degrees, either way.
-        translation: and moved by up to this share of its side, either way.
-        scale: and enlarged or reduced by up to this factor.
-        flip: whether views are mirrored with probability one half. Off: hatching leans as the hand
-            of its artist does.
-        holdout: share of each style that is kept back to measure the accuracy, where the data
-            folder has no test split with all styles.
-    """
-
-    size: int = between(128, 32, 1024)
-    batch: int = between(32, 1, 1024)
-    views: int = between(8, 1, 1000)
-    rotation: float = between(15.0, 0, 180)
-    translation: float = between(0.08, 0, 0.5)
-    scale: float = between(1.2, 1, 4)
-    flip: bool = False
-    holdout: float = between(0.2, 0.01, 0.9)
-
-
-@dataclass(frozen=True)
-class StyleNetworkSettings:
-    """The frozen trunk and the head of the style classifier.
-
-    Attributes:
-        trunk: "vgg16" (the trunk of HED, no download) or "vgg19" (the paper's).
-        weights: file with weights of the trunk; empty for those that its package brings.
-        blocks: blocks of the trunk whose features are looked at, from the first on.
-        hidden: units of the hidden layer; 0 leaves it out.
-        dropout: share of the features, and of the hidden units, that a step leaves out.
-    """
-
-    trunk: str = one_of("vgg16", ("vgg16", "vgg19"))
-    weights: str = ""
-    blocks: int = between(4, 1, 5)
-    hidden: int = between(64, 0, 4096)
-    dropout: float = between(0.5, 0, 0.95)
-
-
-@dataclass(frozen=True)
-class StyleTrainSettings:
-    """How long and how fast the head of the style classifier learns.
-
-    Attributes:
-        epochs: number of epochs.
-        steps_per_epoch: steps of one epoch; 0 means a pass over all views.
-        learning_rate: of Adam at the start; it falls to 0 along a cosine.
-        weight_decay: of Adam.
-        label_smoothing: share of a tag that is spread over all styles, which keeps the shares of
-            drawings between the styles soft.
-        precision: "float32" or "mixed_bfloat16", of the trunk.
-        seed: of weights, views and data order.
-    """
-
-    epochs: int = between(24, 1, 1_000_000)
-    steps_per_epoch: int = between(0, 0, 1_000_000_000)
-    learning_rate: float = between(1e-3, 1e-12, 1)
-    weight_decay: float = between(0.1, 0, 10)
-    label_smoothing: float = between(0.1, 0, 0.9)
-    precision: str = one_of("float32", ("float32", "mixed_bfloat16"), _NO_FLOAT16)
-    seed: int = between(0, 0, 2**31)
-
-
-@dataclass(frozen=True)
-class StyleClassifierRecipe(Recipe):
-    """A training of the classifier that tells the styles of drawings.
-
-    Attributes:
-        data: `StyleDataSettings`.
-        network: `StyleNetworkSettings`.
-        train: `StyleTrainSettings`.
-    """
-
-    method: str = "style_classifier"
-    data: StyleDataSettings = field(default_factory=StyleDataSettings)
-    network: StyleNetworkSettings = field(default_factory=StyleNetworkSettings)
-    train: StyleTrainSettings = field(default_factory=StyleTrainSettings)

@@ -1,0 +1,164 @@
+"""CycleGAN: pictures of one kind to another and back, without pairs.
+
+Zhu, Park, Isola, Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+Networks", ICCV 2017; weights identity : adversarial : cycle = 5 : 1 : 10 as in the report
+"Generating Anime Avatars Using GAN" (2020), section 3.3, and in the paper's code. a and b are
+pictures of the domains A and B.
+
+| code                | symbol | loss                               | weight | source        |
+| ------------------- | ------ | ---------------------------------- | ------ | ------------- |
+| `generator`         | G      | `g_adversarial`: (D_B(G(a)) - 1)^2 | 1      | eq. 1, sec. 4 |
+| `inverse_generator` | F      | `f_adversarial`: (D_A(F(b)) - 1)^2 | 1      | eq. 1, sec. 4 |
+|                     |        | `cycle_a`: L1(F(G(a)), a)          | 10     | eq. 2         |
+|                     |        | `cycle_b`: L1(G(F(b)), b)          | 10     | eq. 2         |
+|                     |        | `identity_a`: L1(F(a), a)          | 5      | sec. 5.2      |
+|                     |        | `identity_b`: L1(G(b), b)          | 5      | sec. 5.2      |
+| `disc_a`            | D_A    | `d_a`: half real, half fake        | 1      | sec. 4        |
+| `disc_b`            | D_B    | `d_b`: half real, half fake        | 1      | sec. 4        |
+"""
+
+import keras
+from keras import ops
+
+from keras_portrait import losses
+from keras_portrait.layers import ImagePool
+from keras_portrait.models.base import AdversarialModel, average_weights, copy_of
+
+
+class CycleGAN(AdversarialModel):
+    """Trains G from A to B and F from B to A, against a discriminator of each domain.
+
+    Args:
+        generator: G, pictures float (N, H, W, 3) in [-1, 1] to the same shape and range.
+        inverse_generator: F, the same the other way.
+        disc_a: D_A, pictures of A to unbounded patch scores.
+        disc_b: D_B, the same for B.
+        weights: any object with the numbers `adversarial`, `cycle` and `identity`; a cycle or
+            identity term of weight 0 is not computed, and reported as 0.
+        mode: `"lsgan"`, or `"log"`, as in `losses.adversarial`.
+        batch: int, pictures of each domain in a step of one device.
+        pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
+        average_decay: float, decay of the averaged generator; 0 copies the generator.
+        seed: int, seed of the pools.
+    """
+
+    loss_names = (
+        *("g_adversarial", "f_adversarial", "cycle_a", "cycle_b"),
+        *("identity_a", "identity_b", "d_a", "d_b"),
+    )
+    accuracy_names = ("a_accuracy", "b_accuracy")
+    headline_names = ("g_adversarial", "cycle_a", "identity_b", "b_accuracy")
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        inverse_generator: keras.Model,
+        disc_a: keras.Model,
+        disc_b: keras.Model,
+        weights,
+        mode: str = "lsgan",
+        batch: int = 1,
+        pool_size: int = 50,
+        average_decay: float = 0.0,
+        seed: int = 0,
+    ):
+        super().__init__(name="cyclegan")
+        self.generator = generator
+        self.inverse_generator = inverse_generator
+        self.averaged_generator = copy_of(generator)
+        self.disc_a = disc_a
+        self.disc_b = disc_b
+        self.weights_of = weights
+        self.mode = mode
+        self.average_decay = average_decay
+        self.pool_a = ImagePool(pool_size, batch, seed, name="pool_a")
+        self.pool_b = ImagePool(pool_size, batch, seed + 1, name="pool_b")
+
+    def trainable_groups(self):
+        """G and F step together, and so do D_A and D_B, as in the paper's code."""
+        return {
+            "generator": [
+                *self.generator.trainable_variables,
+                *self.inverse_generator.trainable_variables,
+            ],
+            "discriminator": [
+                *self.disc_a.trainable_variables,
+                *self.disc_b.trainable_variables,
+            ],
+        }
+
+    def exported(self):
+        """G, averaged, and F as it is."""
+        return {**super().exported(), "inverse_generator": self.inverse_generator}
+
+    def call(self, pictures):
+        return self.generator(pictures)
+
+    def visuals(self, batch):
+        """Pictures of `a` and `b`, each in the other domain and back again, in [-1, 1]."""
+        a, b = (ops.convert_to_tensor(batch[name]) for name in ("a", "b"))
+        fake_b, fake_a = self.averaged_generator(a), self.inverse_generator(b)
+        return {
+            "A": a,
+            "A to B": fake_b,
+            "back to A": self.inverse_generator(fake_b),
+            "B": b,
+            "B to A": fake_a,
+            "back to B": self.averaged_generator(fake_a),
+        }
+
+    def _generator_losses(self, a, b):
+        """Every term of G and F, weighted; and the fakes, for the discriminators."""
+        weight, mode = self.weights_of, self.mode
+        fake_b, fake_a = self.generator(a), self.inverse_generator(b)
+        g_value = losses.adversarial(self.disc_b(fake_b), True, mode)
+        f_value = losses.adversarial(self.disc_a(fake_a), True, mode)
+        values = {
+            "g_adversarial": weight.adversarial * g_value,
+            "f_adversarial": weight.adversarial * f_value,
+        }
+        if weight.cycle:
+            values["cycle_a"] = weight.cycle * losses.l1(self.inverse_generator(fake_b), a)
+            values["cycle_b"] = weight.cycle * losses.l1(self.generator(fake_a), b)
+        if weight.identity:
+            values["identity_a"] = weight.identity * losses.l1(self.inverse_generator(a), a)
+            values["identity_b"] = weight.identity * losses.l1(self.generator(b), b)
+        return values, fake_a, fake_b
+
+    def _discriminator_losses(self, a, b, fake_a, fake_b):
+        """Half of real plus half of fake for both discriminators; and how often each is right."""
+        scores = {
+            "a": (self.disc_a(a), self.disc_a(fake_a)),
+            "b": (self.disc_b(b), self.disc_b(fake_b)),
+        }
+        values = {f"d_{k}": losses.half_and_half(*pair, self.mode) for k, pair in scores.items()}
+        rates = {f"{k}_accuracy": losses.accuracy(*pair, self.mode) for k, pair in scores.items()}
+        return values, rates
+
+    def train_step(self, data):
+        """One update of G and F, then one of D_A and D_B on pooled fakes from before it.
+
+        Args:
+            data: tuple of one batch: `a` and `b`, float (N, H, W, 3) in [-1, 1].
+
+        Returns:
+            Running means of `loss_names` and `accuracy_names`; 0 for what is switched off.
+        """
+        (batch,) = data
+        a, b = batch["a"], batch["b"]
+
+        def generator_loss():
+            values, *fakes = self._generator_losses(a, b)
+            return sum(values.values()), (values, fakes)
+
+        values, (fake_a, fake_b) = self.update("generator", generator_loss)
+        steps = self.generator_optimizer.iterations
+        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+        fake_a = ops.stop_gradient(self.pool_a(fake_a))
+        fake_b = ops.stop_gradient(self.pool_b(fake_b))
+
+        def discriminator_loss():
+            disc_values, rates = self._discriminator_losses(a, b, fake_a, fake_b)
+            return sum(disc_values.values()), {**disc_values, **rates}
+
+        return self.report({**values, **self.update("discriminator", discriminator_loss)})
