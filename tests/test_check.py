@@ -471,3 +471,92 @@ def test_user_errors(portrait, tmp_path, monkeypatch, arguments, text):
     code, out, err = portrait("prepare", *arguments)
     assert code == 2 and out == ""
     assert len(err.splitlines()) == 1 and text in err and "Received: " in err
+
+
+@pytest.fixture
+def avatar_data(tmp_path):
+    """A prepared folder of twelve avatars with their twins, half of them test pictures."""
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "avatars" / ("manga", "toon")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(path, np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((8, 8, 1))).astype("u1"))
+    options = {"avatars": tmp_path / "avatars", "holdout": 0.5, "edge_promote": True}
+    prepare(None, None, tmp_path / "data", 32, **options)
+    return tmp_path / "data"
+
+
+def test_nothing_is_wrong_with_avatars(avatar_data, portrait):
+    before = contents(avatar_data)
+    code, out, err = portrait("prepare", "--check", avatar_data)
+    assert (code, err) == (0, "") and contents(avatar_data) == before
+    assert out == f"{avatar_data}: 12 avatars in 2 labels, nothing to mend\n"
+
+
+def test_avatars_and_twins_that_are_missing_or_damaged(avatar_data):
+    rows = [row["file"] for row in rows_of(avatar_data)]
+    twins = [f"smooth/{file}" for file in rows]
+    (avatar_data / rows[0]).unlink()
+    (avatar_data / twins[1]).unlink()
+    (avatar_data / twins[2]).write_bytes(b"broken")
+    write_image(avatar_data / twins[3], np.zeros((8, 8, 3), np.uint8))
+    shutil.copy(avatar_data / twins[4], avatar_data / "smooth" / "avatars" / "mine.png")
+    found = {finding.what: finding for finding in check_prepared(avatar_data)}
+    assert {what: finding.files for what, finding in found.items()} == {
+        "pictures missing": (rows[0],),
+        "edge-promoted twins missing": (twins[1],),
+        "pictures or masks that cannot be read": (twins[2],),
+        "pictures or masks of another size than their row says": (twins[3],),
+        "files that manifest.jsonl does not name": ("smooth/avatars/mine.png",),
+    }
+    assert "--edge-promote" in found["edge-promoted twins missing"].remedy
+
+
+def test_twins_are_not_missed_where_none_were_asked_for(avatar_data):
+    inputs = avatar_data.parent / "avatars"
+    shutil.copytree(avatar_data / "smooth", avatar_data.parent / "smooth")
+    prepare(None, None, avatar_data, 32, holdout=0.5, avatars=inputs)
+    assert check_prepared(avatar_data) == []
+    shutil.copytree(avatar_data.parent / "smooth", avatar_data / "smooth", dirs_exist_ok=True)
+    (finding,) = check_prepared(avatar_data)
+    assert "does not name" in finding.what and len(finding.files) == 12
+
+
+def test_equal_avatars_are_found_and_alike_ones_are_not_looked_for(avatar_data, monkeypatch):
+    """There may be 100,000 of them: only what takes a time in proportion to their number."""
+    rows = rows_of(avatar_data)
+    train, test = ([row for row in rows if row["split"] == split] for split in ("train", "test"))
+    shutil.copy(avatar_data / train[0]["file"], avatar_data / test[0]["file"])
+    shutil.copy(avatar_data / train[1]["file"], avatar_data / train[2]["file"])
+    alike = read_image(avatar_data / train[3]["file"])
+    alike[0, 0] ^= 1
+    write_image(avatar_data / test[1]["file"], alike)
+    compared = []
+    monkeypatch.setattr(duplicates, "picture_hash", compared.append)
+    found = check_prepared(avatar_data)
+    assert {finding.what: (finding.serious, finding.files) for finding in found} == {
+        "test pictures that are training pictures too": (
+            True,
+            (f"{test[0]['file']} = {train[0]['file']}",),
+        ),
+        "pictures that are there twice in one split": (
+            False,
+            (f"{train[2]['file']} = {train[1]['file']}",),
+        ),
+    }
+    assert compared == []
+
+
+@pytest.mark.parametrize(
+    "change_to", [{"mask": "masks/avatars/x.png"}, {"file": None}, {"style": 3}]
+)
+def test_broken_lines_of_avatars(avatar_data, change_to):
+    change(avatar_data, 4, **change_to)
+    assert findings(avatar_data)["lines of manifest.jsonl that are no rows"] == ("line 5",)
+
+
+def test_splits_without_avatars(avatar_data):
+    rows = rows_of(avatar_data)
+    write_rows(avatar_data, [row | {"split": "test"} for row in rows])
+    (finding,) = check_prepared(avatar_data)
+    assert finding.serious and finding.what.startswith("no avatars in the train split")

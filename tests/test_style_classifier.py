@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -89,7 +89,7 @@ def write_prepared(folder, count=6, untagged=3, photos=1):
 
 
 def write_rows(folder, rows):
-    lines = (json.dumps(row.__dict__) + "\n" for row in rows)
+    lines = (json.dumps(asdict(row)) + "\n" for row in rows)
     (folder / manifest.NAME).write_text("".join(lines))
 
 

@@ -72,7 +72,7 @@ def test_masks_move_with_their_picture(drawn_data):
 def test_rare_subfolders_are_drawn_as_often_as_full_ones(drawn_data):
     prepared = load_prepared(drawn_data)
     rows = prepared.drawings
-    rows[0] = rows[0].__class__(**{**rows[0].__dict__, "source": "drawn/rare/0000.png"})
+    rows[0] = replace(rows[0], source="drawn/rare/0000.png")
     batches = PortraitBatches(prepared, DataSettings(64), 0)
     rng = np.random.default_rng(0)
     drawn = [batches._drawing(rng).source for _ in range(400)]

@@ -1,4 +1,4 @@
-"""`portrait prepare`: folders of photos and drawings become a folder to train on."""
+"""`portrait prepare`: folders of photos, drawings and avatars become a folder to train on."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_portrait.errors import SettingError
+from keras_portrait.errors import InputError, SettingError
 
 # Names that are listed of each finding.
 _LISTED = 5
@@ -20,11 +20,26 @@ def prepare(
     drawings: Annotated[
         Path | None, typer.Argument(help="Folder of drawings; each subfolder is a style.")
     ] = None,
+    avatars: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="AVATARS",
+            help="Folder of pictures in colour that are taken as they are: the middle square, no "
+            "face looked for. Each subfolder is a label. With PHOTOS, with both, or alone.",
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to make.")] = None,
     size: Annotated[int, typer.Option(help="Side of the squares in pixels.")] = 256,
     holdout: Annotated[
         float, typer.Option(help="Share of the pictures to keep back for tests.")
     ] = 0.1,
+    edge_promote: Annotated[
+        bool,
+        typer.Option(
+            help="Write OUTPUT/smooth too: each avatar and drawing with its edges blurred, as "
+            "CartoonGAN needs them."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Look at every picture and report; nothing is written.")
     ] = False,
@@ -33,30 +48,48 @@ def prepare(
         typer.Option(
             metavar="DATA",
             help="Look through a folder made earlier and say what is wrong with it and how to mend "
-            "it; nothing is changed. Takes no PHOTOS, DRAWINGS or -o.",
+            "it; nothing is changed. Takes no PHOTOS, DRAWINGS, AVATARS or -o.",
         ),
     ] = None,
 ) -> None:
-    """Align photos and drawings for training, with masks of eyes, nose and lips.
+    """Make photos and drawings, avatars, or photos and avatars ready for training.
 
-    Pictures without a usable face are left out; OUTPUT/manifest.jsonl says why. Ctrl-C is safe:
-    the same command goes on where it was.
+    Photos and drawings are aligned and get masks of eyes, nose and lips; those without a usable
+    face are left out, and so are files that cannot be read. OUTPUT/manifest.jsonl says why. Ctrl-C
+    is safe: the same command goes on where it was.
 
     With --check the exit code is 1 where something serious is wrong.
     """
-    given = {"PHOTOS": photos, "DRAWINGS": drawings, "-o": output}
+    given = {"PHOTOS": photos, "DRAWINGS": drawings, "-o": output, "--avatars": avatars}
     if check is not None:
         _refuse_others(given)
         _check(check)
         return
-    _require_all(given)
+    _require_enough(given)
 
+    from keras_portrait.data.manifest import NAME
     from keras_portrait.data.prepare import prepare as run
 
     with _progress() as show:
-        summary = run(photos, drawings, output, size, holdout, dry_run=dry_run, progress=show)
+        summary = run(
+            photos,
+            drawings,
+            output,
+            size,
+            holdout,
+            avatars=avatars,
+            edge_promote=edge_promote,
+            dry_run=dry_run,
+            progress=show,
+        )
     for line in summary.lines():
-        typer.echo(line)
+        typer.echo(_text(line))
+    if not any(row.kept for row in summary.rows):
+        where = "" if dry_run else f"; {output / NAME} says why each was dropped"
+        raise InputError(
+            f"No picture can be used{where}. Expected at least one. "
+            f"Received: {_number(len(summary.rows), 'picture')}"
+        )
     if not dry_run:
         typer.echo(output)
 
@@ -70,12 +103,18 @@ def _refuse_others(given: dict[str, Path | None]) -> None:
         )
 
 
-def _require_all(given: dict[str, Path | None]) -> None:
+def _require_enough(given: dict[str, Path | None]) -> None:
+    """Sees to it that there are an output folder and inputs that one can train on together."""
     missing = [name for name, path in given.items() if path is None]
+    if "--avatars" not in missing:
+        missing = [name for name in missing if name == "-o"]
+    elif not {"PHOTOS", "DRAWINGS"} & set(missing):
+        missing.remove("--avatars")
     if missing:
         raise SettingError(
-            "Expected: portrait prepare PHOTOS DRAWINGS -o OUTPUT, or portrait prepare --check "
-            f"DATA. Received: no {', no '.join(missing)}"
+            "Expected: portrait prepare PHOTOS DRAWINGS -o OUTPUT, portrait prepare [PHOTOS] "
+            "--avatars AVATARS -o OUTPUT, or portrait prepare --check DATA. "
+            f"Received: no {', no '.join(missing)}"
         )
 
 
@@ -102,15 +141,22 @@ def _check(folder: Path) -> None:
         raise typer.Exit(1)
     # Without a serious finding the manifest is whole.
     summary = Summary(read_manifest(folder))
-    styles = {row.style for row in summary.rows if row.kept and row.style}
     remarks = _number(len(findings), "remark") if findings else "nothing to mend"
-    typer.echo(
-        _text(
-            f"{folder}: {_number(summary.kept('photo'), 'photo')}, "
-            f"{_number(summary.kept('drawing'), 'drawing')} in {_number(len(styles), 'style')}, "
-            f"{remarks}"
-        )
-    )
+    typer.echo(_text(f"{folder}: {', '.join([*_holdings(summary), remarks])}"))
+
+
+def _holdings(summary) -> list[str]:
+    """How much there is of each kind: "4 photos", "4 drawings in 1 style"."""
+    parts = []
+    for kind, noun in (("photo", None), ("drawing", "style"), ("avatar", "label")):
+        rows = [row for row in summary.rows if row.kept and row.kind == kind]
+        tags = {row.style for row in rows if row.style}
+        part = _number(len(rows), kind)
+        if noun and tags:
+            part += f" in {_number(len(tags), noun)}"
+        if rows:
+            parts.append(part)
+    return parts
 
 
 def _number(count: int, noun: str) -> str:

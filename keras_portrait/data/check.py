@@ -3,7 +3,6 @@
 Nothing is changed, and one picture is in memory at a time.
 """
 
-import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -16,7 +15,7 @@ from keras_portrait.atomic import UNFINISHED_PREFIX
 from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.duplicates import SquareIndex
 from keras_portrait.data.findings import AGAIN, FAULTS, Finding
-from keras_portrait.data.manifest import NAME, Row
+from keras_portrait.data.manifest import KINDS, NAME, SMOOTH, Row, manifest_lines, read_options
 from keras_portrait.data.squares import LEAST_FACE_DRAWING
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.faces import Detector, find_detector
@@ -24,7 +23,7 @@ from keras_portrait.imaging import read_image
 
 # Fewer drawings than this are hardly a style: the discriminator learns them by heart.
 FEW_DRAWINGS = 20
-FOLDERS = ("photos", "drawings", "masks")
+FOLDERS = ("photos", "drawings", "avatars", "masks", SMOOTH)
 SPLITS = ("train", "test")
 
 
@@ -54,7 +53,7 @@ def check_prepared(
     except OSError as error:
         remedy = "name a folder made by `portrait prepare`, or run `portrait prepare` once more"
         return [Finding(True, f"no {NAME} to read ({error.strerror})", (), remedy)]
-    inspection = _Inspection(folder)
+    inspection = _Inspection(folder, bool(read_options(folder).get("edge_promote")))
     inspection.found["line"] += [f"line {number}" for number in broken_lines]
     kept = inspection.look_at_rows(rows)
     for number, row in enumerate(kept, start=1):
@@ -64,13 +63,15 @@ def check_prepared(
     inspection.found |= inspection.squares.duplicates()
     if not broken_lines:
         named = {name for row in rows for name in (row.file, row.mask)}
+        if inspection.edge_promote:
+            named |= {row.smooth for row in rows}
         inspection.found["left over"] += _left_over(folder, named)
     findings = [
         Finding(serious, what, tuple(inspection.found[key]), remedy)
         for key, (serious, what, remedy) in FAULTS.items()
         if inspection.found[key]
     ]
-    findings += _uneven(kept)
+    findings += _uneven(kept, {row.kind for row in rows})
     return sorted(findings, key=lambda finding: not finding.serious)
 
 
@@ -79,6 +80,7 @@ class _Inspection:
     """What was found so far, and what has to be remembered of each picture."""
 
     folder: Path
+    edge_promote: bool = False
     found: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
     squares: SquareIndex = field(default_factory=SquareIndex)
@@ -107,11 +109,14 @@ class _Inspection:
         return list(kept.values())
 
     def look_at(self, row: Row) -> None:
-        """Reads a square and its mask and judges both."""
-        mask = self._read(row.mask, "no mask", row.size)
-        if mask is not None:
-            self._judge_mask(row.mask, mask)
-        del mask
+        """Reads a square, its mask and its twin where it has them, and judges them."""
+        if row.mask is not None:
+            mask = self._read(row.mask, "no mask", row.size)
+            if mask is not None:
+                self._judge_mask(row.mask, mask)
+            del mask
+        if self.edge_promote and row.smooth is not None:
+            self._read(row.smooth, "no twin", row.size)
         square = self._read(row.file, "no picture", row.size)
         if square is None:
             return
@@ -147,12 +152,7 @@ class _Inspection:
 def _read_rows(folder: Path) -> tuple[list[Row], list[int]]:
     """The rows that can be read, and the numbers from 1 of the lines that cannot."""
     rows, broken = [], []
-    lines = (folder / NAME).read_bytes().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = Row(**json.loads(line))
-        except (ValueError, TypeError, RecursionError):
-            row = None
+    for number, row in enumerate(manifest_lines(folder), start=1):
         if row is not None and _is_row(row):
             rows.append(row)
         else:
@@ -163,12 +163,13 @@ def _read_rows(folder: Path) -> tuple[list[Row], list[int]]:
 def _is_row(row: Row) -> bool:
     """Whether the fields that this module relies on hold what `prepare` writes."""
     if row.kept is True:
-        names_fit = all(isinstance(name, str) and _inside(name) for name in (row.file, row.mask))
+        mask_fits = row.mask is None if row.kind == "avatar" else _inside(row.mask)
+        names_fit = _inside(row.file) and mask_fits
     else:
         names_fit = row.kept is False and row.file is None and row.mask is None
     return (
         names_fit
-        and row.kind in ("photo", "drawing")
+        and row.kind in KINDS
         and row.split in SPLITS
         and isinstance(row.source, str)
         and isinstance(row.style, str | None)
@@ -185,14 +186,16 @@ def _shares_fit(shares: object) -> bool:
     )
 
 
-def _inside(name: str) -> bool:
-    """Whether a name leads to a file inside the data folder."""
+def _inside(name: object) -> bool:
+    """Whether something is a name that leads to a file inside the data folder."""
+    if not isinstance(name, str):
+        return False
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _left_over(folder: Path, named: set[str | None]) -> list[str]:
-    """Files of the three folders that no row names; hidden ones only if a write left them."""
+    """Files of the folders that no row names; hidden ones only if a write left them."""
     files = (
         Path(place, name)
         for top in FOLDERS
@@ -203,13 +206,17 @@ def _left_over(folder: Path, named: set[str | None]) -> list[str]:
     return sorted({file.relative_to(folder).as_posix() for file in files} - named)
 
 
-def _uneven(kept: list[Row]) -> list[Finding]:
-    """Splits and styles with nothing or too little in them."""
+def _uneven(kept: list[Row], given: set[str]) -> list[Finding]:
+    """Splits and styles with nothing or too little in them.
+
+    Of the kinds that were given; without avatars both photos and drawings are needed.
+    """
+    kinds = given if "avatar" in given else ("photo", "drawing")
     findings = []
     more = f"add pictures to the input folders or choose another --holdout, then {AGAIN}"
     purposes = ("training has nothing to learn from", "evaluation has nothing to look at")
     for split, purpose in zip(SPLITS, purposes, strict=True):
-        for kind in ("photo", "drawing"):
+        for kind in (kind for kind in KINDS if kind in kinds):
             if not any((row.kind, row.split) == (kind, split) for row in kept):
                 what = f"no {kind}s in the {split} split: {purpose}"
                 findings.append(Finding(split == "train", what, (), more))

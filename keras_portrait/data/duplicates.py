@@ -2,7 +2,7 @@
 
 The same photo comes to a folder under two names, saved again, smaller or cut differently. Such a
 pair has nearly the same difference hash: in which direction the gray levels fall, from cell to cell
-of a coarse grid.
+of a coarse grid. Avatars are many, and drawn from few parts: for them only equality counts.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from keras_portrait.data.manifest import KINDS
 from keras_portrait.imaging import resize
 
 # Cells of the grid in each direction; a hash has CELLS * CELLS bits across and as many down.
@@ -33,13 +34,13 @@ MOST_BITS = {"photo": 32, "drawing": 40}
 _BLOCK = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
     """What is remembered of a square; equal digests, equal in every pixel."""
 
     file: str
-    bits: np.ndarray
     digest: bytes
+    bits: np.ndarray | None
 
 
 @dataclass
@@ -53,12 +54,13 @@ class SquareIndex:
 
         Args:
             file: its name.
-            kind: "photo" or "drawing"; only squares of one kind are compared.
+            kind: "photo", "drawing" or "avatar"; only squares of one kind are compared.
             split: "train" or "test".
             square: uint8 RGB (S, S, 3).
         """
         digest = hashlib.sha256(f"{square.shape}".encode() + square.tobytes()).digest()
-        self._entries[kind, split].append(_Entry(file, picture_hash(square), digest))
+        bits = picture_hash(square) if kind in MOST_BITS else None
+        self._entries[kind, split].append(_Entry(file, digest, bits))
 
     def duplicates(self) -> dict[str, list[str]]:
         """Pairs of names, "A = B", each A once.
@@ -69,13 +71,16 @@ class SquareIndex:
             earlier one of their split.
         """
         found = defaultdict(list)
-        for kind, most_bits in MOST_BITS.items():
+        for kind in KINDS:
             train, test = (self._entries[kind, split] for split in ("train", "test"))
             train, test = _unlike(train, found["same"]), _unlike(test, found["same"])
             known = {entry.digest: entry for entry in train}
             found["same across"] += [
                 _pair(entry, known[entry.digest]) for entry in test if entry.digest in known
             ]
+            most_bits = MOST_BITS.get(kind)
+            if most_bits is None:
+                continue
             rest = [entry for entry in test if entry.digest not in known]
             found["near across"] += _near(
                 rest, train, nearest(_bits(rest), most_bits, _bits(train))

@@ -19,6 +19,11 @@ FAULTS = {
     ),
     "no picture": (True, "pictures missing", f"{AGAIN}; it makes what is missing"),
     "no mask": (True, "masks missing", f"{AGAIN}; it makes what is missing"),
+    "no twin": (
+        True,
+        "edge-promoted twins missing",
+        f"{AGAIN}, with --edge-promote; it makes what is missing",
+    ),
     "broken": (True, "pictures or masks that cannot be read", _REMAKE),
     "size": (True, "pictures or masks of another size than their row says", _REMAKE),
     "sizes": (

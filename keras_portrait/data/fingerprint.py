@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from keras_portrait.data.manifest import Row
 from keras_portrait.data.pipeline import PreparedData
 from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError
@@ -48,6 +49,15 @@ def file_length(path: Path) -> int:
         return path.stat().st_size
     except OSError as error:
         raise InputError(f"Cannot read the picture ({error.strerror}). Received: {path}") from error
+
+
+def sizes(folder: Path, rows: list[Row]) -> dict[str, list]:
+    """The same for pictures without masks and styles: each file's length in bytes.
+
+    Raises:
+        InputError: a picture cannot be looked at.
+    """
+    return {row.file: [file_length(folder / row.file)] for row in rows}
 
 
 def changes(before: dict[str, list], now: dict[str, list]) -> str:

@@ -1,39 +1,47 @@
 """`manifest.jsonl`: what was prepared, one picture a line, kept or dropped and why.
 
-Lines are appended while the work goes on, so that an interrupted run can go on where it was; at
-the end the file is written anew in order.
+How it comes to be: `keras_portrait.data.ledger`.
 """
 
+import itertools
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from keras_portrait.atomic import write_whole
+from keras_portrait.atomic import whole_file
 from keras_portrait.errors import InputError
 
 NAME = "manifest.jsonl"
 OPTIONS_NAME = "prepare.json"
 # How the reason of a file begins that is no picture or is broken.
 UNREADABLE = "cannot be read"
+# Folder of the edge-promoted twins of avatars and drawings; each is named like its picture.
+SMOOTH = "smooth"
+KINDS = ("photo", "drawing", "avatar")
+# Names of files that cannot be read which the summary tells of each kind.
+_NAMED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One picture of the input.
 
     Attributes:
         file: the square, relative to the data folder; None where the picture was dropped.
-        kind: "photo" or "drawing".
-        style: name of a drawing's style; None for photos and for drawings without a tag.
+        kind: "photo", "drawing" or "avatar".
+        style: name of a drawing's style or of an avatar's label; None for photos and for what has
+            no tag.
         source: the picture's path inside its input folder, with forward slashes.
         split: "train" or "test".
         kept: whether the square was written.
         reason: why it was dropped; None where it was kept.
         score: the detector's confidence, 0..1; None without a face.
         landmarks: five points [x, y] in pixels of the square, 0-based: left eye, right eye, nose,
-            left and right mouth corner as seen in the picture; None without a face.
-        mask: the RGB mask (eyes, nose, lips), relative to the data folder.
+            left and right mouth corner as seen in the picture; None without a face, and for
+            avatars, in which none is looked for.
+        mask: the RGB mask (eyes, nose, lips), relative to the data folder; None for avatars.
         size: side of the square in pixels.
         stamp: the source's length and time of change, by which a changed source is noticed.
         style_shares: what a style classifier says of a drawing, a share in [0, 1] for each style,
@@ -59,6 +67,27 @@ class Row:
         """Whether the picture was dropped because its file cannot be read."""
         return (self.reason or "").startswith(UNREADABLE)
 
+    @property
+    def smooth(self) -> str | None:
+        """Where a kept avatar's or drawing's edge-promoted twin belongs, made or not."""
+        return smooth_twin(self.kind, self.file) if self.kept else None
+
+
+_FIELDS = tuple(each.name for each in fields(Row))
+
+
+def smooth_twin(kind: str, file: str) -> str | None:
+    """Where the edge-promoted twin of a picture belongs, relative to the data folder.
+
+    Args:
+        kind: "photo", "drawing" or "avatar".
+        file: the square, relative to the data folder.
+
+    Returns:
+        A name below `SMOOTH`; None for photos, which have none.
+    """
+    return None if kind == "photo" else f"{SMOOTH}/{file}"
+
 
 @dataclass
 class Summary:
@@ -73,31 +102,44 @@ class Summary:
     reused: int = 0
 
     def kept(self, kind: str, split: str | None = None) -> int:
-        """Counts the kept photos or drawings, of one split or of both."""
+        """Counts the kept pictures of a kind, of one split or of both."""
         return sum(
             row.kept and row.kind == kind and split in (None, row.split) for row in self.rows
         )
 
     def dropped(self, kind: str) -> Counter:
-        """Counts the dropped photos or drawings by reason, figures left out."""
+        """Counts the dropped pictures of a kind by reason, figures left out."""
         return Counter(
             row.reason.split(" (")[0] for row in self.rows if row.kind == kind and not row.kept
         )
 
     def lines(self) -> list[str]:
-        """The summary as text: what was kept, then what was dropped, most frequent reason first."""
+        """The summary as text: what was kept, then what was dropped, most frequent reason first.
+
+        Only kinds that the input held are told of. Files that cannot be read are named.
+        """
         lines = []
-        for kind in ("photo", "drawing"):
+        given = {row.kind for row in self.rows}
+        for kind in (kind for kind in KINDS if kind in given):
             train, test = self.kept(kind, "train"), self.kept(kind, "test")
             dropped = self.dropped(kind)
             lines.append(
                 f"{kind}s: {train + test} kept ({train} train, {test} test), "
                 f"{dropped.total()} dropped"
             )
-            lines += [f"  {count:5d}  {reason}" for reason, count in dropped.most_common()]
+            for reason, count in dropped.most_common():
+                lines.append(f"  {count:5d}  {reason}")
+                if reason == UNREADABLE:
+                    lines += [f"         {name}" for name in self._broken(kind, count)]
         if self.reused:
             lines.append(f"{self.reused} were done by an earlier run")
         return lines
+
+    def _broken(self, kind: str, count: int) -> list[str]:
+        """Names the first files of a kind that cannot be read, of so many."""
+        broken = (row.source for row in self.rows if row.kind == kind and row.broken)
+        names = list(itertools.islice(broken, _NAMED))
+        return names if count <= _NAMED else [*names, f"and {count - _NAMED} more, see {NAME}"]
 
 
 def read_manifest(folder: str | Path) -> list[Row]:
@@ -114,26 +156,50 @@ def read_manifest(folder: str | Path) -> list[Row]:
     Raises:
         InputError: no manifest there, or a line that is none of its rows.
     """
-    path = Path(folder) / NAME
+    rows, cut = [], None
     try:
-        lines = path.read_bytes().splitlines()
+        for number, row in enumerate(manifest_lines(folder), start=1):
+            if cut is not None:
+                raise InputError(
+                    f"Line {cut} is no row of a manifest. Expected what `portrait prepare` wrote. "
+                    f"Received: {Path(folder) / NAME}"
+                )
+            if row is None:
+                cut = number
+            else:
+                rows.append(row)
     except OSError as error:
         raise InputError(
             f"No {NAME} in the data folder. Expected a folder made by `portrait prepare`. "
             f"Received: {folder}"
         ) from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            if number == len(lines):
-                break
-            raise InputError(
-                f"Line {number} is no row of a manifest. Expected what `portrait prepare` wrote. "
-                f"Received: {path}"
-            ) from error
     return rows
+
+
+def manifest_lines(folder: str | Path) -> Iterator[Row | None]:
+    """Reads the manifest of a data folder line by line.
+
+    Yields:
+        The row of each line; None for a line that is none. Fields may hold anything.
+
+    Raises:
+        OSError: there is no manifest, or it cannot be read.
+    """
+    with (Path(folder) / NAME).open("rb") as file:
+        for line in file:
+            try:
+                yield Row(**json.loads(line))
+            except (ValueError, TypeError, RecursionError):
+                yield None
+
+
+def read_options(folder: str | Path) -> dict:
+    """Reads with which options a data folder was made; {} where that cannot be told."""
+    try:
+        options = json.loads((Path(folder) / OPTIONS_NAME).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return options if isinstance(options, dict) else {}
 
 
 def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) -> None:
@@ -151,104 +217,32 @@ def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) 
         replace(row, style_shares=shares[row.file]) if row.file in shares else row
         for row in read_manifest(folder)
     ]
-    _write_rows(folder, rows)
+    write_rows(folder, rows)
 
 
-class Ledger:
-    """The manifest of a data folder while it is being made.
-
-    Args:
-        folder: the data folder; made when it is not there.
-        options: settings that the squares depend on; squares made with others are removed.
-        dry_run: keep nothing and touch nothing.
+def write_rows(folder: Path, rows: list[Row]) -> None:
+    """Writes the manifest of a data folder anew, whole or not at all.
 
     Raises:
-        InputError: the folder holds something that no earlier run made, or cannot be written to.
+        InputError: it cannot be written; it is the former one then.
     """
-
-    def __init__(self, folder: Path, options: dict, dry_run: bool = False):
-        self._folder = folder
-        self._dry_run = dry_run
-        self._done: dict[tuple[str, str], Row] = {}
-        _check_ours(folder)
-        if dry_run:
-            return
-        _make_folder(folder)
-        rows = read_manifest(folder) if (folder / NAME).is_file() else []
-        if self._read_options() != options:
-            self._remove(rows)
-            rows = []
-        self._done = {(row.kind, row.source): row for row in rows}
-        # Rows before options: an interruption in between costs work, but never keeps a wrong row.
-        _write_rows(folder, rows)
-        write_whole(folder / OPTIONS_NAME, (json.dumps(options, indent=1) + "\n").encode())
-
-    def find(self, kind: str, source: str) -> Row | None:
-        """The row of a picture that an earlier run finished, or None."""
-        return self._done.get((kind, source))
-
-    def add(self, row: Row) -> None:
-        """Appends a row at once, so that an interruption does not lose it."""
-        if self._dry_run:
-            return
-        path = self._folder / NAME
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(_line(row))
-        except OSError as error:
-            raise InputError(
-                f"Cannot write the file ({error.strerror}). Received: {path}"
-            ) from error
-
-    def finish(self, rows: list[Row]) -> None:
-        """Replaces the file by these rows, in their order, and removes squares of gone pictures."""
-        if self._dry_run:
-            return
-        files = {row.file for row in rows}
-        self._remove([row for row in self._done.values() if row.file not in files])
-        _write_rows(self._folder, rows)
-
-    def _read_options(self) -> dict | None:
-        try:
-            return json.loads((self._folder / OPTIONS_NAME).read_bytes())
-        except (OSError, ValueError):
-            return None
-
-    def _remove(self, rows: list[Row]) -> None:
-        folder = self._folder.resolve()
-        for name in {name for row in rows for name in (row.file, row.mask) if name}:
-            path = folder / name
-            # A manifest from elsewhere must not reach files outside its folder.
-            if path.resolve().is_relative_to(folder):
-                path.unlink(missing_ok=True)
+    with whole_file(folder / NAME) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(map(_line, rows))
 
 
-def _check_ours(folder: Path) -> None:
+def append_row(folder: Path, row: Row) -> None:
+    """Adds a line to the manifest of a data folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = folder / NAME
     try:
-        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        with path.open("a", encoding="utf-8") as file:
+            file.write(_line(row))
     except OSError as error:
-        raise InputError(
-            f"Cannot read the output folder ({error.strerror}). Received: {folder}"
-        ) from error
-    if names and not names & {NAME, OPTIONS_NAME}:
-        raise InputError(
-            "The output folder holds something else. Expected a new or empty folder, or one made "
-            f"by `portrait prepare`. Received: {folder}"
-        )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot make the output folder ({error.strerror}). Received: {folder}"
-        ) from error
-
-
-def _write_rows(folder: Path, rows: list[Row]) -> None:
-    write_whole(folder / NAME, "".join(map(_line, rows)).encode())
+        raise InputError(f"Cannot write the file ({error.strerror}). Received: {path}") from error
 
 
 def _line(row: Row) -> str:
-    return json.dumps(asdict(row)) + "\n"
+    return json.dumps({name: getattr(row, name) for name in _FIELDS}) + "\n"

@@ -55,9 +55,8 @@ def load_prepared(folder: str | Path) -> PreparedData:
     folder = Path(folder)
     rows = [row for row in read_manifest(folder) if row.kept]
     styles = sorted({row.style for row in rows if row.kind == "drawing" and row.style})
-    chosen = [row for row in rows if row.split == "train"]
-    photos, drawings = _by_kind(chosen)
-    for row in chosen:
+    photos, drawings = _by_kind(row for row in rows if row.split == "train")
+    for row in (*photos, *drawings):
         for name in (row.file, row.mask):
             if not (folder / name).is_file():
                 raise InputError(
@@ -67,8 +66,8 @@ def load_prepared(folder: str | Path) -> PreparedData:
     for name, found in (("photos", photos), ("drawings", drawings)):
         if not found:
             raise InputError(
-                f"{folder}: expected at least one of the {name} to be kept for the train split. "
-                "Received: 0 (the manifest says why each was dropped)"
+                f"{folder}: expected {name} to train on; `portrait prepare PHOTOS DRAWINGS` makes "
+                "them ready. Received: none (the manifest says why each picture was dropped)"
             )
     check_styles(folder, drawings, styles)
     held = _by_kind(row for row in rows if row.split != "train")

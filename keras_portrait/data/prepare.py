@@ -1,17 +1,21 @@
-"""Folders of photos and drawings made ready for training: aligned squares, masks, a manifest.
+"""Folders of photos, drawings and avatars made ready for training: squares, masks, a manifest.
 
 One picture is in memory at a time, every file is written whole or not at all, and what is done
 is not done again, so a run may be interrupted at any moment and started anew.
 """
 
+import functools
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.data.avatars import avatar_square
 from keras_portrait.data.drawings import InkLimits
-from keras_portrait.data.manifest import UNREADABLE, Ledger, Row, Summary
+from keras_portrait.data.edge_promoting import promote_edges
+from keras_portrait.data.ledger import Ledger
+from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.preview import write_preview
 from keras_portrait.data.sources import Source, check_apart, find_sources
 from keras_portrait.data.squares import FaceLimits, Square, SquareMaker
@@ -23,31 +27,38 @@ FORMAT = 1
 
 
 def prepare(
-    photos: str | Path,
-    drawings: str | Path,
+    photos: str | Path | None,
+    drawings: str | Path | None,
     output: str | Path,
     size: int = 256,
     holdout: float = 0.1,
     *,
+    avatars: str | Path | None = None,
+    edge_promote: bool = False,
     dry_run: bool = False,
     face_limits: FaceLimits | None = None,
     ink_limits: InkLimits | None = None,
     progress: Callable[[Row, int, int], None] | None = None,
 ) -> Summary:
-    """Aligns two folders for training.
+    """Makes folders ready for training: photos and drawings, avatars, or both.
 
     `output` gets `photos/*.png` (RGB, background white), `drawings/STYLE/*.png` (gray, paper
     white), `masks/` with an RGB picture (eyes, nose, lips) for each under the same name,
-    `manifest.jsonl` and `preview.png`. The subfolders of `drawings` are the styles. Drawings in a
-    subfolder `untagged`, and files that lie beside the folders of styles, have none; where no such
-    folder is, the files that lie in `drawings` directly form a style named after it.
+    `avatars/LABEL/*.png` (RGB), `manifest.jsonl` and `preview.png`. The subfolders of `drawings`
+    are the styles. Drawings in a subfolder `untagged`, and files that lie beside the folders of
+    styles, have none; where no such folder is, the files that lie in `drawings` directly form a
+    style named after it. The subfolders of `avatars` are the labels; what lies in it directly has
+    none and goes to `avatars/*.png`.
 
     Args:
-        photos: folder of photos, with or without subfolders.
-        drawings: folder of drawings.
+        photos: folder of photos, with or without subfolders; needs drawings or avatars beside it.
+        drawings: folder of drawings; needs photos or avatars beside it.
         output: the data folder; new, empty, or made by an earlier run.
         size: side of the squares in pixels, a multiple of 4.
         holdout: share of the pictures that go to the test split, chosen by a hash of their names.
+        avatars: folder of pictures in colour whose middle square is taken as it is.
+        edge_promote: write an edge-promoted twin of each avatar and drawing to `smooth/`, under
+            the same name; without it, twins of an earlier run are removed.
         dry_run: look at everything and write nothing.
         face_limits: which faces are good enough; None for the defaults.
         ink_limits: which drawings are good enough; None for the defaults.
@@ -61,12 +72,14 @@ def prepare(
         InputError: an input folder is missing, cannot be read or holds no picture; the output
             folder lies in an input folder, holds one or holds something else, or cannot be
             written to.
-        SettingError: a size or a holdout out of range.
+        SettingError: too few input folders; a size or a holdout out of range.
     """
-    photos, drawings, output = Path(photos), Path(drawings), Path(output)
+    folders = [None if folder is None else Path(folder) for folder in (photos, drawings, avatars)]
+    output = Path(output)
     _check_settings(size, holdout)
-    check_apart(photos, drawings, output)
-    sources = find_sources(photos, drawings)
+    _check_given(*folders)
+    check_apart([folder for folder in folders if folder is not None], output)
+    sources = find_sources(*folders)
     face_limits, ink_limits = face_limits or FaceLimits(), ink_limits or InkLimits()
     options = {
         "format": FORMAT,
@@ -74,23 +87,28 @@ def prepare(
         "holdout": holdout,
         "face_limits": asdict(face_limits),
         "ink_limits": asdict(ink_limits),
+        "edge_promote": edge_promote,
     }
-    maker = SquareMaker(size, face_limits, ink_limits)
+    makers = {"avatar": functools.partial(avatar_square, size=size)}
+    if photos is not None or drawings is not None:
+        maker = SquareMaker(size, face_limits, ink_limits)
+        makers |= {"photo": maker.photo, "drawing": maker.drawing}
+    workshop = _Workshop(makers, size, holdout, edge_promote, None if dry_run else output)
     ledger = Ledger(output, options, dry_run=dry_run)
     summary = Summary()
     for number, source in enumerate(sources, start=1):
-        row = _finished_row(ledger, source, output)
-        if row is None:
-            row = _make(source, maker, holdout, None if dry_run else output)
-            ledger.add(row)
-        else:
+        row = ledger.find(source.kind, source.relative)
+        if row is not None and workshop.finished(row, source):
             summary.reused += 1
+        else:
+            row = workshop.make(source)
+            ledger.add(row)
         summary.rows.append(row)
         if progress is not None:
             progress(row, number, len(sources))
     ledger.finish(summary.rows)
     if not dry_run:
-        write_preview(output, summary.rows)
+        write_preview(output, summary.rows, edge_promote)
     return summary
 
 
@@ -103,53 +121,107 @@ def _check_settings(size: int, holdout: float) -> None:
         raise SettingError(f"The holdout must be from 0 to below 1. Received: {holdout}")
 
 
-def _finished_row(ledger: Ledger, source: Source, output: Path) -> Row | None:
-    """The row of an earlier run, where the source and the files are still as they were."""
-    row = ledger.find(source.kind, source.relative)
-    # A file that could not be read may be readable now, without any change to it.
-    if row is None or row.broken:
-        return None
-    try:
-        if row.stamp != source.stamp() or row.style != source.style:
-            return None
-    except OSError:
-        return None
-    if not row.kept:
-        return row
-    if (row.file, row.mask) != (source.file, source.mask):
-        return None
-    return row if all((output / name).is_file() for name in (row.file, row.mask)) else None
+def _check_given(photos: Path | None, drawings: Path | None, avatars: Path | None) -> None:
+    if avatars is None and (photos is None or drawings is None):
+        given = {"photos": photos, "drawings": drawings}
+        names = [name for name, folder in given.items() if folder is not None]
+        raise SettingError(
+            "Expected photos and drawings, avatars, or photos and avatars. "
+            f"Received: {f'{names[0]} alone' if names else 'none of them'}"
+        )
 
 
-def _make(source: Source, maker: SquareMaker, holdout: float, output: Path | None) -> Row:
-    """Prepares one picture; what is wrong with it ends up in the row."""
-    stamp = ""
-    try:
-        stamp = source.stamp()
-        picture = read_image(source.path)
-    except (PortraitError, OSError) as error:
-        square = Square(f"{UNREADABLE} ({error})")
-    else:
-        square = maker.photo(picture) if source.kind == "photo" else maker.drawing(picture)
-    kept = square.fault is None
-    if kept and output is not None:
-        # The mask first: whatever finds the square finds its mask too.
-        _write(output / source.mask, square.mask)
-        _write(output / source.file, square.picture)
-    return Row(
-        file=source.file if kept else None,
-        kind=source.kind,
-        style=source.style,
-        source=source.relative,
-        split="test" if source.share < holdout else "train",
-        kept=kept,
-        reason=square.fault,
-        score=None if square.score is None else round(float(square.score), 4),
-        landmarks=None if square.landmarks is None else np.round(square.landmarks, 2).tolist(),
-        mask=source.mask if kept else None,
-        size=maker.size,
-        stamp=stamp,
-    )
+@dataclass(frozen=True)
+class _Workshop:
+    """Makes the files of one picture after the other.
+
+    Attributes:
+        makers: by kind of picture, what makes a square of one, uint8 RGB (H, W, 3).
+        size: side of the squares in pixels.
+        holdout: share of the test split.
+        edge_promote: whether avatars and drawings get edge-promoted twins.
+        output: the data folder; None to write nothing.
+    """
+
+    makers: dict[str, Callable[[np.ndarray], Square]]
+    size: int
+    holdout: float
+    edge_promote: bool
+    output: Path | None
+
+    def finished(self, row: Row, source: Source) -> bool:
+        """Whether the row of an earlier run holds: source and files are still as they were.
+
+        A twin that is missing alone is made of the square.
+        """
+        # A file that could not be read may be readable now, without any change to it.
+        if row.broken:
+            return False
+        try:
+            if row.stamp != source.stamp() or row.style != source.style:
+                return False
+        except OSError:
+            return False
+        if not row.kept:
+            return True
+        if (row.file, row.mask) != (source.file, source.mask):
+            return False
+        if not all(_written(self.output / name) for name in (row.file, row.mask) if name):
+            return False
+        if not self.edge_promote or row.smooth is None or _written(self.output / row.smooth):
+            return True
+        try:
+            square = read_image(self.output / row.file)
+        except PortraitError:
+            return False
+        _write(self.output / row.smooth, promote_edges(square))
+        return True
+
+    def make(self, source: Source) -> Row:
+        """Prepares one picture; what is wrong with it ends up in the row."""
+        stamp = ""
+        try:
+            stamp = source.stamp()
+            picture = read_image(source.path)
+        except (PortraitError, OSError) as error:
+            square = Square(f"{UNREADABLE} ({error})")
+        else:
+            square = self.makers[source.kind](picture)
+        kept = square.fault is None
+        if kept and self.output is not None:
+            self._write_files(source, square)
+        return Row(
+            file=source.file if kept else None,
+            kind=source.kind,
+            style=source.style,
+            source=source.relative,
+            split="test" if source.share < self.holdout else "train",
+            kept=kept,
+            reason=square.fault,
+            score=None if square.score is None else round(float(square.score), 4),
+            landmarks=None if square.landmarks is None else np.round(square.landmarks, 2).tolist(),
+            mask=source.mask if kept else None,
+            size=self.size,
+            stamp=stamp,
+        )
+
+    def _write_files(self, source: Source, square: Square) -> None:
+        """The square comes last: whatever finds it finds its mask and its twin too."""
+        if source.mask is not None:
+            _write(self.output / source.mask, square.mask)
+        if self.edge_promote and source.smooth is not None:
+            picture = square.picture
+            if picture.ndim == 2:
+                picture = np.dstack([picture] * 3)
+            _write(self.output / source.smooth, promote_edges(picture))
+        elif source.smooth is not None and (twin := self.output / source.smooth).is_file():
+            twin.unlink()  # of another picture, left by a folder that lost its manifest
+        _write(self.output / source.file, square.picture)
+
+
+def _written(path: Path) -> bool:
+    """Whether a file is there; a power cut may leave an empty one."""
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _write(path: Path, picture: np.ndarray) -> None:

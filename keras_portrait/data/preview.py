@@ -1,47 +1,69 @@
 """`preview.png`: a sheet by which a person judges prepared data at a glance."""
 
 import hashlib
+import heapq
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from keras_portrait.data.manifest import Row
+from keras_portrait.data.manifest import KINDS, Row
 from keras_portrait.imaging import grid, read_image, resize, write_image
 
 NAME = "preview.png"
 COLUMNS = 8
+# With more labels than this the avatars are one group, of which there are so many on the sheet.
+LABELS = 8
+AVATARS = 3 * COLUMNS
 _CELL = 192
 # Outlines of the masks of the eyes, the nose and the lips, RGB.
 _COLOURS = ((220, 40, 40), (30, 150, 60), (40, 80, 230))
 
 
-def write_preview(folder: Path, rows: list[Row]) -> None:
-    """Writes two rows of pictures for the photos and for each style: plain, and with masks.
+def write_preview(folder: Path, rows: list[Row], edge_promote: bool = False) -> None:
+    """Writes rows of pictures for the photos, each style of drawings and each label of avatars.
 
-    The sample depends on the names alone: the same data gives the same sheet.
+    Beneath each row the same pictures follow with their masks and edge-promoted, where they have
+    masks and twins. The sample depends on the names alone: the same data gives the same sheet.
 
     Args:
         folder: the data folder.
         rows: its manifest.
+        edge_promote: whether avatars and drawings have edge-promoted twins.
     """
+    kept = [row for row in rows if row.kept]
+    parted = 1 < len({row.style for row in kept if row.kind == "avatar"}) <= LABELS
+    groups = defaultdict(list)
+    for row in kept:
+        tag = row.style if row.kind == "drawing" or parted else None
+        groups[KINDS.index(row.kind), tag or ""].append(row)
     cells = []
-    groups = sorted({(row.kind != "photo", row.style or "") for row in rows if row.kept})
-    for is_drawing, style in groups:
-        members = [
-            row
-            for row in rows
-            if row.kept and (row.kind != "photo") == is_drawing and (row.style or "") == style
-        ]
-        members = sorted(members, key=_lot)[:COLUMNS]
-        pictures = [resize(read_image(folder / row.file), _CELL, _CELL) for row in members]
-        masks = [resize(read_image(folder / row.mask), _CELL, _CELL) for row in members]
-        outlined = [_outline(*pair) for pair in zip(pictures, masks, strict=True)]
-        blank = [np.full((_CELL, _CELL, 3), 255, np.uint8)] * (COLUMNS - len(members))
-        cells += [*pictures, *blank, *outlined, *blank]
+    for (kind, _), members in sorted(groups.items()):
+        count = COLUMNS if parted or KINDS[kind] != "avatar" else AVATARS
+        chosen = heapq.nsmallest(count, members, key=_lot)
+        for start in range(0, len(chosen), COLUMNS):
+            cells += _lines(folder, chosen[start : start + COLUMNS], edge_promote)
     if cells:
         write_image(folder / NAME, grid(cells, COLUMNS, fill=128))
+
+
+def _lines(folder: Path, rows: list[Row], edge_promote: bool) -> list[np.ndarray]:
+    """A line of pictures, and below it lines of their masks and of their twins if they have any."""
+    pictures = [_read(folder / row.file) for row in rows]
+    lines = [pictures]
+    if rows[0].mask is not None:
+        masks = [_read(folder / row.mask) for row in rows]
+        lines.append([_outline(*pair) for pair in zip(pictures, masks, strict=True)])
+    if edge_promote and rows[0].smooth is not None:
+        lines.append([_read(folder / row.smooth) for row in rows])
+    blank = [np.full((_CELL, _CELL, 3), 255, np.uint8)] * (COLUMNS - len(rows))
+    return [cell for line in lines for cell in (*line, *blank)]
+
+
+def _read(path: Path) -> np.ndarray:
+    return resize(read_image(path), _CELL, _CELL)
 
 
 def _lot(row: Row) -> bytes:

@@ -60,10 +60,11 @@ class Square:
 
     Attributes:
         fault: why it cannot be used; None where it can. A figure stands in brackets at the end.
-        score: the detector's confidence, 0..1; None without a face.
-        landmarks: float (5, 2), 0-based pixels of the square; None without a face.
-        picture: uint8 RGB (S, S, 3) of a photo or gray (S, S) of a drawing; None with a fault.
-        mask: uint8 (S, S, 3): eyes, nose, lips; None with a fault.
+        score: the detector's confidence, 0..1; None without a face, and for avatars.
+        landmarks: float (5, 2), 0-based pixels of the square; None without a face, and for avatars.
+        picture: uint8 RGB (S, S, 3) of a photo or an avatar, or gray (S, S) of a drawing; None with
+            a fault.
+        mask: uint8 (S, S, 3): eyes, nose, lips; None with a fault, and for avatars.
     """
 
     fault: str | None

@@ -1,0 +1,191 @@
+"""Training batches of pictures in colour: avatars or cartoons, photos beside them, and noise."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.data.batches import Batches
+from keras_portrait.data.manifest import Row, read_manifest
+from keras_portrait.errors import InputError
+from keras_portrait.imaging import read_image, resize, to_signed
+from keras_portrait.losses import heat_maps
+from keras_portrait.settings import PictureSettings
+
+# In a mirrored face the left eye is where the right one was, and so are the corners of the mouth.
+MIRRORED = [1, 0, 2, 4, 3]
+# Standard deviation of the Gaussian around a landmark, as a share of the picture's side.
+LANDMARK_WIDTH = 0.03
+
+
+@dataclass(frozen=True)
+class PictureData:
+    """The kept pictures of a prepared folder.
+
+    Attributes:
+        folder: the data folder.
+        photos: rows of photos to train on.
+        pictures: rows of avatars to train on; of drawings where there are no avatars.
+        held_photos: rows of the photos that were held back.
+        held_pictures: rows of the pictures that were held back.
+    """
+
+    folder: Path
+    photos: list[Row]
+    pictures: list[Row]
+    held_photos: list[Row]
+    held_pictures: list[Row]
+
+    def rows(self) -> list[Row]:
+        """All of them."""
+        return [*self.photos, *self.pictures, *self.held_photos, *self.held_pictures]
+
+
+def load_pictures(folder: str | Path, with_photos: bool, with_smooth: bool = False) -> PictureData:
+    """Reads which pictures a prepared folder holds.
+
+    Args:
+        folder: made by `portrait prepare`.
+        with_photos: whether photos are needed.
+        with_smooth: whether the smoothed twins of the pictures are needed.
+
+    Returns:
+        `PictureData`; without photos where they are not needed.
+
+    Raises:
+        InputError: there is no manifest, nothing of a kind that is needed was kept for training,
+            or a file is missing.
+    """
+    folder = Path(folder)
+    rows = [row for row in read_manifest(folder) if row.kept]
+    kind = "avatar" if any(row.kind == "avatar" for row in rows) else "drawing"
+
+    def choose(kind, held):
+        return [row for row in rows if row.kind == kind and (row.split != "train") == held]
+
+    photos, held_photos = [choose("photo", held) if with_photos else [] for held in (False, True)]
+    data = PictureData(folder, photos, choose(kind, False), held_photos, choose(kind, True))
+    if not data.pictures or (with_photos and not photos):
+        wanted, photos_too = "photos" if data.pictures else "avatars", "PHOTOS " * with_photos
+        raise InputError(
+            f"{folder}: expected {wanted} to train on; `portrait prepare {photos_too}--avatars "
+            "AVATARS` makes them ready. Received: none (the manifest says why each picture was "
+            "dropped)"
+        )
+    for row in data.rows():
+        _require(folder, row.file)
+    for row in data.pictures if with_smooth else ():
+        _require(folder, row.smooth, " --edge-promote")
+    return data
+
+
+def _require(folder, name, option=""):
+    if not (folder / name).is_file():
+        raise InputError(
+            f"{folder}: expected every picture; `portrait prepare{option}` makes what is missing. "
+            f"Received: no {name}"
+        )
+
+
+class PictureBatches(Batches):
+    """Makes the batch of any step.
+
+    Each set comes in a shuffled order of its own, every picture once a pass, and each picture is
+    augmented independently.
+
+    Args:
+        data: `PictureData`.
+        settings: `PictureSettings`.
+        seed: int.
+        sets: for each name in a batch the rows that it is drawn from, as pairs of a folder below
+            the data folder ("" for itself) and rows.
+        noise: length of a noise vector; 0 leaves noise out.
+        landmarks: name of the set of photos whose heat maps are wanted, or None.
+    """
+
+    def __init__(
+        self,
+        data: PictureData,
+        settings: PictureSettings,
+        seed: int,
+        sets: dict[str, tuple[str, list[Row]]],
+        noise: int = 0,
+        landmarks: str | None = None,
+    ):
+        super().__init__(seed)
+        self.data = data
+        self.settings = settings
+        self.sets = sets
+        self.noise = noise
+        self.landmarks = landmarks
+
+    def __len__(self):
+        """Steps of one pass over the largest set."""
+        return -(-max(len(rows) for _, rows in self.sets.values()) // self.settings.batch)
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """The batch of a step.
+
+        Args:
+            step: int, counted from 0 over all epochs.
+
+        Returns:
+            For each set float32 (N, S, S, 3) in [-1, 1]; `noise` float32 (N, Z), standard normal,
+            and `landmarks` float32 (N, S, S, 5) in [0, 1] where asked for.
+        """
+        rng = np.random.default_rng((self.seed, step))
+        count, found = self.settings.batch, {}
+        for place, (name, (folder, rows)) in enumerate(self.sets.items()):
+            numbers = range(step * count, (step + 1) * count)
+            chosen = [rows[_shuffled(self.seed, place, len(rows), number)] for number in numbers]
+            pictures, points = zip(*(self._sample(folder, row, rng) for row in chosen), strict=True)
+            found[name] = np.stack(pictures)
+            if name == self.landmarks:
+                size = self.settings.size
+                found["landmarks"] = heat_maps(np.stack(points), (size,) * 2, LANDMARK_WIDTH * size)
+        if self.noise:
+            found["noise"] = rng.standard_normal((count, self.noise), dtype=np.float32)
+        return found
+
+    def fixed(self, rows: list[Row]) -> np.ndarray:
+        """Pictures without augmentation, for sample grids and validation.
+
+        Args:
+            rows: rows of photos, avatars or drawings.
+
+        Returns:
+            float32 (len(rows), S, S, 3) in [-1, 1].
+        """
+        size = self.settings.size
+        pictures = [read_image(self.data.folder / row.file) for row in rows]
+        return np.stack([to_signed(resize(picture, size, size)) for picture in pictures])
+
+    def _sample(self, folder, row, rng):
+        """A picture (S, S, 3) in [-1, 1], cut at random, and where its landmarks (5, 2) went."""
+        size = self.settings.size
+        large = round(size * rng.uniform(1.0, self.settings.scale))
+        top, left = rng.integers(large - size + 1, size=2)
+        mirrored = self.settings.flip and rng.random() < 0.5
+        picture = resize(read_image(self.data.folder / folder / row.file), large, large)
+        picture = picture[top : top + size, left : left + size]
+        points = None
+        if row.landmarks is not None:
+            # Pixel centres lie at integers, so the outer half pixel has to be counted in.
+            points = (np.asarray(row.landmarks) + 0.5) * (large / row.size) - 0.5 - [left, top]
+            if mirrored:
+                points = [size - 1, 0] + points[MIRRORED] * [-1, 1]
+        return to_signed(picture[:, ::-1] if mirrored else picture), points
+
+
+def _shuffled(seed: int, place: int, count: int, number: int) -> int:
+    """The index of the picture that a set of `count` hands out as the `number`-th."""
+    turn, index = divmod(number, count)
+    return _order(seed, place, count, turn)[index]
+
+
+# A batch lies in one pass of each set, or in two neighbouring ones.
+@functools.lru_cache(maxsize=16)
+def _order(seed, place, count, turn):
+    # Not three: NumPy fills up with zeros, and (seed, turn, 0) would be a batch's (seed, step).
+    return np.random.default_rng((seed, turn, place, 1)).permutation(count)
