@@ -21,7 +21,7 @@ PICTURES_NAME = "pictures.json"
 LOCK_NAME = ".lock"
 PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
 # Told in the options, and compared picture by picture elsewhere.
-COUNTS = ("photos", "drawings")
+COUNTS = ("photos", "drawings", "pictures")
 _NUMBERED = re.compile(r"([0-9]{3,})-.*")
 
 

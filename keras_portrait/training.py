@@ -1,6 +1,7 @@
 """From a recipe and a data folder to a run folder: builds, fits, resumes. No mathematics."""
 
 import functools
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -55,7 +56,8 @@ class Plan:
             "method": self.recipe.method,
             "data": str(self.setup.folder.resolve()),
             **self.setup.description(),
-            "recipe": asdict(self.recipe),
+            # As it is read back: JSON has lists, no tuples.
+            "recipe": json.loads(json.dumps(asdict(self.recipe))),
         }
 
     @property

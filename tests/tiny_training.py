@@ -35,3 +35,39 @@ def state_of(checkpoint):
             lambda name, item: arrays.update({name: item[()]} if hasattr(item, "shape") else {})
         )
     return arrays
+
+
+# What the recipes of pictures in colour are reduced to, by method.
+_SHORT = [
+    *("data.batch=2", "train.epochs=2", "train.steps_per_epoch=2"),
+    *("train.precision=float32", "train.average_decay=0.5"),
+]
+_SMALL = [
+    *("data.size=32", "network.filters=2", "network.blocks=1", "network.discriminator_filters=2"),
+    "train.pool=2",
+]
+TINY_PICTURES = {
+    "dcgan": [*_SHORT, "network.filters=2", "network.noise=5"],
+    "cyclegan": [*_SHORT, *_SMALL],
+    "cartoongan": [
+        *_SHORT,
+        *_SMALL,
+        *("network.trunk=vgg16", "train.initialization_steps=2", "train.landmark_steps=2"),
+    ],
+}
+
+
+def picture_plan_of(method, data, folder, *overrides):
+    """The plan of a toy training of DCGAN, CycleGAN or CartoonGAN."""
+    recipe = load_recipe(method, [*TINY_PICTURES[method], *overrides])
+    return training.make_plan(recipe, "tiny", data, folder)
+
+
+def light_features(*_, **__):
+    """Stands in for VGG: differences between neighbouring pixels."""
+
+    def features(pictures):
+        shifted = [ops.roll(pictures, 1, axis=axis) for axis in (1, 2)]
+        return [ops.concatenate([pictures - other for other in shifted], axis=-1)]
+
+    return features

@@ -10,11 +10,12 @@ from keras_portrait.callbacks.state import (
     StopWhenAsked,
     TrainingStopped,
 )
-from keras_portrait.callbacks.validation import Validation
+from keras_portrait.callbacks.validation import PictureValidation, Validation
 
 __all__ = [
     "CheckpointWriter",
     "LossLog",
+    "PictureValidation",
     "Progress",
     "ProgressBar",
     "RunPage",

@@ -1,13 +1,17 @@
 """The same pictures after every epoch, so that progress can be seen."""
 
 import json
+import math
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_portrait import report
 from keras_portrait.atomic import make_folder, write_whole
+from keras_portrait.errors import PortraitError
 from keras_portrait.imaging import from_signed, grid, write_image
 
 
@@ -15,7 +19,8 @@ class SampleGrid(keras.callbacks.Callback):
     """Writes what the model makes of the same photos, before step 0 and after every epoch.
 
     Args:
-        folder: run folder; pictures go to its `samples/`, with `columns.json`, their captions.
+        folder: run folder; pictures go to its `samples/`, with `columns.json`, a caption for each
+            column; `progress.png` sets epochs side by side.
         batch: the fixed batch: float arrays (N, ...) by name, as `visuals` of the model asks.
     """
 
@@ -41,8 +46,16 @@ class SampleGrid(keras.callbacks.Callback):
             captions = list(pictures)
             cells += [_displayed(ops.convert_to_numpy(p)[0]) for p in pictures.values()]
         make_folder(self.folder)
+        # Pictures out of nothing fill a square; the others have a row for each input.
+        alone = len(captions) == 1
+        columns = math.ceil(len(cells) ** 0.5) if alone else len(captions)
+        captions = [""] * columns if alone else captions
         write_whole(self.folder / "columns.json", json.dumps(captions).encode())
-        write_image(self.folder / f"epoch-{epoch:04d}.png", grid(cells, columns=len(captions)))
+        write_image(self.folder / f"epoch-{epoch:04d}.png", grid(cells, columns=columns))
+        try:
+            report.write_progress_sheet(self.folder.parent)
+        except PortraitError as error:  # a view of the grids: the training goes on
+            print(f"The progress sheet is not up to date: {error}", file=sys.stderr)
 
 
 def _displayed(picture):

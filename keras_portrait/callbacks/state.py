@@ -136,7 +136,8 @@ class CheckpointWriter(keras.callbacks.Callback):
         if (epoch + 1) % self.keep_every == 0:
             make_folder(kept.parent)
             save_network(generator, kept)
-        save_network(generator, self.folder / "generator.keras")
+        for name, network in self.model.exported().items():
+            save_network(network, self.folder / f"{name}.keras")
         # The checkpoint last: it says that the epoch is finished.
         save_checkpoint(self.model, self.folder, self.step)
         self.request.heed(self.step)

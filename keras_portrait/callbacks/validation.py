@@ -12,12 +12,58 @@ from keras_portrait import losses
 from keras_portrait.atomic import write_whole
 from keras_portrait.callbacks.state import save_network
 from keras_portrait.metrics import kernel_distance
+from keras_portrait.perceptual import PerceptualDistance
 
 # Side in pixels of the patches whose features are compared: strokes and their spacing, not faces.
 PATCH = 64
 
 
-class Validation(keras.callbacks.Callback):
+class _KeepBest(keras.callbacks.Callback):
+    """Measures every epoch, and keeps the generator of the best one.
+
+    Args:
+        folder: run folder; the best generator becomes its `best.keras`, the figures `best.json`.
+
+    Attributes:
+        judged_by: the figure whose least value is the best.
+    """
+
+    judged_by: str
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+        self.best = np.inf
+        self.ready = False
+
+    def on_train_begin(self, logs=None):
+        """Prepares what every measurement needs once, and reads the best figure so far."""
+        self.best = np.inf
+        # Without a readable one the next epoch is the best so far.
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            self.best = float(json.loads((self.folder / "best.json").read_bytes())[self.judged_by])
+        if not self.ready:
+            self._prepare()
+            self.ready = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Measures, and keeps the generator if it is the best so far."""
+        values = self._measure()
+        logs.update(values)
+        if values[self.judged_by] < self.best:
+            self.best = values[self.judged_by]
+            save_network(self.model.averaged_generator, self.folder / "best.keras")
+            text = json.dumps({"epoch": epoch + 1, **values}, indent=1)
+            write_whole(self.folder / "best.json", text.encode())
+
+    def _prepare(self):
+        """Computes what stays the same."""
+
+    def _measure(self) -> dict[str, float]:
+        raise TypeError(f"{type(self).__name__} must measure.")
+
+
+class Validation(_KeepBest):
     """Measures drawings of held-back photos, and keeps the generator that draws them best.
 
     Adds to the losses of the epoch `val_content`, the LPIPS between the edges of photo and drawing
@@ -32,33 +78,17 @@ class Validation(keras.callbacks.Callback):
         drawings: float (N, S, S, 1) in [-1, 1], held-back drawings.
     """
 
+    judged_by = "val_patch_kid"
+
     def __init__(self, folder: Path, photos: np.ndarray, styles: np.ndarray, drawings: np.ndarray):
-        super().__init__()
-        self.folder = folder
+        super().__init__(folder)
         self.photos = photos
         self.styles = styles
         self.drawings = drawings
-        self.real = None
 
-    def on_train_begin(self, logs=None):
-        """Takes the features of the real pictures once, and the best figure so far."""
-        self.best = np.inf
-        # Without a readable one the next epoch is the best so far.
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            self.best = float(json.loads((self.folder / "best.json").read_bytes())["val_patch_kid"])
-        if self.real is None:
-            self.edges = [self._features_of_edges(photo[None]) for photo in self.photos]
-            self.real = np.concatenate([self._patches(drawing) for drawing in self.drawings])
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Measures, and keeps the generator if it is the best so far."""
-        values = self._measure()
-        logs.update(values)
-        if values["val_patch_kid"] < self.best:
-            self.best = values["val_patch_kid"]
-            save_network(self.model.averaged_generator, self.folder / "best.keras")
-            text = json.dumps({"epoch": epoch + 1, **values}, indent=1)
-            write_whole(self.folder / "best.json", text.encode())
+    def _prepare(self):
+        self.edges = [self._features_of_edges(photo[None]) for photo in self.photos]
+        self.real = np.concatenate([self._patches(drawing) for drawing in self.drawings])
 
     def _measure(self):
         content, patches = [], []
@@ -87,3 +117,58 @@ class Validation(keras.callbacks.Callback):
         means = ops.convert_to_numpy(ops.mean(features, axis=(1, 2)))
         # Features have unit length: scaled so that the kernel's x . y / D is their cosine.
         return means * means.shape[-1] ** 0.5
+
+
+class PictureValidation(_KeepBest):
+    """Measures how far generated pictures are from held-back real ones; keeps the best generator.
+
+    Adds to the losses of the epoch `val_kid`: the kernel distance between both sets, on
+    `picture_features` (lower: more alike; about 0 for two halves of the real pictures). It compares
+    with itself, not with KIDs published for Inception features.
+
+    Args:
+        folder: run folder; the best generator becomes its `best.keras`, the figures `best.json`.
+        inputs: what the generator makes pictures of: photos float (M, S, S, 3) in [-1, 1], or
+            noise (M, Z).
+        real: float (N, S, S, 3) in [-1, 1], held-back pictures.
+    """
+
+    judged_by = "val_kid"
+
+    def __init__(self, folder: Path, inputs: np.ndarray, real: np.ndarray):
+        super().__init__(folder)
+        self.inputs = inputs
+        self.real = real
+
+    def _prepare(self):
+        self.distance = PerceptualDistance()
+        self.real_features = picture_features(self.real, self.distance)
+
+    def _measure(self):
+        generator = self.model.averaged_generator
+        made = [ops.convert_to_numpy(generator(part)) for part in _parts(self.inputs)]
+        features = picture_features(np.concatenate(made), self.distance)
+        return {"val_kid": kernel_distance(features, self.real_features)}
+
+
+def picture_features(pictures: np.ndarray, distance: PerceptualDistance) -> np.ndarray:
+    """What a distance between sets of pictures looks at.
+
+    Args:
+        pictures: float (M, S, S, 3) in [-1, 1].
+        distance: its AlexNet is used.
+
+    Returns:
+        float32 (M, 1152): the means over each picture of all five of AlexNet's unit-length feature
+        maps, scaled so that the kernel's x . y / D is the mean of the five cosines at most.
+    """
+    rows = []
+    for part in _parts(pictures):
+        maps = distance.features(ops.convert_to_tensor(part))
+        means = [ops.convert_to_numpy(ops.mean(m, axis=(1, 2))) for m in maps]
+        rows.append(np.concatenate(means, axis=-1) * (sum(m.shape[-1] for m in means) / 5) ** 0.5)
+    return np.concatenate(rows)
+
+
+def _parts(pictures, most=25):
+    return [pictures[start : start + most] for start in range(0, len(pictures), most)]

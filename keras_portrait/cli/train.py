@@ -37,7 +37,7 @@ def train(
         bool, typer.Option(help="Print the resolved options and stop; nothing is written.")
     ] = False,
 ) -> None:
-    """Train a portrait model, or a style classifier, on prepared photos and drawings.
+    """Train a model on prepared photos, drawings or avatars: the recipe says which one.
 
     Watch it in the run folder's index.html. Ctrl-C saves and stops; the same command goes on.
     """

@@ -5,6 +5,7 @@ Everything is made from the run folder alone, so it can be made anew at any time
 
 from keras_portrait.report.curves import write_curves
 from keras_portrait.report.loss_log import read_losses, write_csv
+from keras_portrait.report.progress_sheet import write_progress_sheet
 from keras_portrait.report.run_page import write_run_page
 
-__all__ = ["read_losses", "write_csv", "write_curves", "write_run_page"]
+__all__ = ["read_losses", "write_csv", "write_curves", "write_progress_sheet", "write_run_page"]

@@ -99,7 +99,8 @@ def _captions(folder: Path) -> list[str]:
         captions = json.loads((folder / "samples" / "columns.json").read_bytes())
     except (OSError, ValueError):  # an ornament: the grids are worth showing without
         return []
-    return [str(caption) for caption in captions] if isinstance(captions, list) else []
+    known = isinstance(captions, list) and any(captions)
+    return [str(caption) for caption in captions] if known else []
 
 
 def _progress(rows: list[dict], options: dict) -> tuple[int, int] | None:

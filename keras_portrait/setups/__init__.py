@@ -6,7 +6,12 @@ from keras_portrait.setups.base import Phase, Setup
 
 __all__ = ["Phase", "Setup", "setup_for"]
 
-_SETUPS = {"asymmetric_cycle": ("keras_portrait.setups.portrait", "PortraitSetup")}
+_SETUPS = {
+    "asymmetric_cycle": ("keras_portrait.setups.portrait", "PortraitSetup"),
+    "dcgan": ("keras_portrait.setups.dcgan", "DCGANSetup"),
+    "cyclegan": ("keras_portrait.setups.cyclegan", "CycleGANSetup"),
+    "cartoongan": ("keras_portrait.setups.cartoongan", "CartoonGANSetup"),
+}
 
 
 def setup_for(recipe, data) -> Setup:

@@ -1,12 +1,15 @@
 """What every method tells the training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from keras_portrait.data.batches import Batches
+from keras_portrait.data.manifest import Row
+from keras_portrait.errors import SettingError
 from keras_portrait.models.base import AdversarialModel
 
 
@@ -82,3 +85,32 @@ class Setup:
     def judges(self, batches: Batches, run: Path) -> list[keras.callbacks.Callback]:
         """Callbacks that measure each epoch on held-back pictures; none where there are none."""
         return []
+
+
+def check_size(size: int, rows: Sequence[Row], folder: Path, multiple: int) -> None:
+    """Refuses to enlarge prepared pictures; the augmentation's own enlarging is left to it.
+
+    Args:
+        size: what the recipe trains on, in pixels.
+        rows: of the pictures.
+        folder: the data folder, for the text of the error.
+        multiple: what sizes of the method are multiples of; 0 where there is no other size.
+
+    Raises:
+        SettingError: a picture is smaller than that.
+    """
+    least = min(row.size for row in rows)
+    if least < size:
+        # Recipes refuse fewer than 32 pixels.
+        possible = multiple and least >= 32
+        smaller = f"-s data.size={least // multiple * multiple}, or " if possible else ""
+        raise SettingError(
+            f"data.size: the squares in {folder} have {least} pixels. Expected {smaller}squares of "
+            f"`portrait prepare --size {size}` or more. Received: {size}"
+        )
+
+
+def spread(rows: list, count: int) -> list:
+    """Some of the rows, evenly over all of them."""
+    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)))
+    return [rows[round(index)] for index in chosen]

@@ -10,7 +10,6 @@ import numpy as np
 from keras_portrait.callbacks import Validation
 from keras_portrait.data.fingerprint import fingerprint
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.errors import SettingError
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.warm_start import WarmStart
@@ -18,7 +17,7 @@ from keras_portrait.networks import patch_discriminator, resnet_generator, style
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import AsymmetricCycleRecipe
-from keras_portrait.setups.base import Phase, Setup
+from keras_portrait.setups.base import Phase, Setup, check_size, spread
 from keras_portrait.stored_edges import EDGES, store_edges
 
 # Photos of the sample grids, and held-back pictures that each epoch is judged by.
@@ -39,7 +38,8 @@ class PortraitSetup(Setup):
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
         self.data = load_prepared(data)
-        _check_size(recipe.data.size, self.data)
+        rows = (*self.data.photos, *self.data.drawings)
+        check_size(recipe.data.size, rows, self.data.folder, multiple=32)
 
     def description(self) -> dict:
         """Names of the styles, and how many photos and drawings there are."""
@@ -121,23 +121,6 @@ class PortraitSetup(Setup):
 
     def _stores_edges(self):
         return self.recipe.data.stored_edges and self.recipe.loss.forward_cycle == "edges"
-
-
-def _check_size(size, data):
-    """Refuses to enlarge squares; the augmentation's own enlarging is as in the paper's code."""
-    least = min(row.size for row in (*data.photos, *data.drawings))
-    if least < size:
-        raise SettingError(
-            f"data.size: the squares in {data.folder} have {least} pixels. Expected "
-            f"-s data.size={least // 32 * 32}, or squares of `portrait prepare --size {size}` or "
-            f"more. Received: {size}"
-        )
-
-
-def spread(rows: list, count: int) -> list:
-    """Some of the rows, evenly over all of them."""
-    chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)))
-    return [rows[round(index)] for index in chosen]
 
 
 def build_asymmetric_cycle(

@@ -1,0 +1,59 @@
+"""How CycleGAN is trained: photos as A, avatars (or drawings) as B, four networks, two pools."""
+
+from pathlib import Path
+
+from keras_portrait.data.pictures import PictureBatches
+from keras_portrait.models.cyclegan import CycleGAN
+from keras_portrait.networks import patch_discriminator, resnet_generator
+from keras_portrait.setups.base import spread
+from keras_portrait.setups.pictures import PictureSetup
+
+# Pictures of each domain in the sample grids.
+SAMPLES = 6
+
+
+class CycleGANSetup(PictureSetup):
+    """See `Setup`; the recipe is a `CycleGANRecipe`."""
+
+    def batches(self, run: Path) -> PictureBatches:
+        """`a` and `b`."""
+        sets = {"a": ("", self.data.photos), "b": ("", self.data.pictures)}
+        return PictureBatches(self.data, self.recipe.data, self.recipe.train.seed, sets)
+
+    def build(self, total_steps: int, devices: int) -> CycleGAN:
+        """The networks of both domains, their optimizers and pools."""
+        recipe, net = self.recipe, self.recipe.network
+
+        def generator(name):
+            return resnet_generator(
+                3, 3, 1, net.filters, net.blocks, net.upsampling, name, net.up_filters or None
+            )
+
+        def discriminator(name):
+            return patch_discriminator(3, net.discriminator_filters, name=name)
+
+        model = CycleGAN(
+            generator=generator("generator"),
+            inverse_generator=generator("inverse_generator"),
+            disc_a=discriminator("disc_a"),
+            disc_b=discriminator("disc_b"),
+            weights=recipe.loss,
+            mode=recipe.loss.mode,
+            batch=recipe.data.batch // devices,
+            pool_size=recipe.train.pool,
+            average_decay=recipe.train.average_decay,
+            seed=recipe.train.seed,
+        )
+        model.compile(generator=self.adam(total_steps), discriminator=self.adam(total_steps))
+        for pool in (model.pool_a, model.pool_b):
+            pool.build((None, recipe.data.size, recipe.data.size, 3))
+        return model
+
+    def samples(self, batches: PictureBatches) -> dict:
+        """Held-back photos and pictures, or those trained on where none were held back."""
+        rows = {
+            "a": self.data.held_photos or self.data.photos,
+            "b": self.data.held_pictures or self.data.pictures,
+        }
+        count = min(SAMPLES, *(len(found) for found in rows.values()))
+        return {name: batches.fixed(spread(found, count)) for name, found in rows.items()}
