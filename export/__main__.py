@@ -4,13 +4,15 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from keras_portrait.errors import MissingExtra, PortraitError
+from keras_portrait.quiet import silent_stderr
 
-# The keys of `convert.MODES`, which cannot be asked without loading TensorFlow.
-MODES = ("fp32", "dynamic")
+# The keys of `convert.MODES` and `trained_generator.DIRECTIONS`, which cannot be asked without
+# loading TensorFlow.
+MODES = ("fp32", "fp16", "dynamic")
+DIRECTIONS = ("a-to-b", "b-to-a")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     print(f"Exporting {options.run} as {options.mode} ...", flush=True)
     try:
-        with contextlib.nullcontext() if options.debug else _silent_stderr():
+        with contextlib.nullcontext() if options.debug else silent_stderr():
             table = _export(options)
     except PortraitError as error:
         if options.debug:
@@ -50,7 +52,9 @@ def _export(options: argparse.Namespace) -> str:
             "Exporting needs TensorFlow and ai-edge-litert. Install them with: "
             'pip install "keras-portrait[train]"'
         ) from error
-    contract, fidelity = export_run(options.run, options.out, options.mode, options.name)
+    contract, fidelity = export_run(
+        options.run, options.out, options.mode, options.name, options.direction
+    )
     size = (options.out / contract.file).stat().st_size
     columns = {
         "mode": contract.mode,
@@ -68,21 +72,6 @@ def _export(options: argparse.Namespace) -> str:
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     )
-
-
-@contextlib.contextmanager
-def _silent_stderr():
-    """Drops what TensorFlow and the runtime write to stderr from compiled code."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as dropped:
-        os.dup2(dropped.fileno(), 2)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,8 +95,14 @@ def _parser() -> argparse.ArgumentParser:
         "--mode",
         choices=MODES,
         default="dynamic",
-        help="dynamic: 8-bit weights, a quarter of the size and faster (default); fp32: exact. "
-        "A preset holds one mode",
+        help="dynamic: 8-bit weights, a quarter of the size and faster (default); fp16: 16-bit "
+        "weights, half the size; fp32: exact. A preset holds one mode",
+    )
+    parser.add_argument(
+        "--direction",
+        choices=DIRECTIONS,
+        default="a-to-b",
+        help="b-to-a exports the inverse generator of a run of cyclegan (default: a-to-b)",
     )
     parser.add_argument("--name", help="name of the preset (default: that of DIR)")
     parser.add_argument(

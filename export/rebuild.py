@@ -11,7 +11,8 @@ float32 whatever it was trained in, and three layers are written differently:
 
 `InstanceNormalization` stays as it is. Its moments are accelerated, and taking each mean in two
 steps matters here too: one MEAN over height and width is off by 3e-5 in XNNPACK, which nineteen
-layers later has become 3e-3.
+layers later has become 3e-3. `BatchNormalization` stays too: its numbers are constant after the
+training, and the converter multiplies them into the convolution before it.
 
 "Accelerated" means: taken over by XNNPACK, the CPU kernels of the runtime. Whatever it does not
 take cuts the net into pieces and runs in slow reference kernels.
@@ -23,6 +24,7 @@ from keras import layers, ops
 
 from keras_portrait.errors import InputError
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.trained_generator import copy_layers, float32_config
 
 # A concatenation of more inputs than this is not accelerated.
 MAX_CONCATENATED = 4
@@ -31,10 +33,13 @@ MAX_CONCATENATED = 4
 KEPT = (
     layers.Activation,
     layers.Add,
+    layers.BatchNormalization,
     layers.Conv2D,
     layers.Conv2DTranspose,
     layers.Cropping2D,
+    layers.LeakyReLU,
     layers.ReLU,
+    layers.Reshape,
     layers.ZeroPadding2D,
     InstanceNormalization,
 )
@@ -95,12 +100,12 @@ def rebuild_for_inference(generator: keras.Model, size: int) -> keras.Model:
     """Makes the net that is exported.
 
     Args:
-        generator: functional model of `networks.resnet_generator`, of any precision.
-        size: height and width in pixels, a multiple of 4.
+        generator: functional model of a generator of `networks`, of any precision.
+        size: height and width of pictures in pixels, a multiple of 4.
 
     Returns:
         A float32 model of image (1, size, size, 3), and style (1, K) where the generator has
-        one, with the generator's weights.
+        one, or of noise (1, Z), with the generator's weights.
 
     Raises:
         InputError: a layer for which no exported form is known.
@@ -112,12 +117,7 @@ def rebuild_for_inference(generator: keras.Model, size: int) -> keras.Model:
         return keras.Input(batch_shape=shape, name=tensor.name, dtype="float32")
 
     inputs = keras.tree.map_structure(fixed, generator.input)
-    return _copy(generator, _inference_layer, inputs)
-
-
-def in_float32(generator: keras.Model) -> keras.Model:
-    """The same layers with the same weights, computing in float32: what an export is held to."""
-    return _copy(generator, lambda layer: layer.__class__.from_config(_config(layer)))
+    return copy_layers(generator, _inference_layer, inputs)
 
 
 def repeat(x, times: int, axis: int):
@@ -145,7 +145,6 @@ def _line(x, axis, at):
 
 
 def _inference_layer(layer):
-    config = _config(layer)
     named = {"name": layer.name, "dtype": "float32"}
     if isinstance(layer, ReflectionPadding2D):
         return SlicedReflection(layer.padding, **named)
@@ -156,20 +155,8 @@ def _inference_layer(layer):
         if layer.interpolation == "nearest" and layer.size == (factor, factor):
             return DepthToSpaceUpSampling(factor, **named)
     elif isinstance(layer, KEPT):
-        return layer.__class__.from_config(config)
+        return layer.__class__.from_config(float32_config(layer))
     raise InputError(
-        "The exporter knows the layers of keras_portrait's ResNet generator. "
+        "The exporter knows the layers of keras_portrait's generators. "
         f"Received: {layer.name}, a {layer.__class__.__name__} layer that it does not know"
     )
-
-
-def _config(layer):
-    return {**layer.get_config(), "dtype": "float32"}
-
-
-def _copy(generator, layer_function, inputs=None):
-    copy = keras.models.clone_model(generator, input_tensors=inputs, clone_function=layer_function)
-    for layer in generator.layers:
-        if layer.weights:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
-    return copy

@@ -1,9 +1,11 @@
 """`portrait.json`: what travels with an exported generator, so that nothing is guessed.
 
-Every generator takes `image` float32 (1, S, S, 3) RGB in [-1, 1], the aligned square of
-`geometry.square_to_photo`; one with styles also takes `style` float32 (1, K). It returns a drawing
-float32 (1, S, S, 1) in [-1, 1], +1 for white paper. The file says so again in its own words, and
-a reader of another version refuses what it would draw wrongly.
+A generator of photos takes `image` float32 (1, S, S, 3) RGB in [-1, 1], the aligned square of
+`geometry.square_to_photo`; one with styles also takes `style` float32 (1, K). A generator of
+pictures out of nothing takes `noise` float32 (1, Z), standard normal, instead. What comes back is
+float32 (1, S, S, channels) in [-1, 1]: a drawing of 1 channel, +1 for white paper, or an RGB
+picture of 3. The file says so again in its own words, and a reader of another version refuses what
+it would draw wrongly.
 """
 
 import hashlib
@@ -20,7 +22,10 @@ FILE_NAME = "portrait.json"
 FORMAT = 1
 VALUE_RANGE = [-1.0, 1.0]
 COLOUR_ORDER = "RGB"
-INPUTS = (("image",), ("image", "style"))
+NOISE = ("noise",)
+INPUTS = (("image",), ("image", "style"), NOISE)
+# What files written before these fields existed mean.
+_ADDED_LATER = {"noise": 0, "channels": 1}
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,13 @@ class Contract:
         name: name of the preset.
         method: how it was trained, such as "asymmetric_cycle".
         file: name of the model file, in the same folder.
-        size: side of its square input and output in pixels.
+        size: side of its square pictures, in and out, in pixels.
         mode: how its weights are stored: "fp32", "fp16", "dynamic" or "int8".
-        styles: names of its styles, in the order of the style vector; one or more.
-        inputs: names of the model's inputs: "image", or "image" and "style".
+        styles: names of its styles, in the order of the style vector: one or more where it takes
+            photos, none where it takes noise.
+        inputs: names of the model's inputs: "image", "image" and "style", or "noise".
+        noise: length of the noise vector; 0 where it takes photos.
+        channels: of what it returns: 1 for drawings, 3 for pictures in colour.
         description: one line for the list of presets.
         data_licence: which pictures it learned from, under which licences.
         origin: which training and export it comes from.
@@ -48,6 +56,8 @@ class Contract:
     mode: str
     styles: tuple[str, ...]
     inputs: tuple[str, ...] = ("image",)
+    noise: int = 0
+    channels: int = 1
     description: str = ""
     data_licence: str = ""
     origin: str = ""
@@ -71,7 +81,7 @@ def write_contract(folder: "str | Path", contract: Contract) -> Contract:
     path = folder / FILE_NAME
     _check(contract, path)
     contract = replace(contract, sha256=_sha256(folder / contract.file, path))
-    row = {"format": FORMAT, **asdict(contract), **_constants(contract.size)}
+    row = {"format": FORMAT, **asdict(contract), **_constants(contract)}
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     try:
         path.write_text(text, encoding="utf-8")
@@ -94,7 +104,7 @@ def read_contract(folder: "str | Path") -> Contract:
     """
     folder = Path(folder)
     path = folder / FILE_NAME
-    row = _read_json(path)
+    row = {**_ADDED_LATER, **_read_json(path)}
     if row.get("format") != FORMAT:
         raise InputError(
             f"This version reads presets of format {FORMAT}. "
@@ -109,7 +119,7 @@ def read_contract(folder: "str | Path") -> Contract:
     except KeyError as error:
         raise InputError(f"The contract lacks {error.args[0]!r}. Received: {path}") from None
     _check(contract, path)
-    for name, expected in _constants(contract.size).items():
+    for name, expected in _constants(contract).items():
         if not _same(row.get(name), expected):
             raise InputError(
                 f"This version needs {name} {_short(expected)}. "
@@ -123,13 +133,12 @@ def read_contract(folder: "str | Path") -> Contract:
     return contract
 
 
-def _constants(size: int) -> dict:
+def _constants(contract: Contract) -> dict:
     """What is the same in every contract of this format; `template` in 0-based pixels."""
-    return {
-        "value_range": VALUE_RANGE,
-        "colour_order": COLOUR_ORDER,
-        "template": face_template(size).round(4).tolist(),
-    }
+    constants = {"value_range": VALUE_RANGE, "colour_order": COLOUR_ORDER}
+    if contract.inputs != NOISE:
+        constants["template"] = face_template(contract.size).round(4).tolist()
+    return constants
 
 
 def _same(value, expected) -> bool:
@@ -153,14 +162,18 @@ def _check(contract: Contract, path: Path) -> None:
         if field.name in ("styles", "inputs"):
             fits = all(isinstance(item, str) and item for item in value)
         else:
-            fits = type(value) is (int if field.name == "size" else str)
+            fits = type(value) is field.type
         if not fits:
             raise InputError(f"{field.name} does not fit. Received: {_short(value)} in {path}")
+    takes_noise, styles = contract.inputs == NOISE, contract.styles
     checks = (
         ("name", contract.name, "a name"),
         ("size", 16 <= contract.size <= 4096, "from 16 to 4096"),
-        ("styles", 0 < len(contract.styles) == len(set(contract.styles)), "one or more names"),
-        ("inputs", contract.inputs in INPUTS, '["image"] or ["image", "style"]'),
+        ("inputs", contract.inputs in INPUTS, '["image"], ["image", "style"] or ["noise"]'),
+        ("styles", takes_noise or 0 < len(styles) == len(set(styles)), "one or more names"),
+        ("styles", not (takes_noise and styles), "empty where the input is noise"),
+        ("noise", (contract.noise > 0) is takes_noise, "a length above 0 for noise, otherwise 0"),
+        ("channels", contract.channels in (1, 3), "1 or 3"),
         ("file", _is_bare_name(contract.file), "a file name without folders"),
     )
     for name, fits, expected in checks:
@@ -168,7 +181,7 @@ def _check(contract: Contract, path: Path) -> None:
             raise InputError(
                 f"{name} must be {expected}. Received: {_short(getattr(contract, name))} in {path}"
             )
-    if contract.inputs == INPUTS[0] and len(contract.styles) != 1:
+    if contract.inputs == INPUTS[0] and len(styles) != 1:
         raise InputError(f"A model without a style input has one style. Received: {path}")
 
 

@@ -1,4 +1,9 @@
-"""A photo in, a drawing of the same kind out."""
+"""A photo in, a drawing of the same kind out.
+
+A drawing in black and white is put back at the face's place. A picture in colour stays the aligned
+square that the network made: where it ended in a photo its colours would break off, and a cartoon's
+head is larger than the face that it was made of.
+"""
 
 import os
 from pathlib import Path
@@ -7,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from keras_portrait.alignment import find_faces, keep_paper, prepare_face, prepare_whole
-from keras_portrait.contract import Contract, read_contract
+from keras_portrait.contract import NOISE
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.faces import Face, find_detector, largest_face
 from keras_portrait.geometry import paste_back, scale_of
@@ -17,10 +22,10 @@ from keras_portrait.imaging import (
     from_signed,
     grid,
     read_image,
+    resize,
     to_signed,
 )
-from keras_portrait.presets import find_preset
-from keras_portrait.runtime import Runner
+from keras_portrait.presets import Generator, load_preset
 from keras_portrait.segmentation import PersonSegmenter
 
 FACES = ("largest", "all")
@@ -37,24 +42,30 @@ class Stylizer:
     """Draws portraits with one preset.
 
     Args:
-        preset: name of a preset in the package, or a folder that is one.
+        preset: name of a preset in the package, a folder that is one, the model file in it, or a
+            generator that is loaded already.
         threads: CPU threads to use; None for up to four.
 
     Attributes:
         contract: what the preset says about itself, such as the names of its styles.
 
     Raises:
-        SettingError: there is no such preset.
+        SettingError: there is no such preset, or it takes noise instead of photos.
         InputError: a file of the preset is missing or altered.
         MissingExtra: no LiteRT runtime is installed.
     """
 
-    def __init__(self, preset: str | Path = "pen", threads: int | None = None):
-        folder = find_preset(preset)
-        self.contract = read_contract(folder)
+    def __init__(self, preset: str | Path | Generator = "pen", threads: int | None = None):
         self._threads = min(4, os.cpu_count() or 1) if threads is None else threads
-        self._generator = Runner(folder / self.contract.file, self._threads)
-        _check_shapes(self._generator, self.contract, folder)
+        loaded = isinstance(preset, Generator)
+        generator = preset if loaded else load_preset(preset, self._threads)
+        self.contract = generator.contract
+        if self.contract.inputs == NOISE:
+            raise SettingError(
+                "The preset makes pictures out of noise, not of photos; use `portrait sample`. "
+                f"Received: {self.contract.name if loaded else preset}"
+            )
+        self._net = generator.net
         self._detectors = {}
         self._segmenter = None
 
@@ -77,7 +88,8 @@ class Stylizer:
                 style.
             faces: "largest" draws the largest face, "all" every face.
             crop: return the aligned square instead of putting the drawing back at the face's place;
-                with `faces="all"` the squares side by side, from left to right.
+                with `faces="all"` the squares side by side, from left to right. Pictures in colour
+                are always cropped, unless they are drawn whole.
             whole: draw the whole picture as it is, without looking for a face.
             background: "white" draws people alone on white paper. "keep" keeps what is behind
                 them: the photo itself around a drawing that is put back, otherwise the drawn
@@ -102,26 +114,72 @@ class Stylizer:
             drawing = self._draw_whole(photo, vector, background)
         else:
             found = self._choose(photo, faces, _name(image))
-            draw = self._draw_crops if crop else self._draw_in_place
+            in_place = not crop and self.contract.channels == 1
+            draw = self._draw_in_place if in_place else self._draw_crops
             drawing = draw(photo, found, vector, background)
         return _same_kind(drawing, image)
+
+    def largest_face(self, photo: np.ndarray, name: str = "the photo") -> Face:
+        """Finds the face that is drawn where nothing else is asked for.
+
+        Args:
+            photo: uint8 RGB (H, W, 3).
+            name: what an error calls the photo.
+
+        Returns:
+            The face, in pixels of the photo.
+
+        Raises:
+            InputError: no face was found.
+        """
+        return self._choose(photo, "largest", name)[0]
+
+    def draw_face(
+        self,
+        photo: np.ndarray,
+        face: Face,
+        style: "str | int | tuple[float, ...] | None" = None,
+        background: str = "white",
+    ) -> np.ndarray:
+        """Draws a face that is found already, for those who draw it with several presets.
+
+        Args:
+            photo: uint8 RGB (H, W, 3).
+            face: what `largest_face` of any stylizer answered.
+            style: as in a call.
+            background: as in a call.
+
+        Returns:
+            The aligned square: uint8 (S, S) drawing, or (S, S, 3) in colour.
+
+        Raises:
+            SettingError: there is no such style or background.
+        """
+        check_choice("background", background, BACKGROUNDS)
+        return self._crop(photo, face, style_vector(style, self.contract.styles), background)
+
+    def _crop(
+        self, photo: np.ndarray, face: Face, vector: np.ndarray, background: str
+    ) -> np.ndarray:
+        segmenter = self._find_segmenter() if background == "white" else None
+        square, _ = prepare_face(photo, face.landmarks, self.contract.size, segmenter)
+        return self._generate(square, vector)
 
     def _draw_whole(self, photo: np.ndarray, vector: np.ndarray, background: str) -> np.ndarray:
         segmenter = self._find_segmenter() if background == "white" else None
         square, place = prepare_whole(photo, self.contract.size, segmenter)
         drawing = self._generate(square, vector)[place]
-        drawing = enlarge_drawing(drawing, photo.shape[1], photo.shape[0])
-        return np.repeat(drawing[..., None], 3, axis=2)
+        height, width = photo.shape[:2]
+        if self.contract.channels == 3:
+            return resize(drawing, width, height)
+        return np.repeat(enlarge_drawing(drawing, width, height)[..., None], 3, axis=2)
 
     def _draw_crops(
         self, photo: np.ndarray, faces: list[Face], vector: np.ndarray, background: str
     ) -> np.ndarray:
-        segmenter = self._find_segmenter() if background == "white" else None
         faces = sorted(faces, key=lambda face: face.landmarks[:, 0].mean())
-        squares = [
-            prepare_face(photo, face.landmarks, self.contract.size, segmenter)[0] for face in faces
-        ]
-        return grid([self._generate(square, vector) for square in squares], len(squares))
+        squares = [self._crop(photo, face, vector, background) for face in faces]
+        return grid(squares, len(squares))
 
     def _draw_in_place(
         self, photo: np.ndarray, faces: list[Face], vector: np.ndarray, background: str
@@ -137,10 +195,11 @@ class Stylizer:
         return canvas
 
     def _generate(self, square: np.ndarray, vector: np.ndarray) -> np.ndarray:
-        """uint8 (S, S, 3) to a drawing uint8 (S, S)."""
+        """uint8 (S, S, 3) to a drawing uint8 (S, S), or a picture in colour uint8 (S, S, 3)."""
         inputs = {"image": to_signed(square)[None], "style": vector}
-        drawing = self._generator(**{name: inputs[name] for name in self.contract.inputs})
-        return keep_paper(from_signed(drawing[0, ..., 0]), square)
+        drawing = from_signed(self._net(**{name: inputs[name] for name in self.contract.inputs})[0])
+        # The network may well draw larger hair than the photo's, and colours are no lines.
+        return drawing if self.contract.channels == 3 else keep_paper(drawing[..., 0], square)
 
     def _choose(self, photo: np.ndarray, faces: str, name: str) -> list[Face]:
         for least in _LEAST_FACES:
@@ -226,19 +285,6 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raises SettingError, which names near matches, unless value is one of the choices."""
     if value not in choices:
         raise SettingError(f"No such {name}. {nearest(value, choices)}Received: {value}")
-
-
-def _check_shapes(generator: Runner, contract: Contract, folder: Path) -> None:
-    size, count = contract.size, len(contract.styles)
-    shapes = {"image": (1, size, size, 3), "style": (1, count)}
-    expected = {name: shapes[name] for name in contract.inputs}
-    received = {tensor.name: tensor.shape for tensor in generator.inputs}
-    outputs = [tensor.shape for tensor in generator.outputs]
-    if received != expected or outputs != [(1, size, size, 1)]:
-        raise InputError(
-            f"The model does not fit its contract: expected inputs {expected} and one output "
-            f"{(1, size, size, 1)}. Received: {received} and {outputs} in {folder}"
-        )
 
 
 def _name(image) -> str:

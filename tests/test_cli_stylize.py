@@ -120,7 +120,8 @@ def test_presets_lists_names_and_styles(portrait, tiny_preset, monkeypatch):
     monkeypatch.setattr("keras_portrait.presets.BUILT_IN", tiny_preset.parent)
     code, out, _ = portrait("presets")
     assert code == 0 and out.splitlines() == [
-        "tiny: the mean of red, green and blue (64 x 64)",
+        "tiny: the mean of red, green and blue",
+        "  none: photo to drawing, 64 x 64",
         "  --style 0 or thin",
         "  --style 1 or bold",
     ]

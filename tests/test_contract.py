@@ -6,6 +6,7 @@ import pytest
 from keras_portrait.contract import FILE_NAME, Contract, read_contract, write_contract
 from keras_portrait.errors import InputError
 from keras_portrait.geometry import face_template
+from tiny_preset import write_colour_preset, write_noise_preset
 
 
 def edit(folder, **changes):
@@ -29,6 +30,26 @@ def test_file_states_what_a_reader_needs(tiny_preset):
     for point, expected in zip(row["template"], face_template(64), strict=True):
         assert point == pytest.approx(expected, abs=1e-3)
     assert {field.name for field in dataclasses.fields(Contract)} < set(row)
+
+
+def test_a_file_from_before_noise_and_colour_is_read(tiny_preset):
+    edit(tiny_preset, noise=None, channels=None)
+    contract = read_contract(tiny_preset)
+    assert (contract.noise, contract.channels) == (0, 1)
+
+
+def test_noise_and_colour(tmp_path):
+    contract = read_contract(write_noise_preset(tmp_path / "noise", length=4))
+    assert (contract.inputs, contract.noise, contract.channels) == (("noise",), 4, 3)
+    assert contract.styles == ()
+    # There is no face to align.
+    assert "template" not in json.loads((tmp_path / "noise" / FILE_NAME).read_text())
+    contract = read_contract(write_colour_preset(tmp_path / "colour"))
+    assert (contract.inputs, contract.noise, contract.channels) == (("image",), 0, 3)
+    assert "template" in json.loads((tmp_path / "colour" / FILE_NAME).read_text())
+    edit(tmp_path / "noise", noise=0)
+    with pytest.raises(InputError, match="noise must be"):
+        read_contract(tmp_path / "noise")
 
 
 def test_altered_model_is_refused(tiny_preset):
@@ -63,6 +84,12 @@ def test_missing_files_are_named(tiny_preset):
         ({"styles": "ab"}, "styles must be a list"),
         ({"styles": [1]}, "styles does not fit"),
         ({"inputs": ["photo"]}, "inputs must be"),
+        ({"inputs": ["noise"], "noise": 9}, "styles must be empty where the input is noise"),
+        ({"inputs": ["noise"], "styles": []}, "noise must be a length above 0 for noise"),
+        ({"noise": 9}, "noise must be .* otherwise 0. Received: 9"),
+        ({"noise": "9"}, "noise does not fit"),
+        ({"channels": 2}, "channels must be 1 or 3. Received: 2"),
+        ({"channels": True}, "channels does not fit"),
         ({"inputs": ["image"]}, "has one style"),
         ({"file": "../tiny.tflite"}, "without folders"),
         ({"file": ".."}, "without folders"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_portrait import trained_generator
 from keras_portrait.contract import read_contract
 from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.errors import InputError, PortraitError, SettingError
@@ -17,7 +18,7 @@ from keras_portrait.networks import resnet_generator
 from keras_portrait.runtime import Runner
 from keras_portrait.stylizer import Stylizer
 from keras_portrait_export import convert, lint, rebuild, verify
-from keras_portrait_export.__main__ import MODES, main
+from keras_portrait_export.__main__ import DIRECTIONS, MODES, main
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -202,7 +203,12 @@ def test_export_keeps_what_a_person_wrote(run, float_model, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("mode", "figures"), [("fp32", r"Received: \d"), ("dynamic", r"Received: -?\d.* dB, -?\d.* dB")]
+    ("mode", "figures"),
+    [
+        ("fp32", r"Received: \d"),
+        ("fp16", r"Received: -?\d.* dB, -?\d.* dB"),
+        ("dynamic", r"Received: -?\d.* dB, -?\d.* dB"),
+    ],
 )
 def test_failed_verification_says_the_figures_and_writes_nothing(
     float_model, tmp_path, monkeypatch, mode, figures
@@ -224,6 +230,9 @@ def test_a_drawing_that_is_not_a_number_is_refused(mode):
 def test_limits_of_the_modes():
     verify.require(verify.Fidelity(1e-4, 90, 90, 1.0, 1), "fp32")
     verify.require(verify.Fidelity(0.5, 30, 36, 1.0, 1), "dynamic")
+    verify.require(verify.Fidelity(0.5, 50, 59, 1.0, 1), "fp16")
+    with pytest.raises(PortraitError, match="16-bit.*fp32 does not.*58.9 dB, 58.0 dB"):
+        verify.require(verify.Fidelity(0.5, 58, 58.9, 1.0, 1), "fp16")
     with pytest.raises(PortraitError, match="35.9 dB, 35.0 dB"):
         verify.require(verify.Fidelity(0.5, 35, 35.9, 1.0, 1), "dynamic")
     with pytest.raises(PortraitError, match="40.0 dB, 29.9 dB"):
@@ -246,8 +255,9 @@ def test_lint_refuses_open_sizes(tmp_path):
         lint.check_model(model)
 
 
-def test_modes_of_command_and_converter_agree():
+def test_choices_of_command_and_converter_agree():
     assert tuple(convert.MODES) == MODES
+    assert tuple(trained_generator.DIRECTIONS) == DIRECTIONS
 
 
 def test_unknown_mode(run, tmp_path):
@@ -284,7 +294,10 @@ def broken_runs(folder):
     yield foreign, "Cannot load the generator"
     yield no_json, "Expected a JSON file"
     yield no_size, "Expected method, styles and recipe.data.size"
-    yield write_run(folder / "styles", generator, STYLES), "A generator of 3 style(s) takes"
+    yield (
+        write_run(folder / "styles", generator, STYLES),
+        "of method asymmetric_cycle takes",
+    )
     yield write_run(folder / "odd", generator, size=66), "multiple of 4 from 16 up. Received: 66"
 
 

@@ -1,7 +1,11 @@
-"""A preset whose drawing is known: the mean of red, green and blue, plus an offset of its style.
+"""Presets whose pictures are known.
 
-The model file is put together here from single operations, so that tests of the ground floor need
-no TensorFlow.
+`write_tiny_preset` draws the mean of red, green and blue, plus an offset of its style.
+`write_colour_preset` swaps red and blue. `write_noise_preset` makes a picture of one colour, three
+tenths of the first three numbers of its noise.
+
+The model files are put together here from single operations, so that tests of the ground floor
+need no TensorFlow.
 """
 
 import flatbuffers
@@ -96,4 +100,48 @@ def write_tiny_preset(folder, size=64, styles=("thin", "bold"), offsets=(0.0, -0
             origin="tests/tiny_preset.py",
         ),
     )
+    return folder
+
+
+def write_colour_preset(folder, size=64):
+    """Writes a preset of pictures in colour into a new folder and returns the folder."""
+    net = _Builder()
+    image = net.tensor("image", (1, size, size, 3))
+    kernel = net.tensor("kernel", (3, 1, 1, 3), np.eye(3)[::-1])
+    bias = net.tensor("bias", (3,), np.zeros(3))
+    picture = net.tensor("picture", (1, size, size, 3))
+    convolution = schema.Conv2DOptionsT()
+    convolution.strideW = convolution.strideH = 1
+    convolution.dilationWFactor = convolution.dilationHFactor = 1
+    net.operation("CONV_2D", [image, kernel, bias], picture, convolution)
+    net.graph.inputs, net.graph.outputs = [image], [picture]
+    return _write(folder, net, "cyclegan", size, styles=("cyclegan",), channels=3)
+
+
+def write_noise_preset(folder, size=16, length=4):
+    """Writes a preset of pictures out of noise into a new folder and returns the folder."""
+    net = _Builder()
+    noise = net.tensor("noise", (1, length))
+    weights = np.tile(0.3 * np.eye(3, length), (size * size, 1))
+    weights = net.tensor("weights", weights.shape, weights)
+    bias = net.tensor("bias", (3 * size * size,), np.zeros(3 * size * size))
+    numbers = net.tensor("numbers", (1, 3 * size * size))
+    picture = net.tensor("picture", (1, size, size, 3))
+    net.operation(
+        "FULLY_CONNECTED", [noise, weights, bias], numbers, schema.FullyConnectedOptionsT()
+    )
+    shape = schema.ReshapeOptionsT()
+    shape.newShape = [1, size, size, 3]
+    net.operation("RESHAPE", [numbers], picture, shape)
+    net.graph.inputs, net.graph.outputs = [noise], [picture]
+    return _write(
+        folder, net, "dcgan", size, styles=(), inputs=("noise",), noise=length, channels=3
+    )
+
+
+def _write(folder, net, method, size, **fields):
+    folder.mkdir(parents=True)
+    (folder / "tiny.tflite").write_bytes(net.finish())
+    contract = Contract(folder.name, method, "tiny.tflite", size, "fp32", **fields)
+    write_contract(folder, contract)
     return folder

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 import keras_portrait
+from keras_portrait.cli.compare import compare
 from keras_portrait.cli.prepare import prepare
 from keras_portrait.cli.presets import presets
+from keras_portrait.cli.sample import sample
 from keras_portrait.cli.stylize import stylize
 from keras_portrait.cli.train import train
 from keras_portrait.errors import PortraitError
@@ -24,6 +26,8 @@ app = typer.Typer(
     help="Turn photos of faces into line portraits.",
 )
 app.command()(stylize)
+app.command()(compare)
+app.command()(sample)
 app.command()(presets)
 app.command()(prepare)
 app.command()(train)

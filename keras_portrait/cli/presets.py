@@ -2,12 +2,16 @@
 
 
 def presets() -> None:
-    """List the presets in the package, with their styles."""
-    from keras_portrait.contract import read_contract
+    """List the presets in the package: method, input, size and styles."""
+    from keras_portrait.contract import NOISE, read_contract
     from keras_portrait.presets import find_preset, list_presets
 
     for name in list_presets():
         contract = read_contract(find_preset(name))
-        print(f"{name}: {contract.description} ({contract.size} x {contract.size})")
-        for index, style in enumerate(contract.styles):
-            print(f"  --style {index} or {style}")
+        print(f"{name}: {contract.description or 'no description'}")
+        given = f"noise of {contract.noise}" if contract.inputs == NOISE else "photo"
+        made = "picture in colour" if contract.channels == 3 else "drawing"
+        print(f"  {contract.method}: {given} to {made}, {contract.size} x {contract.size}")
+        if "style" in contract.inputs:
+            for index, style in enumerate(contract.styles):
+                print(f"  --style {index} or {style}")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, PortraitError, SettingError
 
 RESULT_SUFFIX = ".portrait.png"
@@ -40,9 +41,7 @@ def stylize(
             "me.portrait.png beside it, and a folder holiday becomes holiday.portraits.",
         ),
     ] = None,
-    preset: Annotated[
-        str, typer.Option(metavar="NAME", help="A name from `portrait presets`, or a folder.")
-    ] = "pen",
+    preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "pen",
     style: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +49,10 @@ def stylize(
         ),
     ] = None,
     crop: Annotated[
-        bool, typer.Option("--crop", help="Draw the face alone, upright, as a square.")
+        bool,
+        typer.Option(
+            "--crop", help="Draw the face alone, upright, as a square, as colour presets do anyway."
+        ),
     ] = False,
     whole: Annotated[
         bool, typer.Option("--whole", help="Draw the whole picture, without looking for a face.")
@@ -70,16 +72,17 @@ def stylize(
         raise SettingError("Choose either --crop or --whole. Received: both")
     is_folder = os.path.isdir(photo)
     jobs, result = _plan_folder(photo, output) if is_folder else _plan_photo(photo, output)
+    from keras_portrait.atomic import make_folder
     from keras_portrait.imaging import read_image, write_image
     from keras_portrait.stylizer import Stylizer, style_vector
 
-    stylizer = Stylizer(preset)
+    stylizer = Stylizer(open_generator(preset))
     style_vector(style, stylizer.contract.styles)  # a mistyped style would fail photo by photo
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
 
     def draw(source: Path, target: Path) -> None:
         drawing = read_image(stylizer(source, background=background, **options))
-        _make_folder(target.parent)
+        make_folder(target.parent)
         write_image(target, drawing)
 
     if is_folder:
@@ -105,11 +108,16 @@ def _plan_photo(photo: Path, output: Path | None) -> tuple[list[tuple[Path, Path
             f"-o must be a {' or '.join(WRITABLE_SUFFIXES)} file, or a folder that exists. "
             f"Received: {output}"
         )
+    refuse_overwriting(target, photo)
+    return [(photo, target)], target
+
+
+def refuse_overwriting(target: Path, photo: Path) -> None:
+    """Raises SettingError where a result would take the place of a photo."""
     if os.path.exists(target) and os.path.exists(photo) and os.path.samefile(target, photo):
         raise SettingError(
             f"-o would overwrite the photo. Expected another name. Received: {target}"
         )
-    return [(photo, target)], target
 
 
 def _plan_folder(photos: Path, output: Path | None) -> tuple[list[tuple[Path, Path]], Path]:
@@ -156,12 +164,3 @@ def _draw_folder(jobs: list, draw: Callable[[Path, Path], None], result: Path) -
         print(result)
     if skipped:
         raise typer.Exit(2)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot make the folder ({error.strerror}). Received: {folder}"
-        ) from error

@@ -1,0 +1,100 @@
+"""`portrait compare`: the same photos, drawn with several presets."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_portrait.cli.generators import open_generator
+from keras_portrait.errors import PortraitError, SettingError
+
+
+@dataclass(frozen=True)
+class _Column:
+    caption: str
+    stylizer: object
+    style: str | None
+
+
+def compare(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO", help="Photos; the largest face is drawn.")
+    ],
+    presets: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,C",
+            help="Names from `portrait presets`, presets' folders or model files, or run folders. "
+            "A:STYLE is another style than the first, by name or index.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="OUT", help="The sheet: a .png or .jpg file."),
+    ],
+) -> None:
+    """Draw photos with several presets, on one sheet: a row for each photo."""
+    from keras_portrait.atomic import make_folder
+    from keras_portrait.cli.stylize import refuse_overwriting
+    from keras_portrait.imaging import write_image
+    from keras_portrait.sheets import captioned_grid, check_output, check_sheet
+
+    check_output(output)
+    for photo in photos:
+        refuse_overwriting(output, photo)
+    columns = _open_columns(presets)
+    side = max(column.stylizer.contract.size for column in columns)
+    check_sheet(len(columns) + 1, len(photos), side)
+    cells, skipped = [], 0
+    for photo in photos:
+        try:
+            cells += _draw_row(photo, columns, side)
+        except PortraitError as error:
+            skipped += 1
+            typer.echo(f"skipped: {error}", err=True)
+    if skipped:
+        typer.echo(f"{skipped} of {len(photos)} pictures could not be drawn", err=True)
+    if cells:
+        make_folder(output.parent)
+        captions = ["photo", *(column.caption for column in columns)]
+        write_image(output, captioned_grid(cells, captions))
+        print(output)
+    if skipped:
+        raise typer.Exit(2)
+
+
+def _open_columns(presets: str) -> list[_Column]:
+    from keras_portrait.presets import list_presets
+    from keras_portrait.stylizer import Stylizer, style_vector
+
+    loaded, columns = {}, []
+    for given in presets.split(","):
+        name, style = given.strip(), None
+        if ":" in name and name not in list_presets() and not os.path.exists(name):
+            name, style = name.rsplit(":", 1)
+        if not name:
+            raise SettingError(f"--presets: expected A,B,C. Received: {presets!r}")
+        if name not in loaded:
+            loaded[name] = Stylizer(open_generator(name))
+        contract = loaded[name].contract
+        chosen = contract.styles[style_vector(style, contract.styles).argmax()]
+        caption = f"{contract.name}, {chosen}" if len(contract.styles) > 1 else contract.name
+        columns.append(_Column(caption, loaded[name], style))
+    return columns
+
+
+def _draw_row(photo: Path, columns: list[_Column], side: int) -> list:
+    """The aligned face in the photo and what each preset makes of it, uint8 squares of `side`."""
+    from keras_portrait.alignment import prepare_face
+    from keras_portrait.imaging import enlarge_drawing, read_image, resize
+
+    picture = read_image(photo)
+    face = columns[0].stylizer.largest_face(picture, str(photo))
+    cells = [prepare_face(picture, face.landmarks, side, None)[0]]
+    for column in columns:
+        drawing = column.stylizer.draw_face(picture, face, column.style)
+        enlarge = enlarge_drawing if drawing.ndim == 2 else resize
+        cells.append(enlarge(drawing, side, side))
+    return cells

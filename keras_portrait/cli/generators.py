@@ -1,0 +1,62 @@
+"""What the commands draw with: a preset, its model file, or a run folder."""
+
+import importlib
+import os
+from pathlib import Path
+
+from keras_portrait.cli.train import BACKENDS
+from keras_portrait.errors import MissingExtra, SettingError, nearest
+from keras_portrait.quiet import silent_stderr
+
+ARGUMENT_HELP = "A name from `portrait presets`, a preset's folder or model file, or a run folder."
+_RUN_FILE, _RUN_SUFFIX = "generator.keras", ".keras"
+
+
+def open_generator(given: str):
+    """Loads a generator: presets into the LiteRT runtime, those of runs into Keras.
+
+    Args:
+        given: name of a preset in the package, a preset's folder or `.tflite` file, a run folder or
+            a `.keras` file in it. A name wins over a folder, and a preset over a run.
+
+    Returns:
+        `presets.Generator`.
+
+    Raises:
+        SettingError: there is nothing of that name.
+        InputError: a file is missing, broken or altered.
+        MissingExtra: Keras is needed and not installed, or no LiteRT runtime is.
+    """
+    from keras_portrait.contract import FILE_NAME
+    from keras_portrait.presets import list_presets, load_preset
+
+    known, is_folder = list_presets(), os.path.isdir(given)
+    if given not in known and not os.path.isfile(os.path.join(given, FILE_NAME)):
+        has_generator = os.path.isfile(os.path.join(given, _RUN_FILE))
+        if has_generator or (Path(given).suffix == _RUN_SUFFIX and os.path.isfile(given)):
+            return _trained_generator(given)
+        if is_folder or not os.path.exists(given):
+            raise SettingError(
+                f"No such preset. {'' if is_folder else nearest(given, known)}Expected a name, a "
+                f"preset's folder, which holds {FILE_NAME}, or a run folder, which holds "
+                f"{_RUN_FILE}. Received: {given}"
+            )
+    return load_preset(given, min(4, os.cpu_count() or 1))
+
+
+def _trained_generator(run):
+    # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if backend not in BACKENDS:
+        raise SettingError(
+            f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {backend}"
+        )
+    try:
+        with silent_stderr():
+            module = importlib.import_module("keras_portrait.trained_generator")
+            return module.load_generator(run)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"Drawing with a run needs {error.name}; a preset, made by `portrait-export`, does "
+            'not. Install it with: pip install "keras-portrait[train]"'
+        ) from None

@@ -1,0 +1,223 @@
+"""The generator of a training run, loaded with Keras, and what is known of it."""
+
+import json
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_portrait import layers  # noqa: F401  registers the layers that a saved generator holds
+from keras_portrait.contract import Contract
+from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.presets import Generator
+from keras_portrait.run_folder import OPTIONS_NAME
+
+GENERATOR_FILE = "generator.keras"
+# Which way a generator goes -> its file. Only runs of cyclegan have both.
+DIRECTIONS = {"a-to-b": GENERATOR_FILE, "b-to-a": "inverse_generator.keras"}
+# Methods whose generators make pictures in colour -> name of their first input.
+COLOUR_METHODS = {"dcgan": "noise", "cyclegan": "image", "cartoongan": "image"}
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """What there is to a generator in a run folder.
+
+    Attributes:
+        model: the averaged generator, in the precision that it was trained in.
+        file: name of its file.
+        name: name of the run folder.
+        method: how it was trained.
+        size: side of its training pictures in pixels.
+        styles: names of its styles; one that stands for the method where it has no style input,
+            none where it takes noise.
+    """
+
+    model: keras.Model
+    file: str
+    name: str
+    method: str
+    size: int
+    styles: tuple[str, ...]
+
+    def contract(self, **changes) -> Contract:
+        """What the generator takes and returns.
+
+        Args:
+            **changes: fields of `Contract` that differ from those of the Keras model itself.
+        """
+        inputs = self.model.inputs
+        fields = {
+            "name": self.name,
+            "method": self.method,
+            "file": self.file,
+            "size": self.size,
+            "mode": "fp32",
+            "styles": self.styles,
+            "inputs": tuple(tensor.name for tensor in inputs),
+            "noise": inputs[0].shape[-1] if inputs[0].name == "noise" else 0,
+            "channels": self.model.outputs[0].shape[-1],
+        }
+        return Contract(**fields | changes)
+
+
+def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
+    """Reads a run folder.
+
+    Args:
+        run: the folder, or a `.keras` file; `options.json` lies beside it.
+        direction: a key of `DIRECTIONS`; of a file, only the first.
+
+    Returns:
+        The generator and what is known of it.
+
+    Raises:
+        InputError: a file is missing or broken, or the two do not belong together.
+        SettingError: there is no such direction.
+    """
+    if direction not in DIRECTIONS:
+        raise SettingError(
+            f"No such direction. {nearest(direction, DIRECTIONS)}Received: {direction}"
+        )
+    file, path = DIRECTIONS[direction], Path(run)
+    if path.suffix != ".keras":
+        path = path / file
+    elif file != GENERATOR_FILE:
+        raise SettingError(f"A direction needs a run folder, not a file of it. Received: {run}")
+    if not os.path.isfile(path):
+        raise InputError(
+            f"Expected a run folder that holds {file}, or such a file. Received: {run}"
+        )
+    options = _read_options(path.with_name(OPTIONS_NAME))
+    trained = TrainedGenerator(
+        model=_load_model(path),
+        file=path.name,
+        name=path.resolve().parent.name,
+        method=options["method"],
+        size=options["recipe"]["data"]["size"],
+        styles=_styles(options),
+    )
+    _check_signature(trained, path)
+    return trained
+
+
+def load_generator(run: str | Path) -> Generator:
+    """Makes the generator of a run ready to draw with, through Keras.
+
+    Args:
+        run: as `load_run` takes it.
+
+    Returns:
+        A generator that computes in float32, as exported ones do.
+
+    Raises:
+        InputError: a file is missing or broken, or the two do not belong together.
+    """
+    trained = load_run(run)
+    model = in_float32(trained.model)
+    names = [tensor.name for tensor in model.inputs]
+
+    def net(**arrays: np.ndarray) -> np.ndarray:
+        given = [arrays[name] for name in names]
+        result = model(given if len(given) > 1 else given[0], training=False)
+        return keras.ops.convert_to_numpy(result)
+
+    return Generator(trained.contract(), net)
+
+
+def in_float32(generator: keras.Model) -> keras.Model:
+    """The same layers with the same weights, computing in float32: what an export is held to."""
+    return copy_layers(generator, lambda layer: layer.__class__.from_config(float32_config(layer)))
+
+
+def copy_layers(
+    generator: keras.Model, layer_function: Callable, inputs: "object | None" = None
+) -> keras.Model:
+    """Clones a functional model layer by layer, with its weights.
+
+    Args:
+        generator: the model.
+        layer_function: makes a layer's counterpart, of the same weights.
+        inputs: symbolic inputs of the clone, of the structure of `generator.input`; None for
+            inputs as the model has them.
+    """
+    copy = keras.models.clone_model(generator, input_tensors=inputs, clone_function=layer_function)
+    for layer in generator.layers:
+        if layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
+
+
+def float32_config(layer: keras.Layer) -> dict:
+    """A layer's configuration, computing in float32."""
+    return {**layer.get_config(), "dtype": "float32"}
+
+
+def _load_model(path):
+    if not zipfile.is_zipfile(path):  # of which Keras says that it does not exist
+        raise InputError(f"Expected a whole model file saved by Keras. Received: {path}")
+    try:
+        return keras.models.load_model(path, compile=False)
+    # Depending on what is wrong, Keras lets through errors of zip, of HDF5 and its own.
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"Cannot load the generator ({reason}). Received: {path}") from error
+
+
+def _read_options(path):
+    try:
+        options = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"Expected the run's {OPTIONS_NAME} beside its generator ({error.strerror}). "
+            f"Received: {path}"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"Expected a JSON file. Received: {path}") from error
+    try:
+        fits = (
+            isinstance(options["method"], str)
+            and isinstance(options["recipe"]["data"]["size"], int)
+            and all(isinstance(style, str) for style in _styles(options))
+        )
+    except (KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise InputError(f"Expected method, styles and recipe.data.size. Received: {path}")
+    return options
+
+
+def _styles(options):
+    method = options["method"]
+    if method in COLOUR_METHODS:
+        return (method,) if COLOUR_METHODS[method] == "image" else ()
+    return tuple(options["styles"])
+
+
+def _check_signature(trained, path):
+    size = trained.size
+    found = {tensor.name: tuple(tensor.shape) for tensor in trained.model.inputs}
+    outputs = [tuple(tensor.shape) for tensor in trained.model.outputs]
+    if COLOUR_METHODS.get(trained.method) == "noise":
+        expected = {"noise": (None, found.get("noise", (None, "Z"))[-1])}
+        expected_output = (None, size, size, 3)
+    else:
+        channels = 3 if trained.method in COLOUR_METHODS else 1
+        expected = {"image": (None, None, None, 3)}
+        expected_output = (None, None, None, channels)
+        if len(trained.styles) > 1:
+            expected["style"] = (None, len(trained.styles))
+    if found != expected or outputs != [expected_output]:
+        raise InputError(
+            f"A generator of method {trained.method} takes {expected} here and returns "
+            f"{expected_output}. Received: {found} and {outputs} in {path}"
+        )
+    if size < 16 or size % 4:
+        raise InputError(
+            f"The size must be a multiple of 4 from 16 up. Received: {size} in "
+            f"{path.with_name(OPTIONS_NAME)}"
+        )

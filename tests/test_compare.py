@@ -1,0 +1,161 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLE
+from keras_portrait.alignment import prepare_face
+from keras_portrait.errors import InputError
+from keras_portrait.imaging import enlarge_drawing, read_image, resize
+from keras_portrait.sheets import GAP, HEADER, captioned_grid
+from keras_portrait.stylizer import Stylizer
+from tiny_preset import write_colour_preset, write_tiny_preset
+
+
+@pytest.fixture
+def colour(tmp_path):
+    """A preset of 64 px that swaps red and blue."""
+    return write_colour_preset(tmp_path / "presets" / "colour")
+
+
+@pytest.fixture
+def wall(tmp_path):
+    """A photo without a face."""
+    Image.new("RGB", (300, 200), "gray").save(tmp_path / "wall.png")
+    return tmp_path / "wall.png"
+
+
+def cells(path, rows, columns, side=64):
+    """The line of captions, and the pictures by row and column."""
+    sheet = read_image(path)
+    assert sheet.shape == (HEADER + rows * (side + GAP) - GAP, columns * (side + GAP) - GAP, 3)
+    step, below = side + GAP, sheet[HEADER:]
+    return sheet[:HEADER], [
+        [below[r * step : r * step + side, c * step : c * step + side] for c in range(columns)]
+        for r in range(rows)
+    ]
+
+
+def test_photo_and_drawings_side_by_side(portrait, tiny_preset, colour, tmp_path):
+    target = tmp_path / "new" / "sheet.png"
+    presets = f"{tiny_preset},{tiny_preset}:bold, {tiny_preset}:1,{colour / 'tiny.tflite'}"
+    code, out, err = portrait("compare", EXAMPLE, "--presets", presets, "-o", target)
+    assert (code, out, err) == (0, f"{target}\n", "")
+    captions, [[photo, thin, bold, same, coloured]] = cells(target, 1, 5)
+    # As `portrait stylize --crop` draws them.
+    picture, stylizer = read_image(EXAMPLE), Stylizer(tiny_preset)
+    np.testing.assert_array_equal(thin, stylizer(picture, crop=True))
+    np.testing.assert_array_equal(bold, stylizer(picture, style="bold", crop=True))
+    np.testing.assert_array_equal(same, bold)
+    np.testing.assert_array_equal(coloured, Stylizer(colour)(picture))
+    face = stylizer.largest_face(picture)
+    np.testing.assert_array_equal(photo, prepare_face(picture, face.landmarks, 64, None)[0])
+    for index in range(5):  # a caption above each column
+        part = captions[:, index * (64 + GAP) :][:, :64]
+        assert (part < 128).any() and (part[0] == 255).all()
+
+
+def test_a_row_for_each_photo_that_has_a_face(portrait, tiny_preset, wall, tmp_path):
+    target = tmp_path / "sheet.png"
+    mirrored = tmp_path / "mirrored.png"
+    Image.open(EXAMPLE).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored)
+    photos = (EXAMPLE, wall, tmp_path / "none.jpg", mirrored)
+    code, out, err = portrait("compare", *photos, "--presets", tiny_preset, "-o", target)
+    assert (code, out) == (2, f"{target}\n")
+    face, none, count = err.splitlines()
+    assert face.startswith("skipped: No face found") and face.endswith("wall.png")
+    assert none.startswith("skipped: No such file") and none.endswith("none.jpg")
+    assert count == "2 of 4 pictures could not be drawn"
+    _, [first, second] = cells(target, 2, 2)
+    for cell, other in zip(first, second, strict=True):
+        assert np.abs(cell.astype(int) - other[:, ::-1]).mean() < 12
+        assert np.abs(cell.astype(int) - other).mean() > 12
+
+
+def test_without_any_face_nothing_is_written(portrait, tiny_preset, wall, tmp_path):
+    target = tmp_path / "new" / "sheet.png"
+    code, out, err = portrait("compare", wall, "--presets", tiny_preset, "-o", target)
+    assert (code, out) == (2, "") and "No face found" in err and "1 of 1" in err
+    assert not target.parent.exists()
+
+
+def test_the_largest_preset_sets_the_size(portrait, colour, tmp_path):
+    small = write_tiny_preset(tmp_path / "small", size=32, styles=("pen",))
+    target = tmp_path / "sheet.png"
+    arguments = ("compare", EXAMPLE, "--presets", f"{small},{colour}", "-o", target)
+    assert portrait(*arguments)[0] == 0
+    _, [[_, drawing, _]] = cells(target, 1, 3)
+    square = Stylizer(small)(read_image(EXAMPLE), crop=True)
+    np.testing.assert_array_equal(drawing[..., 0], enlarge_drawing(square[..., 0], 64, 64))
+
+
+def test_run_folders_are_drawn_by_keras(portrait, tmp_path):
+    from tiny_runs import write_run
+
+    run = write_run(tmp_path / "001-cyclegan", "cyclegan")
+    target = tmp_path / "sheet.png"
+    presets = f"{run},{run / 'inverse_generator.keras'}"
+    code, out, err = portrait("compare", EXAMPLE, "--presets", presets, "-o", target)
+    assert (code, out, err) == (0, f"{target}\n", "")
+    _, [[_, there, back]] = cells(target, 1, 3, 32)
+    assert np.ptp(there, axis=2).max() > 20 and (there != back).mean() > 0.5
+    drawing = tmp_path / "drawing.png"
+    assert portrait("stylize", EXAMPLE, "-o", drawing, preset=run)[0] == 0
+    np.testing.assert_array_equal(read_image(drawing), there)
+
+
+def test_mistakes_are_one_line_and_leave_nothing_behind(portrait, tiny_preset, tmp_path):
+    photo = shutil.copy(EXAMPLE, tmp_path / "me.jpg")
+    before, out = photo.read_bytes(), tmp_path / "out" / "sheet.png"
+    for presets, target, text in (
+        (tiny_preset, photo, "would overwrite the photo"),
+        (tiny_preset, tmp_path / "a.bmp", "-o must be a .png or .jpg"),
+        (f"{tiny_preset},", out, "expected A,B,C"),
+        (f"{tiny_preset},nonsuch", out, "No such preset"),
+        (f"{tiny_preset}:blod", out, 'Did you mean "bold"?'),
+        (f"{tiny_preset}:2", out, "2 style(s)"),
+        (f"{tiny_preset}:", out, "No such style"),
+        (",".join([str(tiny_preset)] * 20_000), out, "The sheet is too large"),
+    ):
+        code, stdout, err = portrait("compare", photo, "--presets", presets, "-o", target)
+        assert (code, stdout) == (2, "") and err.count("\n") == 1, err
+        assert text in err and "Received: " in err
+    assert photo.read_bytes() == before and not out.parent.exists()
+    assert portrait("compare", "--presets", tiny_preset, "-o", out)[0] == 2
+
+
+def test_captions_that_are_too_long_are_cut():
+    white = np.full((60, 60, 3), 255, np.uint8)
+    for caption in ("a", "a preset with a very long name", "W" * 500):
+        sheet = captioned_grid([white, white], ["", caption])
+        assert sheet.shape == (HEADER + 60, 2 * 60 + GAP, 3)
+        assert (sheet[:, : 60 + GAP // 2] == 255).all() and (sheet[:, 62:] < 128).any()
+
+
+def test_colour_is_never_turned_to_gray_nor_pasted(colour, example):
+    photo, _ = example
+    stylizer = Stylizer(colour)
+    square = stylizer(photo)
+    face = stylizer.largest_face(photo)
+    kept = prepare_face(photo, face.landmarks, 64, None)[0]
+    assert square.shape == (64, 64, 3)
+    np.testing.assert_array_equal(stylizer(photo, background="keep"), kept[..., ::-1])
+    # The person alone, on white: where paper is white in drawings too.
+    assert (square[:8, :8] == 255).all() and np.ptp(square[20:44, 20:44], axis=2).max() > 60
+    np.testing.assert_array_equal(square, stylizer(photo, crop=True))
+    np.testing.assert_array_equal(square[20:44, 20:44], kept[20:44, 20:44, ::-1])
+
+
+def test_colour_drawn_whole(colour, example):
+    photo = example[0][:, 100:356]
+    drawing = Stylizer(colour)(photo, whole=True, background="keep")
+    expected = resize(resize(photo, 32, 64), 256, 512)[..., ::-1]
+    assert drawing.shape == photo.shape
+    assert np.abs(drawing.astype(int) - expected).max() <= 1
+
+
+def test_no_face_is_an_error_of_both_kinds_of_preset(colour, tiny_preset):
+    for folder in (colour, tiny_preset):
+        with pytest.raises(InputError, match="No face found.*Received: wall"):
+            Stylizer(folder).largest_face(np.full((90, 90, 3), 128, np.uint8), "wall")
