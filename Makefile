@@ -43,6 +43,7 @@ wheel: $(VENV)/.dev ## build the wheel, install it alone and draw with it outsid
 	@cp $(EXAMPLE) build/check/example.jpg
 	@cd build/check && venv/bin/portrait stylize example.jpg -o drawing.png
 	@cd build/check && venv/bin/portrait-demo --once example.jpg -o again.png
+	@cd build/check && venv/bin/portrait sample avatars -o avatars.png
 	@rm -rf build
 
 check: test lint wheel ## everything that must pass before a change lands

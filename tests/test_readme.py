@@ -32,7 +32,7 @@ def commands(program: str) -> list[list[str]]:
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder with the photos and the preset that the README speaks of, as the current one."""
-    for name in ("me.jpg", "group.jpg", "sculpture.jpg", "holiday/beach.jpg"):
+    for name in ("me.jpg", "you.jpg", "group.jpg", "sculpture.jpg", "holiday/beach.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(EXAMPLE.read_bytes())
     write_tiny_preset(tmp_path / "mine")
@@ -49,7 +49,7 @@ def test_python_quickstart_draws(desk):
 @pytest.mark.parametrize("command", commands("portrait"), ids=" ".join)
 def test_portrait_commands(command, desk, monkeypatch, capsys):
     program, subcommand, *_ = command
-    if subcommand in ("prepare", "train"):
+    if subcommand in ("prepare", "train") or any("runs/" in part for part in command):
         command = [program, subcommand, "--help"]
     monkeypatch.setattr(sys, "argv", command)
     try:
