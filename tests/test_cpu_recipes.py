@@ -20,7 +20,7 @@ from keras_portrait.networks import dcgan_generator
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.perceptual.vgg import VGGFeatures
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
