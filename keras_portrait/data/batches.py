@@ -1,5 +1,6 @@
 """Batches that are a function of the seed and the number of the step, for any Keras backend."""
 
+import functools
 import time
 from collections.abc import Iterator
 
@@ -65,3 +66,23 @@ class Batches:
             lambda: self.stream(start), output_signature=(signature,)
         )
         return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def shuffled_index(seed: int, count: int, number: int, *purpose: int) -> int:
+    """Which of `count` pictures is the `number`-th, where each comes once in every shuffled pass.
+
+    Args:
+        seed: of the training.
+        count: how many pictures there are.
+        number: counted from 0 over all passes.
+        purpose: one or more numbers that part this order from others of the seed; the last is not
+            0, since NumPy fills seeds up with zeros and (seed, turn, 0) would be a step's own.
+    """
+    turn, index = divmod(number, count)
+    return _order(seed, turn, purpose, count)[index]
+
+
+# A batch lies in one pass of each set, or in two neighbouring ones.
+@functools.lru_cache(maxsize=16)
+def _order(seed, turn, purpose, count):
+    return np.random.default_rng((seed, turn, *purpose)).permutation(count)

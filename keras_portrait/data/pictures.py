@@ -1,12 +1,11 @@
 """Training batches of pictures in colour: avatars or cartoons, photos beside them, and noise."""
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.batches import Batches
+from keras_portrait.data.batches import Batches, shuffled_index
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize, to_signed
@@ -138,7 +137,7 @@ class PictureBatches(Batches):
         count, found = self.settings.batch, {}
         for place, (name, (folder, rows)) in enumerate(self.sets.items()):
             numbers = range(step * count, (step + 1) * count)
-            chosen = [rows[_shuffled(self.seed, place, len(rows), number)] for number in numbers]
+            chosen = [rows[shuffled_index(self.seed, len(rows), n, place, 1)] for n in numbers]
             pictures, points = zip(*(self._sample(folder, row, rng) for row in chosen), strict=True)
             found[name] = np.stack(pictures)
             if name == self.landmarks:
@@ -176,16 +175,3 @@ class PictureBatches(Batches):
             if mirrored:
                 points = [size - 1, 0] + points[MIRRORED] * [-1, 1]
         return to_signed(picture[:, ::-1] if mirrored else picture), points
-
-
-def _shuffled(seed: int, place: int, count: int, number: int) -> int:
-    """The index of the picture that a set of `count` hands out as the `number`-th."""
-    turn, index = divmod(number, count)
-    return _order(seed, place, count, turn)[index]
-
-
-# A batch lies in one pass of each set, or in two neighbouring ones.
-@functools.lru_cache(maxsize=16)
-def _order(seed, place, count, turn):
-    # Not three: NumPy fills up with zeros, and (seed, turn, 0) would be a batch's (seed, step).
-    return np.random.default_rng((seed, turn, place, 1)).permutation(count)

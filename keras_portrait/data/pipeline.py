@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.batches import Batches
+from keras_portrait.data.batches import Batches, shuffled_index
 from keras_portrait.data.line_drawing import line_drawing
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.styles import check_styles, style_of, style_vector
@@ -169,9 +169,8 @@ class PortraitBatches(Batches):
         return sample
 
     def _photo(self, number):
-        turn, place = divmod(number, len(self.data.photos))
-        order = np.random.default_rng((self.seed, turn, 1)).permutation(len(self.data.photos))
-        return self.data.photos[order[place]]
+        photos = self.data.photos
+        return photos[shuffled_index(self.seed, len(photos), number, 1)]
 
     def _drawing(self, rng):
         folders = self.groups[rng.integers(len(self.groups))]
