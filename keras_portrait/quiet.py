@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 
 
@@ -20,7 +19,7 @@ def silent_stderr() -> Iterator[None]:
     except OSError:  # no stderr
         yield
         return
-    with tempfile.TemporaryFile() as dropped:
+    with open(os.devnull, "wb") as dropped:
         os.dup2(dropped.fileno(), 2)
     try:
         yield

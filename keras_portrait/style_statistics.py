@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from keras_portrait.atomic import whole_file
+from keras_portrait.atomic import make_folder, whole_file
 from keras_portrait.data.batches import Batches
 from keras_portrait.data.tagged_drawings import TaggedDrawings, drawing_view
 from keras_portrait.errors import InputError
@@ -80,20 +80,12 @@ class StatisticsStore:
         statistics = _stored(path, len(chosen))
         if statistics is None:
             statistics = self._take(view, chosen)
-            self._make_folder()
+            make_folder(self.folder)
             with whole_file(path) as part:
                 np.save(part, statistics)
         else:
             self._count(len(chosen))
         return statistics
-
-    def _make_folder(self):
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"Cannot make the folder ({error.strerror}). Received: {self.folder}"
-            ) from error
 
     def _take(self, view, chosen):
         settings, seed = self.recipe.data, self.recipe.train.seed

@@ -25,6 +25,7 @@ from keras_portrait.networks.style_classifier import standardize, style_classifi
 from keras_portrait.perceptual.vgg import TRUNKS, VGGFeatures
 from keras_portrait.report.confusion import require_matplotlib
 from keras_portrait.settings import StyleClassifierRecipe, StyleNetworkSettings
+from keras_portrait.settings.base import check_backend
 from keras_portrait.style_results import (
     describe_results,
     is_finished,
@@ -114,10 +115,7 @@ def make_plan(
         InputError: the data folder cannot be used, or has changed since the run began.
         SettingError: `run_dir` holds a run with other options, or there are several devices.
     """
-    if keras.backend.backend() not in ("tensorflow", "torch"):
-        raise SettingError(
-            f"KERAS_BACKEND: expected tensorflow or torch. Received: {keras.backend.backend()}"
-        )
+    check_backend(keras.backend.backend())
     if devices != 1:
         raise SettingError(f"--devices: a style classifier trains on one. Received: {devices}")
     tagged = load_tagged(data, recipe.data.holdout)

@@ -15,6 +15,7 @@ from keras_portrait.data.fingerprint import changes
 from keras_portrait.devices import device_scope
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.settings import Recipe
+from keras_portrait.settings.base import check_backend
 from keras_portrait.setups import Setup, setup_for
 
 FORMAT = 2
@@ -92,10 +93,7 @@ def make_plan(
         SettingError: `run_dir` holds a run with other options, the batch cannot be shared, or the
             prepared pictures are smaller than what shall be trained on.
     """
-    if keras.backend.backend() not in ("tensorflow", "torch"):
-        raise SettingError(
-            f"KERAS_BACKEND: expected tensorflow or torch. Received: {keras.backend.backend()}"
-        )
+    check_backend(keras.backend.backend())
     if devices < 1 or recipe.data.batch % devices:
         raise SettingError(
             f"--devices: expected a number that divides the batch of {recipe.data.batch}. "

@@ -4,7 +4,6 @@ import importlib
 import os
 from pathlib import Path
 
-from keras_portrait.cli.train import BACKENDS
 from keras_portrait.errors import MissingExtra, SettingError, nearest
 from keras_portrait.quiet import silent_stderr
 
@@ -45,12 +44,10 @@ def open_generator(given: str):
 
 
 def _trained_generator(run):
+    from keras_portrait.settings.base import check_backend
+
     # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend not in BACKENDS:
-        raise SettingError(
-            f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {backend}"
-        )
+    check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:
         with silent_stderr():
             module = importlib.import_module("keras_portrait.trained_generator")

@@ -8,13 +8,12 @@ from typing import Annotated
 
 import typer
 
-from keras_portrait.errors import MissingExtra, SettingError
+from keras_portrait.errors import MissingExtra
 
 # The modules whose `make_plan` and `train` see to a recipe: of methods that train in a way of their
 # own, and of all others.
 OWN_TRAINERS = {"style_classifier": "keras_portrait.style_training"}
 TRAINER = "keras_portrait.training"
-BACKENDS = ("tensorflow", "torch")
 
 
 def train(
@@ -42,16 +41,13 @@ def train(
     Watch it in the run folder's index.html. Ctrl-C saves and stops; the same command goes on.
     """
     from keras_portrait.config import load_recipe
+    from keras_portrait.settings.base import check_backend
 
     resolved = load_recipe(recipe, setting or [])
     # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend not in BACKENDS:
-        raise SettingError(
-            f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {backend}"
-        )
+    check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:
         trainer = importlib.import_module(OWN_TRAINERS.get(resolved.method, TRAINER))
     except ModuleNotFoundError as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.atomic import make_folder
 from keras_portrait.data.avatars import avatar_square
 from keras_portrait.data.drawings import InkLimits
 from keras_portrait.data.edge_promoting import promote_edges
@@ -19,7 +20,7 @@ from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.preview import write_preview
 from keras_portrait.data.sources import Source, check_apart, find_sources
 from keras_portrait.data.squares import FaceLimits, Square, SquareMaker
-from keras_portrait.errors import InputError, PortraitError, SettingError
+from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.imaging import read_image, write_image
 
 # Raised when the same input comes out as other pictures.
@@ -225,10 +226,5 @@ def _written(path: Path) -> bool:
 
 
 def _write(path: Path, picture: np.ndarray) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot make the folder ({error.strerror}). Received: {path.parent}"
-        ) from error
+    make_folder(path.parent)
     write_image(path, picture)

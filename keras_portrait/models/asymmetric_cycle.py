@@ -13,7 +13,7 @@ from keras import ops
 from keras_portrait import losses
 from keras_portrait.layers import ImagePool
 from keras_portrait.masks import PARTS, show_part
-from keras_portrait.models.base import AdversarialModel, average_weights, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of
 from keras_portrait.settings import AsymmetricCycleWeights
 
 # Share of the relaxed cycle that moves to the truncated one as p goes from 0 to 1 (paper, sec. 4:
@@ -284,8 +284,7 @@ class AsymmetricCycle(AdversarialModel):
             return sum(values.values()), (values, fakes)
 
         values, (fake_drawing, fake_photo) = self.update("generator", generator_loss)
-        steps = self.generator_optimizer.iterations
-        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+        self.average_generator()
         fakes = self._pooled(batch, fake_drawing, fake_photo)
 
         def discriminator_loss():

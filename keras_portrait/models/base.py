@@ -83,6 +83,11 @@ class AdversarialModel(keras.Model):
         getattr(self, f"{group}_optimizer").apply(gradients, variables)
         return rest
 
+    def average_generator(self):
+        """Moves `averaged_generator` towards `generator`, after a step of its optimizer."""
+        steps = self.generator_optimizer.iterations
+        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+
     def report(self, values: dict) -> dict:
         """Feeds the trackers and returns their running means."""
         for name, value in values.items():

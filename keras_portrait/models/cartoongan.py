@@ -28,7 +28,7 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.layers import ImagePool
-from keras_portrait.models.base import AdversarialModel, average_weights, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of
 
 
 class CartoonGAN(AdversarialModel):
@@ -161,8 +161,7 @@ class CartoonGAN(AdversarialModel):
             return sum(values.values()), (values, fake)
 
         values, fake = self.update("generator", generator_loss)
-        steps = self.generator_optimizer.iterations
-        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+        self.average_generator()
         fake = ops.stop_gradient(self.pool(fake))
 
         def discriminator_loss():

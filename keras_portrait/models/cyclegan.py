@@ -22,7 +22,7 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.layers import ImagePool
-from keras_portrait.models.base import AdversarialModel, average_weights, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of
 
 
 class CycleGAN(AdversarialModel):
@@ -152,8 +152,7 @@ class CycleGAN(AdversarialModel):
             return sum(values.values()), (values, fakes)
 
         values, (fake_a, fake_b) = self.update("generator", generator_loss)
-        steps = self.generator_optimizer.iterations
-        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+        self.average_generator()
         fake_a = ops.stop_gradient(self.pool_a(fake_a))
         fake_b = ops.stop_gradient(self.pool_b(fake_b))
 

@@ -21,7 +21,6 @@ from keras import ops
 from keras_portrait import losses
 from keras_portrait.models.base import (
     AdversarialModel,
-    average_weights,
     copy_of,
     squared_input_gradient,
 )
@@ -121,6 +120,5 @@ class DCGAN(AdversarialModel):
 
         values = self.update("discriminator", discriminator_loss)
         values |= self.update("generator", generator_loss)
-        steps = self.generator_optimizer.iterations
-        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+        self.average_generator()
         return self.report(values)

@@ -48,9 +48,22 @@ def _check(settings, prefix):
         settings.check(prefix)
 
 
+BACKENDS = ("tensorflow", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16")
 PRECISIONS_REFUSED = {
     name: "float16 would need each optimizer's loss scaled, and its range is too small for the "
     "perceptual networks; bfloat16 has the range of float32. "
     for name in ("float16", "mixed_float16")
 }
+
+
+def check_backend(name: str) -> None:
+    """Refuses a Keras backend that nothing here runs on.
+
+    Raises:
+        SettingError: it is another than `BACKENDS`.
+    """
+    if name not in BACKENDS:
+        raise SettingError(
+            f"KERAS_BACKEND: expected one of {', '.join(BACKENDS)}. Received: {name}"
+        )
