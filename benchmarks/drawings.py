@@ -18,13 +18,11 @@ import argparse
 import numpy as np
 
 from keras_portrait.alignment import keep_paper
-from keras_portrait.contract import read_contract
 from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.manifest import read_manifest
 from keras_portrait.faces import find_detector
-from keras_portrait.imaging import from_signed, grid, read_image, resize, to_signed, write_image
-from keras_portrait.presets import find_preset
-from keras_portrait.runtime import Runner
+from keras_portrait.imaging import grid, read_image, resize, write_image
+from keras_portrait.presets import load_preset
 from keras_portrait.stylizer import style_vector
 
 NEAR = 0.05
@@ -40,9 +38,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     options = parser.parse_args()
 
-    folder = find_preset(options.preset)
-    contract = read_contract(folder)
-    generator = Runner(folder / contract.file, threads=2)
+    generator = load_preset(options.preset, threads=2)
+    contract = generator.contract
     rows = [
         row
         for row in read_manifest(options.data)
@@ -52,10 +49,7 @@ def main() -> None:
     for row in rows:
         square = resize(read_image(f"{options.data}/{row.file}"), contract.size, contract.size)
         for style in contract.styles:
-            inputs = {"image": to_signed(square)[None]}
-            if "style" in contract.inputs:
-                inputs["style"] = style_vector(style, contract.styles)
-            drawing = from_signed(generator(**inputs)[0, ..., 0])
+            drawing = generator.draw(square, style_vector(style, contract.styles))[..., 0]
             drawings[style].append(keep_paper(drawing, square))
     for style, pictures in drawings.items():
         print(style, len(pictures), "drawings:", measured(rows, pictures, contract.size))

@@ -4,25 +4,35 @@ A generator of photos takes `image` float32 (1, S, S, 3) RGB in [-1, 1], the ali
 `geometry.square_to_photo`; one with styles also takes `style` float32 (1, K). A generator of
 pictures out of nothing takes `noise` float32 (1, Z), standard normal, instead. What comes back is
 float32 (1, S, S, channels) in [-1, 1]: a drawing of 1 channel, +1 for white paper, or an RGB
-picture of 3. The file says so again in its own words, and a reader of another version refuses what
-it would draw wrongly.
+picture of 3. In mode "int8" pictures are uint8 as they are in files, in and out, and a style's
+weights uint8 of 0 to 255. The file says so again in its own words, and a reader of another version
+refuses what it would draw wrongly.
+
+The same text is appended to the model file as a ZIP, of which runtimes take no notice: one file is
+enough, whatever it is called. `network.json` beside it in that ZIP tells how the network is built.
 """
 
 import hashlib
+import io
 import json
+import zipfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.atomic import write_whole
 from keras_portrait.errors import InputError
 from keras_portrait.geometry import face_template
 
 FILE_NAME = "portrait.json"
+NETWORK_NAME = "network.json"
 FORMAT = 1
 VALUE_RANGE = [-1.0, 1.0]
 COLOUR_ORDER = "RGB"
 NOISE = ("noise",)
+# The mode whose pictures are uint8.
+INTEGER_MODE = "int8"
 INPUTS = (("image",), ("image", "style"), NOISE)
 # What files written before these fields existed mean.
 _ADDED_LATER = {"noise": 0, "channels": 1}
@@ -46,7 +56,8 @@ class Contract:
         description: one line for the list of presets.
         data_licence: which pictures it learned from, under which licences.
         origin: which training and export it comes from.
-        sha256: hash of the model file in hexadecimal; `write_contract` fills it in.
+        sha256: hash of the model in hexadecimal, without what is appended to its file;
+            `write_contract` fills it in.
     """
 
     name: str
@@ -64,47 +75,114 @@ class Contract:
     sha256: str = ""
 
 
-def write_contract(folder: "str | Path", contract: Contract) -> Contract:
-    """Writes `portrait.json` beside the model file that it describes.
+def write_contract(folder: "str | Path", contract: Contract, network: str = "") -> Contract:
+    """Writes `portrait.json` beside the model file that it describes, and into that file.
 
     Args:
         folder: holds the model file already.
-        contract: what to write; its sha256 is replaced by that of the file.
+        contract: what to write; its sha256 is replaced by that of the model.
+        network: JSON text of `network.json`; by default the file keeps the one that it has.
 
     Returns:
         The contract as written.
 
     Raises:
-        InputError: the model file is missing, or a field does not fit.
+        InputError: the model file is missing, a field does not fit, or a file cannot be written.
     """
     folder = Path(folder)
-    path = folder / FILE_NAME
+    path, file = folder / FILE_NAME, folder / contract.file
     _check(contract, path)
-    contract = replace(contract, sha256=_sha256(folder / contract.file, path))
+    model, appended = split_model(_read_model(file, path))
+    contract = replace(contract, sha256=hashlib.sha256(model).hexdigest())
     row = {"format": FORMAT, **asdict(contract), **_constants(contract)}
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the contract ({error.strerror}). Received: {path}"
-        ) from error
+    network = network or appended.get(NETWORK_NAME, "")
+    write_whole(file, model + _as_zip({FILE_NAME: text, NETWORK_NAME: network}))
+    write_whole(path, text.encode())
     return contract
 
 
-def read_contract(folder: "str | Path") -> Contract:
-    """Reads `portrait.json` and makes sure that the model file beside it is the one it means.
+def read_contract(preset: "str | Path") -> Contract:
+    """Reads a contract and makes sure that the model is the one it means.
 
     Args:
-        folder: a preset.
+        preset: folder that holds `portrait.json` and the model file, or a model file that a
+            contract is appended to. Without one, `portrait.json` beside the file is read.
 
     Raises:
         InputError: a file is missing or altered, a field does not fit, or the contract was
             written by a newer version.
     """
-    folder = Path(folder)
+    path = Path(preset)
+    if path.is_dir():
+        return _read_beside(path)
+    appended = split_model(_read_model(path, path))[1]
+    if FILE_NAME in appended:
+        return _parse(appended[FILE_NAME], path, path)
+    contract = _read_beside(path.parent)
+    if contract.file != path.name:
+        raise InputError(
+            f"{path.parent / FILE_NAME} speaks of another model file. Expected: {contract.file}. "
+            f"Received: {path}"
+        )
+    return contract
+
+
+def read_network(preset: "str | Path") -> str:
+    """The text of `network.json` in a model file; empty where the file has none.
+
+    Args:
+        preset: as `read_contract` takes it.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    path = Path(preset)
+    if path.is_dir():
+        path = path / _read_beside(path).file
+    return split_model(_read_model(path, path))[1].get(NETWORK_NAME, "")
+
+
+def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:
+    """Parts a model file into the model and the texts that are appended to it, by their names."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            start = min(info.header_offset for info in file.infolist())
+            return data[:start], {name: file.read(name).decode() for name in file.namelist()}
+    except (zipfile.BadZipFile, ValueError, EOFError):  # nothing appended, or only a part of it
+        return data, {}
+
+
+def _as_zip(texts: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as writer:
+        for name, text in texts.items():
+            if text:
+                # Without the hour, so that the same export gives the same bytes.
+                writer.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def _read_beside(folder: Path) -> Contract:
     path = folder / FILE_NAME
-    row = {**_ADDED_LATER, **_read_json(path)}
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"A preset is a folder that holds {FILE_NAME}. Received: {folder}"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the contract ({error.strerror}). Received: {path}"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"The contract is not valid JSON. Received: {path}") from error
+    return _parse(text, path, None)
+
+
+def _parse(text: str, path: Path, model: Path | None) -> Contract:
+    """Makes a contract of its text; `path` is where it stands, `model` None means as it says."""
+    row = {**_ADDED_LATER, **_read_json(text, path)}
     if row.get("format") != FORMAT:
         raise InputError(
             f"This version reads presets of format {FORMAT}. "
@@ -125,10 +203,11 @@ def read_contract(folder: "str | Path") -> Contract:
                 f"This version needs {name} {_short(expected)}. "
                 f"Received: {_short(row.get(name))} in {path}"
             )
-    if _sha256(folder / contract.file, path) != contract.sha256:
+    model = model or path.parent / contract.file
+    if hashlib.sha256(split_model(_read_model(model, path))[0]).hexdigest() != contract.sha256:
         raise InputError(
             "The model file is not the one its contract was written for (its sha256 differs). "
-            f"Expected an unaltered preset. Received: {folder / contract.file}"
+            f"Expected an unaltered preset. Received: {model}"
         )
     return contract
 
@@ -175,6 +254,7 @@ def _check(contract: Contract, path: Path) -> None:
         ("noise", (contract.noise > 0) is takes_noise, "a length above 0 for noise, otherwise 0"),
         ("channels", contract.channels in (1, 3), "1 or 3"),
         ("file", _is_bare_name(contract.file), "a file name without folders"),
+        ("mode", contract.mode, "a name"),
     )
     for name, fits, expected in checks:
         if not fits:
@@ -189,17 +269,9 @@ def _is_bare_name(name: str) -> bool:
     return Path(name).name == name and name not in ("", "..")
 
 
-def _read_json(path: Path) -> dict:
+def _read_json(text: str, path: Path) -> dict:
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"A preset is a folder that holds {FILE_NAME}. Received: {path.parent}"
-        ) from None
-    except OSError as error:
-        raise InputError(
-            f"Cannot read the contract ({error.strerror}). Received: {path}"
-        ) from error
+        row = json.loads(text)
     except ValueError as error:
         raise InputError(f"The contract is not valid JSON. Received: {path}") from error
     if not isinstance(row, dict):
@@ -207,12 +279,12 @@ def _read_json(path: Path) -> dict:
     return row
 
 
-def _sha256(model: Path, contract: Path) -> str:
+def _read_model(model: Path, named_by: Path) -> bytes:
     try:
-        return hashlib.sha256(model.read_bytes()).hexdigest()
+        return model.read_bytes()
     except FileNotFoundError:
         raise InputError(
-            f"The model file that {contract} names is missing. Received: {model}"
+            f"The model file that {named_by} names is missing. Received: {model}"
         ) from None
     except OSError as error:
         raise InputError(

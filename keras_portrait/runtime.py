@@ -56,9 +56,9 @@ class Runner:
     """A loaded model that is called like a function.
 
     A model that computes in 8 bits takes and returns float arrays as any other does: they are
-    quantized and dequantized at the border. Called with arrays of its own integer type it takes
-    them as they are and returns its integers. One runner must not be called from two threads
-    at a time.
+    quantized and dequantized at the border. Arrays of its own integer type are taken as they are;
+    where there is one among its inputs, integers are returned. One runner must not be called from
+    two threads at a time.
 
     Args:
         model: path of a `.tflite` file, or its bytes.
@@ -132,11 +132,11 @@ class Runner:
             known = ", ".join(self._input_index)
             given = ", ".join(named) if len(arrays) <= len(self.inputs) else f"{len(arrays)} arrays"
             raise InputError(f"The model's inputs are: {known}. Received: {given or 'nothing'}")
-        raw = True
+        raw = False
         for name, array in named.items():
             tensor = self._input(name)
             array = np.asarray(array)
-            raw &= tensor.scale > 0 and array.dtype == tensor.dtype
+            raw |= tensor.scale > 0 and array.dtype == tensor.dtype
             encoded = _encode(array, tensor, self._sizes[name])
             self._interpreter.set_tensor(self._input_index[name], encoded)
         self._interpreter.invoke()

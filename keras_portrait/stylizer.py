@@ -19,11 +19,9 @@ from keras_portrait.geometry import paste_back, scale_of
 from keras_portrait.imaging import (
     encode_image,
     enlarge_drawing,
-    from_signed,
     grid,
     read_image,
     resize,
-    to_signed,
 )
 from keras_portrait.presets import Generator, load_preset
 from keras_portrait.segmentation import PersonSegmenter
@@ -65,7 +63,7 @@ class Stylizer:
                 "The preset makes pictures out of noise, not of photos; use `portrait sample`. "
                 f"Received: {self.contract.name if loaded else preset}"
             )
-        self._net = generator.net
+        self._generator = generator
         self._detectors = {}
         self._segmenter = None
 
@@ -196,8 +194,7 @@ class Stylizer:
 
     def _generate(self, square: np.ndarray, vector: np.ndarray) -> np.ndarray:
         """uint8 (S, S, 3) to a drawing uint8 (S, S), or a picture in colour uint8 (S, S, 3)."""
-        inputs = {"image": to_signed(square)[None], "style": vector}
-        drawing = from_signed(self._net(**{name: inputs[name] for name in self.contract.inputs})[0])
+        drawing = self._generator.draw(square, vector)
         # The network may well draw larger hair than the photo's, and colours are no lines.
         return drawing if self.contract.channels == 3 else keep_paper(drawing[..., 0], square)
 

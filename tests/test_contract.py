@@ -3,7 +3,14 @@ import json
 
 import pytest
 
-from keras_portrait.contract import FILE_NAME, Contract, read_contract, write_contract
+from keras_portrait.contract import (
+    FILE_NAME,
+    Contract,
+    read_contract,
+    read_network,
+    split_model,
+    write_contract,
+)
 from keras_portrait.errors import InputError
 from keras_portrait.geometry import face_template
 from tiny_preset import write_colour_preset, write_noise_preset
@@ -55,10 +62,55 @@ def test_noise_and_colour(tmp_path):
 def test_altered_model_is_refused(tiny_preset):
     model = tiny_preset / "tiny.tflite"
     data = bytearray(model.read_bytes())
-    data[-1] ^= 1
+    data[100] ^= 1
     model.write_bytes(data)
-    with pytest.raises(InputError, match="sha256 differs.*tiny.tflite"):
-        read_contract(tiny_preset)
+    for given in (tiny_preset, model):
+        with pytest.raises(InputError, match="sha256 differs.*tiny.tflite"):
+            read_contract(given)
+
+
+def test_the_model_file_alone_is_enough(tiny_preset, tmp_path):
+    contract = read_contract(tiny_preset)
+    alone = tmp_path / "alone" / "renamed.tflite"
+    alone.parent.mkdir()
+    alone.write_bytes((tiny_preset / "tiny.tflite").read_bytes())
+    assert read_contract(alone) == contract
+    # Another contract beside it is not meant.
+    edit(tiny_preset, description="edited by hand")
+    assert read_contract(tiny_preset).description == "edited by hand"
+    assert read_contract(tiny_preset / "tiny.tflite") == contract
+
+
+def test_a_model_file_without_a_contract_needs_one_beside_it(tiny_preset):
+    contract = read_contract(tiny_preset)
+    model, _ = split_model((tiny_preset / "tiny.tflite").read_bytes())
+    (tiny_preset / "tiny.tflite").write_bytes(model)
+    assert read_contract(tiny_preset) == read_contract(tiny_preset / "tiny.tflite") == contract
+    (tiny_preset / "other.tflite").write_bytes(model)
+    with pytest.raises(InputError, match="Expected: tiny.tflite. Received: .*other.tflite"):
+        read_contract(tiny_preset / "other.tflite")
+
+
+def test_what_is_appended_is_not_part_of_the_model(tiny_preset):
+    file = tiny_preset / "tiny.tflite"
+    contract, model = read_contract(tiny_preset), split_model(file.read_bytes())[0]
+    assert read_network(tiny_preset) == ""
+    assert write_contract(tiny_preset, contract, network='{"a": 1}') == contract
+    # Written again, the network stays and nothing piles up.
+    size = file.stat().st_size
+    write_contract(tiny_preset, contract)
+    assert file.stat().st_size == size
+    assert split_model(file.read_bytes())[0] == model
+    assert read_network(tiny_preset) == read_network(file) == '{"a": 1}'
+
+
+def test_a_cut_off_file_is_refused(tiny_preset):
+    file = tiny_preset / "tiny.tflite"
+    for kept in (-1, -30, 200):
+        cut = tiny_preset / "cut.tflite"
+        cut.write_bytes(file.read_bytes()[:kept])
+        with pytest.raises(InputError, match="Received: .*cut.tflite"):
+            read_contract(cut)
 
 
 def test_missing_files_are_named(tiny_preset):

@@ -1,7 +1,8 @@
 """Presets: trained generators that are found by name.
 
 A preset is a folder with `portrait.json` (see `keras_portrait.contract`), the model file that it
-names and `README.md`, the model card. Those in the package lie beside this file.
+names and `README.md`, the model card; or that model file alone. Those in the package lie beside
+this file.
 """
 
 import os
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.contract import FILE_NAME, Contract, read_contract
+from keras_portrait.contract import FILE_NAME, INTEGER_MODE, NOISE, Contract, read_contract
 from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.imaging import from_signed, to_signed
 from keras_portrait.runtime import Runner
 
 BUILT_IN = Path(__file__).parent
@@ -27,10 +29,28 @@ class Generator:
         contract: what it takes and returns.
         net: a function of the arrays that `contract` speaks of, float32 of batch 1 and given by
             name; it returns float32 (1, S, S, channels) in [-1, 1].
+        pixel_net: the same for one that computes in integers: it takes `image` as uint8
+            (1, S, S, 3) and returns uint8 (1, S, S, channels). None for any other.
     """
 
     contract: Contract
     net: Callable[..., np.ndarray]
+    pixel_net: Callable[..., np.ndarray] | None = None
+
+    def draw(self, square: np.ndarray, style: np.ndarray) -> np.ndarray:
+        """Draws an aligned square.
+
+        Args:
+            square: uint8 RGB (S, S, 3).
+            style: float32 (1, K), not looked at by a generator without styles.
+
+        Returns:
+            uint8 (S, S, channels).
+        """
+        exact = self.pixel_net is not None
+        arrays = {"image": (square if exact else to_signed(square))[None], "style": style}
+        arrays = {name: arrays[name] for name in self.contract.inputs}
+        return self.pixel_net(**arrays)[0] if exact else from_signed(self.net(**arrays)[0])
 
 
 def list_presets() -> list[str]:
@@ -39,26 +59,27 @@ def list_presets() -> list[str]:
 
 
 def find_preset(preset: "str | Path") -> Path:
-    """The folder of a preset.
+    """Where a preset lies.
 
     Args:
-        preset: name of a preset in the package, a folder that is one, or the model file in it.
+        preset: name of a preset in the package, a folder that is one, or a model file.
+
+    Returns:
+        The folder, or the model file as it was given.
 
     Raises:
-        SettingError: there is neither; the text names presets of nearly that name.
+        SettingError: there is no such thing; the text names presets of nearly that name.
     """
     known = list_presets()
     if str(preset) in known:
         return BUILT_IN / str(preset)
     path = Path(preset)
     # os.path answers False for names that are too long, where Path raises.
-    if os.path.isdir(path):
+    if os.path.isdir(path) or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path)):
         return path
-    if path.suffix == _MODEL_SUFFIX and os.path.isfile(path):
-        return path.parent
     raise SettingError(
         f"No such preset. {nearest(str(preset), known)}"
-        f"Expected a name or a folder that holds {FILE_NAME}. Received: {preset}"
+        f"Expected a name, a folder that holds {FILE_NAME}, or a model file. Received: {preset}"
     )
 
 
@@ -74,32 +95,38 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
         InputError: a file of the preset is missing, altered, or not what its contract says.
         MissingExtra: no LiteRT runtime is installed.
     """
-    folder = find_preset(preset)
-    contract = read_contract(folder)
-    path = Path(preset)
-    if path.suffix == _MODEL_SUFFIX and os.path.isfile(path) and path.name != contract.file:
-        raise InputError(
-            f"{folder / FILE_NAME} speaks of another model file. Expected: {contract.file}. "
-            f"Received: {path}"
-        )
-    runner = Runner(folder / contract.file, threads)
-    _check_shapes(runner, contract, folder)
-    return Generator(contract, runner)
+    path = find_preset(preset)
+    contract = read_contract(path)
+    runner = Runner(path / contract.file if path.is_dir() else path, threads)
+    _check_tensors(runner, contract, path)
+    if contract.mode != INTEGER_MODE or contract.inputs == NOISE:
+        return Generator(contract, runner)
+    return Generator(contract, _with_floats(runner), runner)
 
 
-def _check_shapes(runner: Runner, contract: Contract, folder: Path) -> None:
+def _with_floats(runner: Runner) -> Callable[..., np.ndarray]:
+    """A net of pixels as one of numbers in [-1, 1]."""
+
+    def net(**arrays: np.ndarray) -> np.ndarray:
+        return to_signed(runner(**{**arrays, "image": from_signed(arrays["image"])}))
+
+    return net
+
+
+def _check_tensors(runner: Runner, contract: Contract, path: Path) -> None:
     size = contract.size
+    number = "uint8" if contract.mode == INTEGER_MODE else "float32"
     shapes = {
         "image": (1, size, size, 3),
         "style": (1, len(contract.styles)),
         "noise": (1, contract.noise),
     }
-    inputs = {name: shapes[name] for name in contract.inputs}
-    output = (1, size, size, contract.channels)
-    received = {tensor.name: tensor.shape for tensor in runner.inputs}
-    outputs = [tensor.shape for tensor in runner.outputs]
-    if received != inputs or outputs != [output]:
+    inputs = {name: (number, *shapes[name]) for name in contract.inputs}
+    outputs = [(number, 1, size, size, contract.channels)]
+    received = {tensor.name: (tensor.dtype.name, *tensor.shape) for tensor in runner.inputs}
+    found = [(tensor.dtype.name, *tensor.shape) for tensor in runner.outputs]
+    if received != inputs or found != outputs:
         raise InputError(
             f"The model does not fit its contract: expected inputs {inputs} and one output "
-            f"{output}. Received: {received} and {outputs} in {folder}"
+            f"{outputs}. Received: {received} and {found} in {path}"
         )
