@@ -1,8 +1,15 @@
 """Keras layers that the networks share."""
 
+from keras_portrait.layers.depth_to_space import DepthToSpace
 from keras_portrait.layers.image_pool import ImagePool
 from keras_portrait.layers.norm import InstanceNormalization
 from keras_portrait.layers.padding import ReflectionPadding2D
 from keras_portrait.layers.style import AppendStyle
 
-__all__ = ["AppendStyle", "ImagePool", "InstanceNormalization", "ReflectionPadding2D"]
+__all__ = [
+    "AppendStyle",
+    "DepthToSpace",
+    "ImagePool",
+    "InstanceNormalization",
+    "ReflectionPadding2D",
+]

@@ -5,6 +5,7 @@ from keras_portrait.networks.dcgan import dcgan_discriminator, dcgan_generator
 from keras_portrait.networks.heat_maps import landmark_network
 from keras_portrait.networks.patchgan import patch_discriminator, style_discriminator
 from keras_portrait.networks.resnet import resnet_generator
+from keras_portrait.networks.student import student_generator
 
 __all__ = [
     "cartoon_discriminator",
@@ -14,5 +15,6 @@ __all__ = [
     "landmark_network",
     "patch_discriminator",
     "resnet_generator",
+    "student_generator",
     "style_discriminator",
 ]
