@@ -70,6 +70,7 @@ setup(
             f"**/*.{suffix}"
             for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2")
         ],
+        "keras_portrait_export": ["*.j2"],
     },
     # The base draws a photo, on a desktop and on a Pi.  ai-edge-litert runs the networks; 32-bit
     # Raspberry Pi OS only has its predecessor, which was built against NumPy 1.
@@ -87,6 +88,9 @@ setup(
         "train": TRAIN,
         # For machines that already run the predecessor of ai-edge-litert.
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
+        # A second engine for quantization.  It is not part of `dev`, because it holds
+        # ai-edge-litert at exactly one version.
+        "quantizer": ["litert-quantizer>=0.11,<0.12"],
         "dev": [
             *TRAIN,
             "mtcnn==1.0.0",

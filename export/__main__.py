@@ -1,4 +1,4 @@
-"""The command `portrait-export`: a run folder in, a preset folder out."""
+"""The command `portrait-export`: a trained generator in, presets out."""
 
 import argparse
 import contextlib
@@ -6,13 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-from keras_portrait.errors import MissingExtra, PortraitError
+from keras_portrait.errors import MissingExtra, PortraitError, SettingError
 from keras_portrait.quiet import silent_stderr
 
-# The keys of `convert.MODES` and `trained_generator.DIRECTIONS`, which cannot be asked without
-# loading TensorFlow.
-MODES = ("fp32", "fp16", "dynamic")
+# The keys of `convert.MODES`, `trained_generator.DIRECTIONS` and `targets.TARGETS`, which cannot be
+# asked without loading TensorFlow.
+MODES = ("fp32", "fp16", "dynamic", "int8", "16x8")
 DIRECTIONS = ("a-to-b", "b-to-a")
+TARGETS = ("litert", "tflite-2.14")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,26 +26,69 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0, or 2 after an error that the user can mend.
     """
     options = _parser().parse_args(arguments)
-    print(f"Exporting {options.run} as {options.mode} ...", flush=True)
     try:
+        run = _bench if options.bench else _export
         with contextlib.nullcontext() if options.debug else silent_stderr():
-            table = _export(options)
+            lines = run(options)
     except PortraitError as error:
         if options.debug:
             raise
         print(f"portrait-export: {error}", file=sys.stderr)
         return 2
-    print(table)
-    print(options.out)
+    print("\n".join(lines))
     return 0
 
 
-def _export(options: argparse.Namespace) -> str:
+def _export(options: argparse.Namespace) -> list[str]:
+    if options.source is None or options.out is None:
+        raise SettingError(
+            "Expected a run, a preset or a .keras file, and -o DIR; or --bench FILE. "
+            f"Received: {options.source or 'none'}, {options.out or 'no -o'}"
+        )
+    if options.recipe and options.mode:
+        raise SettingError(
+            f"Choose either --mode or --recipe. Received: {' '.join(options.mode)} and "
+            f"{options.recipe}"
+        )
+    modes = tuple(options.mode or ("dynamic",))
+    print(f"Exporting {options.source} as {options.recipe or ', '.join(modes)} ...", flush=True)
+    artefacts = _with_tensorflow("artefacts")
+    wanted = artefacts.ExportOptions(
+        modes=modes,
+        sizes=tuple(options.size),
+        styles=tuple(options.style),
+        calibration=options.calibration,
+        target=options.target,
+        recipe=options.recipe,
+        name=options.name,
+        direction=options.direction,
+        force=options.force,
+    )
+    made = artefacts.export_generator(options.source, options.out, wanted)
+    lines = _table([_row(artefact) for artefact in made])
+    lines += [str(artefact.folder) for artefact in made]
+    if options.report:
+        report = _with_tensorflow("report")
+        rows = [report.measure_preset(artefact.folder, artefact.samples) for artefact in made]
+        report.write_report(options.out, rows)
+        lines.append(str(options.out / "report.html"))
+    return lines
+
+
+def _bench(options: argparse.Namespace) -> list[str]:
+    bench = _with_tensorflow("bench")
+    return bench.format_table(bench.bench(options.bench)).splitlines()
+
+
+def _with_tensorflow(name: str):
+    """A module of this package that loads TensorFlow."""
     # The converter is TensorFlow's. The result is compared in full float32, which GPUs round.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    import importlib
+
     try:
-        from .convert import export_run
+        return importlib.import_module(f".{name}", __package__)
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("tensorflow", "keras", "ai_edge_litert"):
             raise
@@ -52,51 +96,91 @@ def _export(options: argparse.Namespace) -> str:
             "Exporting needs TensorFlow and ai-edge-litert. Install them with: "
             'pip install "keras-portrait[train]"'
         ) from error
-    contract, fidelity = export_run(
-        options.run, options.out, options.mode, options.name, options.direction
-    )
-    size = (options.out / contract.file).stat().st_size
-    columns = {
+
+
+def _row(artefact) -> dict[str, str]:
+    contract, fidelity = artefact.contract, artefact.fidelity
+    bytes_of_file = (artefact.folder / contract.file).stat().st_size
+    return {
         "mode": contract.mode,
+        "size": str(contract.size),
         "file": contract.file,
-        "kB": f"{size / 1000:.0f}",
+        "kB": f"{bytes_of_file / 1000:.0f}",
         "max error": f"{fidelity.max_error:.2g}",
         "worst dB": f"{fidelity.worst_psnr:.1f}",
         "mean dB": f"{fidelity.mean_psnr:.1f}",
         "ms, 1 thread": f"{fidelity.milliseconds:.0f}",
         "delegates": f"{fidelity.delegates}",
     }
-    widths = [max(len(head), len(value)) for head, value in columns.items()]
-    rows = (columns.keys(), columns.values())
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+
+
+def _table(rows: list[dict[str, str]]) -> list[str]:
+    heads = {name: name for name in rows[0]}
+    lines = [heads, *rows]
+    widths = {name: max(len(line[name]) for line in lines) for name in heads}
+    return ["  ".join(line[name].rjust(widths[name]) for name in heads) for line in lines]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="portrait-export",
-        description="Turn a trained generator into a preset: a model file for small machines, "
-        "compared with Keras before anything is written, and its portrait.json.",
+        description="Turn a trained generator into presets: model files for small machines, "
+        "compared with Keras before anything is written, each with its portrait.json.",
     )
     parser.add_argument(
-        "run", type=Path, help="run folder with generator.keras and options.json, or the former"
+        "source",
+        nargs="?",
+        metavar="RUN|PRESET|MODEL.keras",
+        help="run folder, preset, or a .keras file of Keras",
     )
     parser.add_argument(
         "-o",
         "--out",
         type=Path,
-        required=True,
         metavar="DIR",
-        help="preset folder; its model and portrait.json are replaced, other files stay",
+        help="preset folder; where several are made, the folder of their folders. Models and "
+        "portrait.json are replaced, other files stay",
     )
     parser.add_argument(
         "--mode",
         choices=MODES,
-        default="dynamic",
+        nargs="+",
         help="dynamic: 8-bit weights, a quarter of the size and faster (default); fp16: 16-bit "
-        "weights, half the size; fp32: exact. A preset holds one mode",
+        "weights, half the size; fp32: exact; int8: 8-bit integers throughout, for students of "
+        "`portrait distill`. Several make several presets",
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        default=(),
+        help="side of the pictures in pixels (default: that of the training)",
+    )
+    parser.add_argument(
+        "--style",
+        nargs="+",
+        default=(),
+        help="a preset of this style alone, without a style input; several make several presets",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="DATA",
+        help="folder of photos, or one made by `portrait prepare`: int8 measures its ranges on "
+        "100 faces or more, and all modes are compared with Keras on others (default for int8: "
+        "the run's own data)",
+    )
+    parser.add_argument(
+        "--target",
+        choices=TARGETS,
+        default="litert",
+        help="runtime that must read it; tflite-2.14 is tflite-runtime of 32-bit Raspberry Pi OS",
+    )
+    parser.add_argument(
+        "--recipe",
+        default="",
+        metavar="FILE",
+        help="quantize with litert-quantizer instead: a recipe file, or the name of one of its own",
     )
     parser.add_argument(
         "--direction",
@@ -104,7 +188,24 @@ def _parser() -> argparse.ArgumentParser:
         default="a-to-b",
         help="b-to-a exports the inverse generator of a run of cyclegan (default: a-to-b)",
     )
-    parser.add_argument("--name", help="name of the preset (default: that of DIR)")
+    parser.add_argument("--name", help="name of the preset (default: that of its folder)")
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="write DIR/report.html and report.json: sizes, times, differences, worst pictures",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="write what is known to be bad, or fails the comparison",
+    )
+    parser.add_argument(
+        "--bench",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="time any .tflite image models in turn, print a table, and write nothing",
+    )
     parser.add_argument(
         "--debug", action="store_true", help="show tracebacks and what TensorFlow says"
     )

@@ -1,52 +1,94 @@
-"""From a run folder to a preset folder: rebuild, convert, look through, compare, write."""
+"""From a trained generator to the content of a model file: rebuild, convert, look through."""
 
-import json
-import os
-import shutil
 import tempfile
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-import keras_portrait
-from keras_portrait.contract import FILE_NAME, Contract, write_contract
-from keras_portrait.errors import InputError, SettingError, nearest
-from keras_portrait.trained_generator import (
-    GENERATOR_FILE,
-    TrainedGenerator,
-    in_float32,
-    load_run,
-)
+from keras_portrait.contract import INTEGER_MODE
+from keras_portrait.errors import PortraitError, SettingError, nearest
+from keras_portrait.layers import InstanceNormalization
+from keras_portrait.trained_generator import TrainedGenerator
 
 from .lint import check_model
 from .rebuild import rebuild_for_inference
-from .verify import Fidelity, compare, require
-
-MODEL_FILE = "generator.tflite"
+from .targets import separate_scales
 
 # Builtin operators only: without this Keras lets in some that the small runtime does not have.
 _BUILTINS = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+_SMALLER = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+_WIDE = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 # Name of a mode -> settings of TensorFlow's converter. "fp16" stores weights in 16 bits, which
 # become 32 again when the model is loaded. "dynamic" stores the weights of convolutions in 8 bits,
 # one scale for each output channel, and computes with activations that are rounded to 8 bits as
-# they come; everything else stays float.
+# they come; everything else stays float. "int8" computes in 8-bit integers throughout, pixels in
+# and pixels out, with ranges measured beforehand; "16x8" has 16 bits for activations.
 MODES = {
     "fp32": {"target_spec": _BUILTINS},
-    "fp16": {
-        "optimizations": [tf.lite.Optimize.DEFAULT],
-        "target_spec": {**_BUILTINS, "supported_types": [tf.float16]},
+    "fp16": {**_SMALLER, "target_spec": {**_BUILTINS, "supported_types": [tf.float16]}},
+    "dynamic": {**_SMALLER, "target_spec": _BUILTINS},
+    INTEGER_MODE: {
+        **_SMALLER,
+        "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+        "inference_input_type": tf.uint8,
+        "inference_output_type": tf.uint8,
     },
-    "dynamic": {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": _BUILTINS},
+    "16x8": {**_SMALLER, "target_spec": {"supported_ops": [_WIDE]}},
 }
+# Modes whose ranges are measured on examples.
+CALIBRATED = (INTEGER_MODE, "16x8")
 
 
-def convert(trained: TrainedGenerator, mode: str) -> bytes:
+def refuse_mode(generator: keras.Model, mode: str) -> None:
+    """Refuses modes that are known to give bad or slow models.
+
+    Args:
+        generator: the trained generator.
+        mode: name of a mode.
+
+    Raises:
+        SettingError: there is no such mode, or it is a bad one for this generator; the text says
+            what was measured.
+    """
+    if mode not in MODES:
+        raise SettingError(f"No such mode. {nearest(mode, MODES)}Received: {mode}")
+    instead = "--mode dynamic needs no calibration; --force exports it all the same. "
+    if mode == "16x8":
+        raise SettingError(
+            "16x8 runs outside the fast kernels (0 delegates), and with instance normalization not "
+            f"at all. {instead}Received: 16x8"
+        )
+    normalized = (InstanceNormalization, keras.layers.GroupNormalization)
+    if mode == INTEGER_MODE and any(isinstance(layer, normalized) for layer in generator.layers):
+        raise SettingError(
+            "Full int8 ruins instance normalization: 17 to 23 dB where dynamic keeps 36 to 44, in "
+            "47 to 66 pieces instead of 1, slower than float. A student from `portrait distill` "
+            f"is made for it. {instead}Received: int8 for {generator.name}"
+        )
+
+
+def convert(
+    trained: TrainedGenerator,
+    mode: str,
+    size: int | None = None,
+    style: np.ndarray | None = None,
+    calibration: Iterable[dict[str, np.ndarray]] = (),
+    strict: bool = True,
+) -> bytes:
     """Rebuilds a generator and converts it.
 
     Args:
         trained: from `load_run`.
         mode: a key of `MODES`.
+        size: side of its pictures in pixels; that of its training by default.
+        style: float32 (1, K): drawn in this style alone; None keeps the style input.
+        calibration: for the modes of `CALIBRATED`, inputs by name: `image` float32
+            (1, size, size, 3) in [-1, 1] and `style` float32 (1, K) where it stays, or `noise`.
+        strict: whether to refuse operators that small machines lack or run slowly.
 
     Returns:
         Content of a `.tflite` file: batch 1, fixed size, inputs `noise`, or `image` and, with
@@ -54,115 +96,37 @@ def convert(trained: TrainedGenerator, mode: str) -> bytes:
 
     Raises:
         InputError: a layer for which no exported form is known.
-        PortraitError: the converted model holds what small runtimes lack.
+        PortraitError: the model cannot be converted, or holds what small runtimes lack.
     """
-    net = rebuild_for_inference(trained.model, trained.size)
+    net = rebuild_for_inference(trained.model, size or trained.size, style)
     # One argument, of the structure that the model takes: a tensor or a list of two.
     signature = keras.tree.map_structure(
         lambda tensor: tf.TensorSpec(tensor.shape, tf.float32, name=tensor.name), net.input
     )
+    settings = dict(MODES[mode])
+    if mode in CALIBRATED:
+        examples = list(calibration)
+        settings["representative_dataset"] = lambda: iter(examples)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / MODEL_FILE
-        net.export(
-            str(path),
-            format="litert",
-            verbose=False,
-            # Without its own signature Keras makes the batch open.
-            input_signature=[signature],
-            **MODES[mode],
-        )
+        path = Path(folder) / "generator.tflite"
+        try:
+            with warnings.catch_warnings():
+                # Full int8 measures with an interpreter that announces its own end.
+                warnings.filterwarnings("ignore", message=r"(?s).*tf\.lite\.Interpreter is depre")
+                net.export(
+                    str(path),
+                    format="litert",
+                    verbose=False,
+                    # Without its own signature Keras makes the batch open.
+                    input_signature=[signature],
+                    **settings,
+                )
+        except Exception as error:  # the converter raises errors of its own and of others
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise PortraitError(
+                f"TensorFlow cannot convert this generator as {mode}. Received: {reason}"
+            ) from error
         model = path.read_bytes()
-    check_model(model)
-    return model
-
-
-def export_run(
-    run: str | Path,
-    folder: str | Path,
-    mode: str = "dynamic",
-    name: str | None = None,
-    direction: str = "a-to-b",
-) -> tuple[Contract, Fidelity]:
-    """Makes a preset folder of a run. Nothing is written unless the result holds to Keras.
-
-    Args:
-        run: a run folder, or the `.keras` file in it.
-        folder: the preset: made when absent. Its model and `portrait.json` are replaced; other
-            files, such as the model card, and what somebody wrote into the old `portrait.json`
-            as description and data licence, stay.
-        mode: "fp32", "fp16" for 16-bit weights, or "dynamic" for 8-bit weights.
-        name: name of the preset; the folder's by default.
-        direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
-
-    Returns:
-        The contract as written, and how near the model comes to Keras.
-
-    Raises:
-        InputError: the run cannot be used, or the folder cannot be written.
-        SettingError: there is no such mode or direction.
-        PortraitError: the model strays too far from Keras, or holds what small runtimes lack.
-    """
-    if mode not in MODES:
-        raise SettingError(f"No such mode. {nearest(mode, MODES)}Received: {mode}")
-    folder = Path(folder)
-    _check_destination(folder)
-    trained = load_run(run, direction)
-    model = convert(trained, mode)
-    with tempfile.TemporaryDirectory() as build:
-        path = Path(build) / MODEL_FILE
-        path.write_bytes(model)
-        fidelity = compare(in_float32(trained.model), path)
-        require(fidelity, mode)
-        contract = trained.contract(
-            name=name or folder.resolve().name,
-            file=MODEL_FILE,
-            mode=mode,
-            origin=_origin(trained),
-            **_written_by_hand(folder / FILE_NAME),
-        )
-        contract = write_contract(build, contract)
-        _install(Path(build), folder)
-    return contract, fidelity
-
-
-def _check_destination(folder: Path) -> None:
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        raise InputError(f"Expected a folder that can be written to. Received: {folder}")
-
-
-def _origin(trained: TrainedGenerator) -> str:
-    file = "" if trained.file == GENERATOR_FILE else f", {trained.file}"
-    return (
-        f"run {trained.name}{file}, exported by keras-portrait {keras_portrait.__version__} "
-        f"with Keras {keras.__version__} and TensorFlow {tf.__version__}"
-    )
-
-
-def _written_by_hand(path: Path) -> dict[str, str]:
-    """Description and data licence of a former export; empty where there is none."""
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    keys = ("description", "data_licence") if isinstance(row, dict) else ()
-    return {key: row[key] for key in keys if isinstance(row.get(key), str)}
-
-
-def _install(build: Path, folder: Path) -> None:
-    """Copies the finished files, each complete or not at all."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (MODEL_FILE, FILE_NAME):
-            part = folder / f".{name}.part"
-            try:
-                shutil.copyfile(build / name, part)
-                os.replace(part, folder / name)
-            finally:
-                part.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the preset ({error.strerror}). Received: {folder}"
-        ) from error
+    if strict:
+        check_model(model)
+    return separate_scales(model)

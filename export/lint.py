@@ -6,15 +6,15 @@ from keras_portrait.errors import PortraitError
 from keras_portrait.runtime import Runner
 
 # What a rebuilt generator is made of; XNNPACK takes over every one of them (DEQUANTIZE: of stored
-# 16-bit weights). Batch normalization is not among them: the converter folds it into the weights
-# of the convolution before it. Left out on purpose:
+# 16-bit weights; QUANTIZE: of pixels, which are unsigned, to signed integers). Left out on purpose:
 # MIRROR_PAD, TILE, BROADCAST_TO, RESIZE_NEAREST_NEIGHBOR (slow kernels), SHAPE and PACK (signs of
 # an open size), VAR_HANDLE (weights that stayed variables), and Flex operators (not there at all).
 ALLOWED = frozenset(
     {
-        *("ADD", "CONCATENATION", "CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE", "LEAKY_RELU", "MEAN"),
-        *("MUL", "PAD", "RELU", "RESHAPE", "RSQRT", "SLICE", "SQUARED_DIFFERENCE"),
-        *("STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE_CONV"),
+        *("ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEPTH_TO_SPACE", "DEQUANTIZE"),
+        *("LEAKY_RELU", "LOGISTIC", "MEAN", "MUL", "PAD", "QUANTIZE", "RELU", "RELU6", "RESHAPE"),
+        *("RESIZE_BILINEAR", "RSQRT", "SLICE", "SQUARED_DIFFERENCE", "STRIDED_SLICE", "SUB"),
+        *("TANH", "TRANSPOSE_CONV"),
     }
 )
 
@@ -33,12 +33,18 @@ def check_model(model: bytes) -> None:
         PortraitError: an operator outside `ALLOWED`, an open axis, or more than one graph.
     """
     model = schema.ModelT.InitFromPackedBuf(model, 0)
-    names = {_operator_name(code) for code in model.operatorCodes}
-    foreign = sorted(names - ALLOWED)
+    codes = [operator_name(code) for code in model.operatorCodes]
+    foreign = {}
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            name = codes[operator.opcodeIndex]
+            if name not in ALLOWED:
+                foreign.setdefault(name, _place(graph, operator))
     if foreign:
+        found = ", ".join(f"{name} (in {foreign[name]})" for name in sorted(foreign))
         raise PortraitError(
             "The converted model holds operators that small machines lack or run slowly. "
-            f"Expected only: {', '.join(sorted(ALLOWED))}. Received: {', '.join(foreign)}"
+            f"Expected only: {', '.join(sorted(ALLOWED))}. Received: {found}"
         )
     if len(model.subgraphs) != 1:
         raise PortraitError(
@@ -63,7 +69,15 @@ def count_delegates(runner: Runner) -> int:
     return sum(operator["op_name"] == "DELEGATE" for operator in operators)
 
 
-def _operator_name(code) -> str:
+def _place(graph, operator) -> str:
+    """Name of a tensor around an operator, which holds the name of a layer in most cases."""
+    tensors = [graph.tensors[at].name.decode() for at in (*operator.outputs, *operator.inputs)]
+    # The result of the whole model is called otherwise.
+    return next((name for name in tensors if "PartitionedCall" not in name), tensors[0])
+
+
+def operator_name(code) -> str:
+    """Name of an operator code of the schema, such as "CONV_2D"; a custom one has its own."""
     if code.customCode:
         return code.customCode.decode()
     # Operators below 127 stand in the older field too; the larger of the two is the true one.

@@ -1,147 +1,150 @@
 """Rebuilds a trained generator from the operations that small runtimes are fast at.
 
-The rebuilt net computes the same numbers. Its batch is 1, its size is fixed, it computes in
-float32 whatever it was trained in, and three layers are written differently:
+First `fold` takes out what only training needs: batch normalization is multiplied into the
+convolution before it, dropout is gone, and everything computes in float32. Then
+`rebuild_for_inference` fixes the size and writes these layers differently:
 
-| trained layer            | in the exported net              | because                          |
-| ------------------------ | -------------------------------- | -------------------------------- |
-| `ReflectionPadding2D`    | slices and concatenations        | MIRROR_PAD is not accelerated    |
-| `UpSampling2D` (nearest) | concatenation, DEPTH_TO_SPACE    | TILE and RESIZE_NEAREST are not  |
-| `AppendStyle`            | reshape and concatenations       | BROADCAST_TO is not              |
+| trained layer                   | in the exported net              | because                    |
+| ------------------------------- | -------------------------------- | -------------------------- |
+| `ReflectionPadding2D`           | slices, concatenations           | MIRROR_PAD is slow         |
+| `UpSampling2D` (nearest)        | concatenation, DEPTH_TO_SPACE    | TILE, RESIZE_NEAREST are   |
+| `DepthToSpace`                  | DEPTH_TO_SPACE                   | six axes are               |
+| `AppendStyle`                   | reshape, concatenations          | BROADCAST_TO is            |
+| `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
+| `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
 
 `InstanceNormalization` stays as it is. Its moments are accelerated, and taking each mean in two
 steps matters here too: one MEAN over height and width is off by 3e-5 in XNNPACK, which nineteen
-layers later has become 3e-3. `BatchNormalization` stays too: its numbers are constant after the
-training, and the converter multiplies them into the convolution before it.
+layers later has become 3e-3.
 
 "Accelerated" means: taken over by XNNPACK, the CPU kernels of the runtime. Whatever it does not
 take cuts the net into pieces and runs in slow reference kernels.
 """
 
 import keras
-import tensorflow as tf
-from keras import layers, ops
+import numpy as np
+from keras import layers
 
 from keras_portrait.errors import InputError
-from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.layers import (
+    AppendStyle,
+    DepthToSpace,
+    InstanceNormalization,
+    ReflectionPadding2D,
+)
 from keras_portrait.trained_generator import copy_layers, float32_config
 
-# A concatenation of more inputs than this is not accelerated.
-MAX_CONCATENATED = 4
+from .layers import (
+    FULL_WIDTH,
+    BlockConv2D,
+    ConcatenatedStyle,
+    ConstantStyle,
+    DepthToSpaceUpSampling,
+    NativeDepthToSpace,
+    SlicedReflection,
+)
 
 # Layers that are exported as they are.
 KEPT = (
     layers.Activation,
     layers.Add,
-    layers.BatchNormalization,
+    layers.Concatenate,
     layers.Conv2D,
     layers.Conv2DTranspose,
     layers.Cropping2D,
+    layers.DepthwiseConv2D,
     layers.LeakyReLU,
+    layers.Multiply,
     layers.ReLU,
     layers.Reshape,
     layers.ZeroPadding2D,
     InstanceNormalization,
 )
+# Layers that do nothing outside training.
+TRAINING_ONLY = (
+    layers.ActivityRegularization,
+    layers.Dropout,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.Identity,
+    layers.SpatialDropout2D,
+)
 
 
-class SlicedReflection(layers.Layer):
-    """Reflection padding made of single rows and columns, bit for bit the same.
-
-    Args:
-        padding: int, rows and columns added on every side.
-    """
-
-    def __init__(self, padding: int, **kwargs):
-        super().__init__(**kwargs)
-        self.padding = padding
-
-    def call(self, inputs):
-        """Float (N, H, W, C) to (N, H + 2 padding, W + 2 padding, C)."""
-        columns = self._reflect(inputs, axis=2)
-        return self._reflect(columns, axis=1)
-
-    def _reflect(self, x, axis):
-        last = x.shape[axis] - 1
-        before = [_line(x, axis, at) for at in range(self.padding, 0, -1)]
-        after = [_line(x, axis, last - at) for at in range(1, self.padding + 1)]
-        return concatenate([concatenate(before, axis), x, concatenate(after, axis)], axis)
-
-
-class DepthToSpaceUpSampling(layers.Layer):
-    """Nearest-neighbour upsampling as a rearrangement of repeated channels, bit for bit the same.
+def fold(generator: keras.Model) -> keras.Model:
+    """Takes out of a generator what only training needs.
 
     Args:
-        factor: int, how many times wider and higher the image becomes.
+        generator: functional model of a generator of `networks`, of any precision.
+
+    Returns:
+        A float32 model of the same inputs and outputs, without batch normalization and dropout.
+
+    Raises:
+        InputError: a batch normalization that does not follow a convolution of its own.
     """
+    normalized = {}
+    for layer in generator.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            normalized[_convolution_before(layer).name] = layer
 
-    def __init__(self, factor: int = 2, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
+    def folded_layer(layer):
+        if isinstance(layer, (layers.BatchNormalization, *TRAINING_ONLY)):
+            return _left_out
+        config = float32_config(layer)
+        if layer.name in normalized:
+            config["use_bias"] = True
+        return layer.__class__.from_config(config)
 
-    def call(self, inputs):
-        """Float (N, H, W, C) to (N, factor H, factor W, C)."""
-        return tf.nn.depth_to_space(repeat(inputs, self.factor**2, axis=3), self.factor)
+    copy = keras.models.clone_model(
+        generator, clone_function=folded_layer, call_function=_call_unless_left_out
+    )
+    for layer in generator.layers:
+        if layer.name in normalized:
+            values = _folded_weights(layer, normalized[layer.name])
+            copy.get_layer(layer.name).set_weights(values)
+        elif layer.weights and not isinstance(layer, (layers.BatchNormalization, *TRAINING_ONLY)):
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy
 
 
-class ConcatenatedStyle(layers.Layer):
-    """Appends a style vector to every pixel of the features, bit for bit as `AppendStyle`."""
-
-    def call(self, inputs):
-        """Float (1, H, W, C) and (1, K) to (1, H, W, C + K)."""
-        features, style = inputs
-        _, height, width, _ = features.shape
-        pixel = ops.reshape(style, (1, 1, 1, style.shape[-1]))
-        style_map = repeat(repeat(pixel, width, axis=2), height, axis=1)
-        return concatenate([features, style_map], axis=3)
-
-
-def rebuild_for_inference(generator: keras.Model, size: int) -> keras.Model:
+def rebuild_for_inference(
+    generator: keras.Model, size: int, style: "np.ndarray | None" = None
+) -> keras.Model:
     """Makes the net that is exported.
 
     Args:
         generator: functional model of a generator of `networks`, of any precision.
         size: height and width of pictures in pixels, a multiple of 4.
+        style: float32 (1, K), sum 1: drawn in this style alone, without a style input; None keeps
+            the input where there is one.
 
     Returns:
         A float32 model of image (1, size, size, 3), and style (1, K) where the generator has
         one, or of noise (1, Z), with the generator's weights.
 
     Raises:
-        InputError: a layer for which no exported form is known.
+        InputError: a layer for which no exported form is known, or sizes that do not fit.
     """
+    folded = fold(generator)
 
     def fixed(tensor):
         plane = (size, size) if len(tensor.shape) == 4 else ()
         shape = (1, *plane, tensor.shape[-1])
         return keras.Input(batch_shape=shape, name=tensor.name, dtype="float32")
 
-    inputs = keras.tree.map_structure(fixed, generator.input)
-    return copy_layers(generator, _inference_layer, inputs)
-
-
-def repeat(x, times: int, axis: int):
-    """Repeats the whole of x along an axis, `times` times, in a few concatenations."""
-    parts = []
-    while times:
-        # The digits of `times` to the base of the widest concatenation.
-        times, digit = divmod(times, MAX_CONCATENATED)
-        parts += [x] * digit
-        if times:
-            x = concatenate([x] * MAX_CONCATENATED, axis)
-    return concatenate(parts, axis)
-
-
-def concatenate(parts: list, axis: int):
-    """Concatenates in groups, and groups of groups, of at most `MAX_CONCATENATED`."""
-    while len(parts) > 1:
-        groups = [parts[i : i + MAX_CONCATENATED] for i in range(0, len(parts), MAX_CONCATENATED)]
-        parts = [group[0] if len(group) == 1 else ops.concatenate(group, axis) for group in groups]
-    return parts[0]
-
-
-def _line(x, axis, at):
-    return x[:, at : at + 1] if axis == 1 else x[:, :, at : at + 1]
+    inputs = keras.tree.map_structure(fixed, folded.input)
+    try:
+        net = copy_layers(folded, _inference_layer, inputs)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"The generator cannot draw squares of {size} pixels. Received: {reason}"
+        ) from error
+    if style is None:
+        return net
+    image = fixed(folded.inputs[0])
+    return keras.Model(image, net([image, ConstantStyle(style)(image)]))
 
 
 def _inference_layer(layer):
@@ -150,13 +153,82 @@ def _inference_layer(layer):
         return SlicedReflection(layer.padding, **named)
     if isinstance(layer, AppendStyle):
         return ConcatenatedStyle(**named)
+    # A built layer of groups=-1 knows them by their number.
+    if isinstance(layer, layers.GroupNormalization) and layer.groups == layer.input.shape[-1]:
+        affine = layer.scale or layer.center
+        return InstanceNormalization(layer.epsilon, affine, **named)
     if isinstance(layer, layers.UpSampling2D):
         factor = layer.size[0]
         if layer.interpolation == "nearest" and layer.size == (factor, factor):
             return DepthToSpaceUpSampling(factor, **named)
-    elif isinstance(layer, KEPT):
+        if layer.interpolation == "bilinear":
+            return layer.__class__.from_config(float32_config(layer))
+    if isinstance(layer, layers.Conv2D) and _leaves_lanes_idle(layer):
+        return BlockConv2D(layer.filters, layer.kernel_size[0], layer.padding, **named)
+    if isinstance(layer, DepthToSpace):
+        return NativeDepthToSpace(layer.factor, **named)
+    if isinstance(layer, KEPT):
         return layer.__class__.from_config(float32_config(layer))
     raise InputError(
         "The exporter knows the layers of keras_portrait's generators. "
         f"Received: {layer.name}, a {layer.__class__.__name__} layer that it does not know"
     )
+
+
+def _leaves_lanes_idle(convolution):
+    side = convolution.kernel_size[0]
+    plain = (
+        type(convolution) is layers.Conv2D
+        and convolution.kernel_size == (side, side)
+        and (convolution.padding == "valid" or side % 2)
+        and convolution.groups == 1
+        and convolution.use_bias
+        and convolution.activation is keras.activations.linear
+        and {*convolution.strides, *convolution.dilation_rate} == {1}
+    )
+    # Squares of 2 x 2 pixels are the least that helps.
+    return plain and side > 1 and 4 * convolution.filters <= FULL_WIDTH
+
+
+# Stands for a layer that does nothing.
+_left_out = layers.Identity()
+
+
+def _call_unless_left_out(layer, inputs, *arguments, **named):
+    return inputs if layer is _left_out else layer(inputs, *arguments, **named)
+
+
+def _convolution_before(normalization):
+    """The layer whose result is normalized, where nobody else uses that result."""
+    node = normalization._inbound_nodes[0]
+    before = node.parent_nodes[0].operation if node.parent_nodes else None
+    fits = (
+        isinstance(before, (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D))
+        and len({node.operation.name for node in before._outbound_nodes}) == 1
+        and before.activation is keras.activations.linear
+    )
+    if not fits:
+        raise InputError(
+            "Batch normalization can be exported right after a convolution of its own. "
+            f"Received: {normalization.name} after {before.name if before else 'nothing'}"
+        )
+    return before
+
+
+def _folded_weights(convolution, normalization):
+    """Kernel and bias with the normalization multiplied in."""
+    kernel, *bias = convolution.get_weights()
+    mean = np.asarray(normalization.moving_mean, np.float64)
+    variance = np.asarray(normalization.moving_variance, np.float64)
+    scale = 1 / np.sqrt(variance + normalization.epsilon)
+    if normalization.scale:
+        scale = scale * np.asarray(normalization.gamma, np.float64)
+    offset = np.asarray(normalization.beta, np.float64) if normalization.center else 0.0
+    bias = bias[0] if bias else 0.0
+    if isinstance(convolution, layers.DepthwiseConv2D):
+        factors = scale.reshape(kernel.shape[2:])
+    elif isinstance(convolution, layers.Conv2DTranspose):
+        factors = scale[:, None]
+    else:
+        factors = scale
+    return [np.float32(kernel * factors), np.float32((bias - mean) * scale + offset)]

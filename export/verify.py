@@ -1,6 +1,7 @@
 """Runs an exported generator as a phone or a Pi would, and compares it with Keras."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import numpy as np
 
 import keras_portrait
 from keras_portrait.alignment import find_faces, prepare_face
+from keras_portrait.contract import Contract
 from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.errors import PortraitError
 from keras_portrait.faces import find_detector
-from keras_portrait.imaging import read_image, to_signed
-from keras_portrait.runtime import Runner
+from keras_portrait.imaging import from_signed, read_image, to_signed
+from keras_portrait.presets import Generator
 from keras_portrait.segmentation import PersonSegmenter
 
 from .lint import count_delegates
@@ -29,8 +31,23 @@ PEAK = 2.0
 MOST_ERROR = 1e-4
 # Mode -> least mean and least single peak signal-to-noise ratio, dB. Where 8-bit weights were
 # judged by eye, 36 dB and up passed for the same picture; a single input may fall further. Rounding
-# a picture to the 8 bits of a file leaves 59 dB: 16-bit weights must come as near.
-LEAST_PSNR = {"fp16": (59.0, 50.0), "dynamic": (36.0, 30.0)}
+# a picture to the 8 bits of a file leaves 59 dB: 16-bit weights must come as near. In full int8
+# the values between layers are rounded too.
+LEAST_PSNR = {
+    "fp16": (59.0, 50.0),
+    "dynamic": (36.0, 30.0),
+    "int8": (34.0, 30.0),
+    "16x8": (36.0, 30.0),
+    "recipe": (34.0, 30.0),
+}
+# Mode -> what changes the pictures, and what changes them less.
+_ADVICE = {
+    "fp16": ("16-bit weights change", "--mode fp32 does not"),
+    "dynamic": ("8-bit weights change", "--mode fp16 changes them less"),
+    "int8": ("8-bit integers change", "more --calibration photos, or --mode dynamic, may help"),
+    "16x8": ("8-bit weights change", "--mode fp16 changes them less"),
+    "recipe": ("The recipe changes", "one that quantizes less changes them less"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,21 @@ class Fidelity:
     mean_psnr: float
     milliseconds: float
     delegates: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An input and what the Keras model makes of it.
+
+    Attributes:
+        name: of the photo.
+        inputs: float32 arrays by name.
+        expected: float32 (1, S, S, channels) in [-1, 1].
+    """
+
+    name: str
+    inputs: dict[str, np.ndarray]
+    expected: np.ndarray
 
 
 def verification_inputs(size: int, styles: int) -> list[dict[str, np.ndarray]]:
@@ -90,39 +122,65 @@ def verification_noise(length: int) -> list[dict[str, np.ndarray]]:
     return [{"noise": one} for one in (*noise, np.zeros((1, length), np.float32))]
 
 
-def compare(reference: keras.Model, path: Path) -> Fidelity:
-    """Runs a model file and the Keras model that it was made from on the same inputs.
+def compare(generator: Generator, samples: list[Sample]) -> Fidelity:
+    """Runs an exported generator on inputs that the Keras model it was made from has drawn.
 
     Args:
-        reference: float32 generator, of any size.
-        path: the `.tflite` file.
+        generator: from `presets.load_preset`.
+        samples: the inputs, and what Keras made of them.
 
     Returns:
         What came out.
     """
-    runner = Runner(path)
-    shapes = {tensor.name: tensor.shape for tensor in runner.inputs}
-    if "noise" in shapes:
-        inputs = verification_noise(shapes["noise"][1])
-    else:
-        inputs = verification_inputs(shapes["image"][1], shapes.get("style", (1, 1))[1])
-    errors = []
-    for one in inputs:
-        given = keras.tree.map_structure(lambda tensor, one=one: one[tensor.name], reference.input)
-        expected = keras.ops.convert_to_numpy(reference(given, training=False))
-        errors.append(runner(**one) - expected)
+    errors = [generator.net(**sample.inputs) - sample.expected for sample in samples]
     ratios = [_psnr(error) for error in errors]
     return Fidelity(
         max_error=float(max(np.abs(error).max() for error in errors)),
         worst_psnr=min(ratios),
         mean_psnr=float(np.mean(ratios)),
-        milliseconds=_best_time(runner, inputs[0]),
-        delegates=count_delegates(runner),
+        milliseconds=_best_time(generator, samples[0].inputs),
+        delegates=count_delegates(generator.pixel_net or generator.net),
     )
 
 
+def keras_function(reference: keras.Model, style: np.ndarray | None = None) -> Callable:
+    """The Keras model as a function of arrays by name, as exported ones are called.
+
+    Args:
+        reference: float32 generator.
+        style: float32 (1, K), used where none is given.
+
+    Returns:
+        A function of float32 arrays by name to a float32 array.
+    """
+
+    def draw(**arrays: np.ndarray) -> np.ndarray:
+        arrays.setdefault("style", style)
+        given = keras.tree.map_structure(lambda tensor: arrays[tensor.name], reference.input)
+        return keras.ops.convert_to_numpy(reference(given, training=False))
+
+    return draw
+
+
+def fixed_inputs(contract: Contract) -> tuple[list[dict[str, np.ndarray]], list[str]]:
+    """Inputs that need no pictures of anybody: see `verification_inputs`, `verification_noise`.
+
+    Args:
+        contract: of the exported generator.
+
+    Returns:
+        The inputs, and their names.
+    """
+    if contract.noise:
+        inputs = verification_noise(contract.noise)
+        return inputs, [f"noise {index}" for index in range(len(inputs))]
+    styles = len(contract.styles) if "style" in contract.inputs else 1
+    drawn = [f"drawn face {index}" for index in range(DRAWN_FACES)]
+    return verification_inputs(contract.size, styles), ["example photo", *drawn, "random pixels"]
+
+
 def require(fidelity: Fidelity, mode: str) -> None:
-    """Refuses a model that strays too far from Keras.
+    """Refuses a model that strays too far from Keras, or runs in more than one piece.
 
     Args:
         fidelity: what `compare` found.
@@ -131,6 +189,11 @@ def require(fidelity: Fidelity, mode: str) -> None:
     Raises:
         PortraitError: it strays further; the text holds the figures.
     """
+    if fidelity.delegates != 1:
+        raise PortraitError(
+            "The exported model does not run as one piece in the fast kernels. Expected 1 "
+            f"delegate. Received: {fidelity.delegates}"
+        )
     # Each written so that a difference that is not a number fails too.
     if mode == "fp32":
         if not fidelity.max_error <= MOST_ERROR:
@@ -141,9 +204,9 @@ def require(fidelity: Fidelity, mode: str) -> None:
         return
     least_mean, least_worst = LEAST_PSNR[mode]
     if not (fidelity.mean_psnr >= least_mean and fidelity.worst_psnr >= least_worst):
-        bits, advice = (16, "fp32 does not") if mode == "fp16" else (8, "fp16 changes them less")
+        changed, advice = _ADVICE[mode]
         raise PortraitError(
-            f"{bits}-bit weights change the pictures too much; --mode {advice}. "
+            f"{changed} the pictures too much; {advice}. "
             f"Expected a mean of {least_mean:g} dB and {least_worst:g} dB at worst. "
             f"Received: {fidelity.mean_psnr:.1f} dB, {fidelity.worst_psnr:.1f} dB"
         )
@@ -160,11 +223,14 @@ def _psnr(error: np.ndarray) -> float:
         return float(10 * np.log10(PEAK**2 / np.mean(np.square(error, dtype=np.float64))))
 
 
-def _best_time(runner: Runner, inputs: dict[str, np.ndarray]) -> float:
+def _best_time(generator: Generator, inputs: dict[str, np.ndarray]) -> float:
+    net = generator.net
+    if generator.pixel_net is not None:  # as it is drawn with, without float numbers
+        net, inputs = generator.pixel_net, {**inputs, "image": from_signed(inputs["image"])}
     times = []
     for _ in range(TIMED_RUNS):
         # Processor time, so that other work on the machine does not count.
         started = time.process_time()
-        runner(**inputs)
+        net(**inputs)
         times.append(time.process_time() - started)
     return 1000 * min(times)

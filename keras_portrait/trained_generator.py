@@ -4,7 +4,7 @@ import json
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -35,6 +35,9 @@ class TrainedGenerator:
         size: side of its training pictures in pixels.
         styles: names of its styles; one that stands for the method where it has no style input,
             none where it takes noise.
+        kind: what it was loaded from, a "run", a "preset" or a "model".
+        data: folder of the pictures it learned from, where it is known and still there.
+        words: what is known of `description` and `data_licence`, fields of `Contract`.
     """
 
     model: keras.Model
@@ -43,6 +46,9 @@ class TrainedGenerator:
     method: str
     size: int
     styles: tuple[str, ...]
+    kind: str = "run"
+    data: Path | None = None
+    words: dict[str, str] = field(default_factory=dict)
 
     def contract(self, **changes) -> Contract:
         """What the generator takes and returns.
@@ -94,12 +100,13 @@ def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
         )
     options = _read_options(path.with_name(OPTIONS_NAME))
     trained = TrainedGenerator(
-        model=_load_model(path),
+        model=load_model(path),
         file=path.name,
         name=path.resolve().parent.name,
         method=options["method"],
         size=options["recipe"]["data"]["size"],
         styles=_styles(options),
+        data=_data_folder(options),
     )
     _check_signature(trained, path)
     return trained
@@ -157,7 +164,12 @@ def float32_config(layer: keras.Layer) -> dict:
     return {**layer.get_config(), "dtype": "float32"}
 
 
-def _load_model(path):
+def load_model(path: Path) -> keras.Model:
+    """Loads a model file saved by Keras.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
     if not zipfile.is_zipfile(path):  # of which Keras says that it does not exist
         raise InputError(f"Expected a whole model file saved by Keras. Received: {path}")
     try:
@@ -189,6 +201,11 @@ def _read_options(path):
     if not fits:
         raise InputError(f"Expected method, styles and recipe.data.size. Received: {path}")
     return options
+
+
+def _data_folder(options):
+    folder = options.get("data")
+    return Path(folder) if isinstance(folder, str) and os.path.isdir(folder) else None
 
 
 def _styles(options):

@@ -17,8 +17,10 @@ from keras_portrait.layers import AppendStyle, InstanceNormalization, Reflection
 from keras_portrait.networks import resnet_generator
 from keras_portrait.runtime import Runner
 from keras_portrait.stylizer import Stylizer
-from keras_portrait_export import convert, lint, rebuild, verify
-from keras_portrait_export.__main__ import DIRECTIONS, MODES, main
+from keras_portrait_export import artefacts, convert, layers, lint, rebuild, verify
+from keras_portrait_export.__main__ import DIRECTIONS, MODES, TARGETS, main
+from keras_portrait_export.artefacts import ExportOptions, export_generator
+from keras_portrait_export.targets import TARGETS as KNOWN_TARGETS
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -53,6 +55,12 @@ def write_run(folder, net=None, styles=STYLES[:1], size=SIZE):
     return folder
 
 
+def export(source, folder, *modes, **options):
+    """The only artefact of an export."""
+    (artefact,) = export_generator(source, folder, ExportOptions(modes=modes, **options))
+    return artefact
+
+
 def naive_export(net, shape, path):
     """What Keras makes of a net as it was trained; returns the bytes."""
     net.export(
@@ -78,7 +86,7 @@ def three_styles(tmp_path_factory):
 @pytest.fixture(scope="module")
 def float_model(run):
     """The converted generator of `run`: bytes."""
-    return convert.convert(convert.load_run(run), "fp32")
+    return convert.convert(trained_generator.load_run(run), "fp32")
 
 
 @pytest.fixture
@@ -89,19 +97,19 @@ def features():
 @pytest.mark.parametrize("padding", [1, 3, 6])
 def test_sliced_reflection_is_exact(features, padding):
     expected = ReflectionPadding2D(padding)(features)
-    assert np.array_equal(rebuild.SlicedReflection(padding)(features), expected)
+    assert np.array_equal(layers.SlicedReflection(padding)(features), expected)
 
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_depth_to_space_upsampling_is_exact(features, factor):
     expected = keras.layers.UpSampling2D(factor, interpolation="nearest")(features)
-    assert np.array_equal(rebuild.DepthToSpaceUpSampling(factor)(features), expected)
+    assert np.array_equal(layers.DepthToSpaceUpSampling(factor)(features), expected)
 
 
 def test_concatenated_style_is_exact(features):
     style = np.array([[0.25, -1.5, 1e-20]], "float32")
     expected = AppendStyle()([features, style])
-    assert np.array_equal(rebuild.ConcatenatedStyle()([features, style]), expected)
+    assert np.array_equal(layers.ConcatenatedStyle()([features, style]), expected)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 4, 5, 7, 16, 63, 64])
@@ -112,10 +120,10 @@ def test_repeat_stays_within_the_widest_concatenation(monkeypatch, times):
         widths.append(len(parts))
         return np.concatenate(parts, axis)
 
-    monkeypatch.setattr(rebuild.ops, "concatenate", concatenate)
+    monkeypatch.setattr(layers.ops, "concatenate", concatenate)
     x = np.arange(6.0).reshape(1, 3, 2)
-    assert np.array_equal(rebuild.repeat(x, times, axis=1), np.tile(x, (1, times, 1)))
-    assert all(2 <= width <= rebuild.MAX_CONCATENATED for width in widths)
+    assert np.array_equal(layers.repeat(x, times, axis=1), np.tile(x, (1, times, 1)))
+    assert all(2 <= width <= layers.MAX_CONCATENATED for width in widths)
     assert len(widths) <= 2 * max(1, np.log2(times))
 
 
@@ -138,13 +146,6 @@ def test_unknown_layer_is_refused():
         rebuild.rebuild_for_inference(net, SIZE)
 
 
-def test_bilinear_upsampling_is_refused():
-    image = keras.Input((None, None, 3), name="image")
-    net = keras.Model(image, keras.layers.UpSampling2D(2, interpolation="bilinear")(image))
-    with pytest.raises(InputError, match="UpSampling2D layer"):
-        rebuild.rebuild_for_inference(net, SIZE)
-
-
 @pytest.mark.parametrize(
     ("upsampling", "styles", "policy"),
     [
@@ -156,7 +157,8 @@ def test_float_export_holds_to_keras(tmp_path, upsampling, styles, policy):
     net = tiny_generator(len(styles), upsampling, policy)
     net.trainable = False  # as the averaged generator of a training
     run = write_run(tmp_path / "run", net, styles)
-    contract, fidelity = convert.export_run(run, tmp_path / "preset", "fp32")
+    artefact = export(run, tmp_path / "preset", "fp32")
+    contract, fidelity = artefact.contract, artefact.fidelity
     assert fidelity.max_error <= 1e-5
     assert fidelity.delegates == 1
     assert contract == read_contract(tmp_path / "preset")
@@ -174,8 +176,11 @@ def test_command_writes_a_preset_that_draws(three_styles, tmp_path, capsys):
     assert main([str(three_styles), "-o", str(folder)]) == 0
     first, heads, row, last = capsys.readouterr().out.splitlines()
     assert last == str(folder)
-    assert heads.split() == "mode file kB max error worst dB mean dB ms, 1 thread delegates".split()
-    assert row.split()[:2] == ["dynamic", "generator.tflite"]
+    assert (
+        heads.split()
+        == "mode size file kB max error worst dB mean dB ms, 1 thread delegates".split()
+    )
+    assert row.split()[:2] == ["dynamic", str(SIZE)]
     assert row.split()[-1] == "1"
     assert sorted(path.name for path in folder.iterdir()) == ["generator.tflite", "portrait.json"]
     contract = read_contract(folder)
@@ -189,13 +194,13 @@ def test_command_writes_a_preset_that_draws(three_styles, tmp_path, capsys):
 
 
 def test_export_keeps_what_a_person_wrote(run, float_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert, "convert", lambda trained, mode: float_model)
+    monkeypatch.setattr(artefacts, "convert", lambda *arguments: float_model)
     folder = tmp_path / "preset"
     folder.mkdir()
     (folder / "README.md").write_text("The model card.\n")
     by_hand = {"description": "fine lines", "data_licence": "CC0", "name": "old", "format": 0}
     (folder / "portrait.json").write_text(json.dumps(by_hand))
-    contract, _ = convert.export_run(run / "generator.keras", folder, "fp32", name="new")
+    contract = export(run / "generator.keras", folder, "fp32", name="new").contract
     assert (contract.name, contract.description, contract.data_licence) == (
         *("new", "fine lines", "CC0"),
     )
@@ -213,10 +218,10 @@ def test_export_keeps_what_a_person_wrote(run, float_model, tmp_path, monkeypatc
 def test_failed_verification_says_the_figures_and_writes_nothing(
     float_model, tmp_path, monkeypatch, mode, figures
 ):
-    monkeypatch.setattr(convert, "convert", lambda trained, mode: float_model)
+    monkeypatch.setattr(artefacts, "convert", lambda *arguments: float_model)
     strayed = write_run(tmp_path / "run", tiny_generator(seed=1))
     with pytest.raises(PortraitError, match=figures):
-        convert.export_run(strayed, tmp_path / "presets" / "mine", mode)
+        export(strayed, tmp_path / "presets" / "mine", mode)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -233,6 +238,11 @@ def test_limits_of_the_modes():
     verify.require(verify.Fidelity(0.5, 50, 59, 1.0, 1), "fp16")
     with pytest.raises(PortraitError, match="16-bit.*fp32 does not.*58.9 dB, 58.0 dB"):
         verify.require(verify.Fidelity(0.5, 58, 58.9, 1.0, 1), "fp16")
+    verify.require(verify.Fidelity(0.5, 30, 34, 1.0, 1), "int8")
+    with pytest.raises(PortraitError, match="33.9 dB, 33.0 dB"):
+        verify.require(verify.Fidelity(0.5, 33, 33.9, 1.0, 1), "int8")
+    with pytest.raises(PortraitError, match="Expected 1 delegate. Received: 3"):
+        verify.require(verify.Fidelity(0, 90, 90, 1.0, 3), "fp32")
     with pytest.raises(PortraitError, match="35.9 dB, 35.0 dB"):
         verify.require(verify.Fidelity(0.5, 35, 35.9, 1.0, 1), "dynamic")
     with pytest.raises(PortraitError, match="40.0 dB, 29.9 dB"):
@@ -241,9 +251,10 @@ def test_limits_of_the_modes():
 
 def test_lint_refuses_reflection_as_keras_exports_it(tmp_path):
     image = keras.Input((SIZE, SIZE, 3), name="image")
-    net = keras.Model(image, ReflectionPadding2D(3)(image))
+    x = ReflectionPadding2D(3, name="first")(image)
+    net = keras.Model(image, keras.layers.Conv2D(1, 3)(x))
     model = naive_export(net, (1, SIZE, SIZE, 3), tmp_path / "naive.tflite")
-    with pytest.raises(PortraitError, match="Received: MIRROR_PAD$"):
+    with pytest.raises(PortraitError, match=r"Received: MIRROR_PAD \(in .*first"):
         lint.check_model(model)
 
 
@@ -258,11 +269,12 @@ def test_lint_refuses_open_sizes(tmp_path):
 def test_choices_of_command_and_converter_agree():
     assert tuple(convert.MODES) == MODES
     assert tuple(trained_generator.DIRECTIONS) == DIRECTIONS
+    assert KNOWN_TARGETS == TARGETS
 
 
 def test_unknown_mode(run, tmp_path):
     with pytest.raises(SettingError, match='Did you mean "dynamic"'):
-        convert.export_run(run, tmp_path / "out", "dynamics")
+        export(run, tmp_path / "out", "dynamics")
 
 
 def test_norm_layer_with_scale_is_kept():

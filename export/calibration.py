@@ -1,0 +1,124 @@
+"""Aligned faces: what full int8 measures its ranges on, and what artefacts are compared on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.alignment import find_faces, prepare_face
+from keras_portrait.data.manifest import NAME, read_manifest
+from keras_portrait.errors import InputError
+from keras_portrait.faces import find_detector, largest_face
+from keras_portrait.imaging import list_images, read_image, resize, to_signed
+from keras_portrait.segmentation import PersonSegmenter
+
+# Fewer give ranges that miss what other faces need: 3 ruined the pictures of another project,
+# whose people then advised about 100.
+LEAST = 100
+# More change the ranges no longer, and take their time.
+MOST = 200
+# Faces that are kept from the calibration and compared on instead.
+MOST_HELD = 40
+# Where nothing else parts them, each face of this number is kept from the calibration.
+_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Faces in the form that a generator sees.
+
+    Attributes:
+        folder: where they come from.
+        calibration: squares uint8 (S, S, 3) to measure ranges on.
+        held: squares uint8 (S, S, 3) of other photos, to compare on.
+        held_names: their files, for the report.
+    """
+
+    folder: Path
+    calibration: list[np.ndarray]
+    held: list[np.ndarray]
+    held_names: list[str]
+
+
+def load_faces(folder: str | Path, size: int) -> Faces:
+    """Reads faces from a folder.
+
+    Args:
+        folder: made by `portrait prepare`, whose held-back photos are kept apart; or any folder of
+            photos, which are aligned as `portrait stylize` does it, and of which every fifth is.
+        size: side of the squares in pixels.
+
+    Returns:
+        At most `MOST` and `MOST_HELD` of them, taken evenly from all.
+
+    Raises:
+        InputError: the folder cannot be read, or holds no photo with a face.
+    """
+    folder = Path(folder)
+    found = _prepared(folder) if (folder / NAME).is_file() else _aligned(folder, size)
+    calibration, held = _spread(found["calibration"], MOST), _spread(found["held"], MOST_HELD)
+    if not calibration:
+        raise InputError(f"Expected photos with a face to calibrate with. Received: {folder}")
+
+    def squares(faces):
+        return [resize(read(), size, size) for _, read in faces]
+
+    return Faces(folder, squares(calibration), squares(held), [name for name, _ in held])
+
+
+def image_inputs(squares: list[np.ndarray], styles: int) -> Iterator[dict[str, np.ndarray]]:
+    """Inputs of a generator of photos: each face in the next style, every tenth in a mix of all.
+
+    Args:
+        squares: uint8 (S, S, 3).
+        styles: number of styles of the style input; 1 for none.
+
+    Yields:
+        `image` float32 (1, S, S, 3) in [-1, 1], and `style` float32 (1, styles).
+    """
+    vectors = np.eye(styles, dtype=np.float32)
+    mixed = np.full(styles, 1 / styles, np.float32)
+    for index, square in enumerate(squares):
+        inputs = {"image": to_signed(square)[None]}
+        if styles > 1:
+            style = mixed if index % 10 == 9 else vectors[index % styles]
+            inputs["style"] = style[None]
+        yield inputs
+
+
+def _prepared(folder: Path) -> dict[str, list]:
+    rows = [row for row in read_manifest(folder) if row.kept and row.kind == "photo"]
+
+    def chosen(held):
+        rows_of = [row for row in rows if (row.split != "train") is held]
+        return [(row.source, lambda row=row: read_image(folder / row.file)) for row in rows_of]
+
+    return {"calibration": chosen(False), "held": chosen(True)}
+
+
+def _aligned(folder: Path, size: int) -> dict[str, list]:
+    if not folder.is_dir():
+        raise InputError(f"Expected a folder of photos to calibrate with. Received: {folder}")
+    detector, segmenter = find_detector(), PersonSegmenter()
+    # No more than are needed, evenly over the folder: each takes a tenth of a second.
+    files = _spread(list_images(folder), 2 * (MOST + MOST_HELD))
+    found = {"calibration": [], "held": []}
+    for path in files:
+        try:
+            photo = read_image(path)
+        except InputError:
+            continue
+        faces = find_faces(photo, detector)
+        if faces:
+            square, _ = prepare_face(photo, largest_face(faces).landmarks, size, segmenter)
+            count = len(found["calibration"]) + len(found["held"])
+            kind = "held" if count % _EVERY == _EVERY - 1 else "calibration"
+            found[kind].append((path.name, lambda square=square: square))
+    return found
+
+
+def _spread(items: list, count: int) -> list:
+    """At most `count` of the items, evenly over all of them."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items)))
+    return [items[round(place)] for place in places]
