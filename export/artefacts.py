@@ -20,12 +20,11 @@ from keras_portrait.stylizer import style_vector
 from keras_portrait.trained_generator import GENERATOR_FILE, TrainedGenerator, in_float32
 
 from .calibration import LEAST, Faces, image_inputs, load_faces
-from .convert import CALIBRATED, convert, refuse_mode
-from .lint import check_model
+from .convert import CALIBRATED, convert, finish, refuse_mode
 from .quantizer import quantize_with_recipe
 from .rebuild import fold
 from .sources import open_source
-from .targets import check_target, check_target_name, separate_scales
+from .targets import check_target, check_target_name
 from .verify import Fidelity, Sample, compare, fixed_inputs, keras_function, require
 
 MODEL_FILE = "generator.tflite"
@@ -217,9 +216,7 @@ class _Export:
         strict = not self.options.force
         model = convert(self.trained, mode, job.size, vector, examples, strict)
         if job.mode == RECIPE_MODE:
-            model = separate_scales(quantize_with_recipe(model, self.options.recipe, examples))
-            if strict:
-                check_model(model)
+            model = finish(quantize_with_recipe(model, self.options.recipe, examples), strict)
         return model
 
     def _examples(self, job: _Job, vector: np.ndarray | None) -> list[dict[str, np.ndarray]]:

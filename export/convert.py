@@ -14,6 +14,7 @@ from keras_portrait.errors import PortraitError, SettingError, nearest
 from keras_portrait.layers import InstanceNormalization
 from keras_portrait.trained_generator import TrainedGenerator
 
+from .compact import compact
 from .lint import check_model
 from .rebuild import rebuild_for_inference
 from .targets import separate_scales
@@ -127,6 +128,22 @@ def convert(
                 f"TensorFlow cannot convert this generator as {mode}. Received: {reason}"
             ) from error
         model = path.read_bytes()
+    return finish(model, strict)
+
+
+def finish(model: bytes, strict: bool = True) -> bytes:
+    """What every model goes through that a converter has made.
+
+    Args:
+        model: content of a `.tflite` file.
+        strict: whether to refuse operators that small machines lack or run slowly.
+
+    Returns:
+        The same model, smaller, and safe for older runtimes.
+
+    Raises:
+        PortraitError: it holds what small runtimes lack.
+    """
     if strict:
         check_model(model)
-    return separate_scales(model)
+    return separate_scales(compact(model))

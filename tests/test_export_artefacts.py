@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import flatbuffers
 import keras
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from keras_portrait.trained_generator import TrainedGenerator
 from keras_portrait_export import artefacts, calibration, convert, layers, lint, rebuild, verify
 from keras_portrait_export.__main__ import main
 from keras_portrait_export.artefacts import ExportOptions, export_generator
+from keras_portrait_export.compact import compact
 from keras_portrait_export.recover import recover_generator
 from keras_portrait_export.sources import open_source
 from tiny_runs import NOISE, tiny_net
@@ -189,6 +191,29 @@ def test_full_int8_takes_and_gives_pixels(integer):
         drawing, from_signed(generator.net(image=to_signed(square)[None], style=style)[0])
     )
     assert Stylizer(folder)(square, whole=True).shape == square.shape
+
+
+def test_compacting_changes_nothing_but_the_size(integer):
+    written = split_model((integer.folder / integer.contract.file).read_bytes())[0]
+    tree = lint.schema.ModelT.InitFromPackedBuf(written)
+    builder = flatbuffers.Builder(len(written))
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    loose = bytes(builder.Output())
+    small = compact(loose)
+    assert len(small) < 0.9 * len(loose) and small == compact(small)
+    one, other = (lint.schema.ModelT.InitFromPackedBuf(model) for model in (loose, small))
+    assert len(one.buffers) == len(other.buffers)
+    for before, after in zip(one.buffers, other.buffers, strict=True):
+        assert np.array_equal(before.data, after.data)
+    for before, after in zip(one.subgraphs[0].tensors, other.subgraphs[0].tensors, strict=True):
+        assert before.name == after.name and np.array_equal(before.shape, after.shape)
+        assert np.array_equal(before.quantization.scale, after.quantization.scale)
+        assert np.array_equal(before.quantization.zeroPoint, after.quantization.zeroPoint)
+    # Runtimes map the weights from the file as they lie there.
+    packed = lint.schema.Model.GetRootAs(small, 0)
+    buffers = [packed.Buffers(at) for at in range(packed.BuffersLength())]
+    starts = [b._tab.Vector(b._tab.Offset(4)) for b in buffers if b.DataLength()]
+    assert starts and all(start % 16 == 0 for start in starts)
 
 
 def test_artefacts_are_compared_on_faces_that_were_held_back(integer, faces):
