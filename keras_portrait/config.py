@@ -12,6 +12,7 @@ from keras_portrait.settings import (
     CartoonGANRecipe,
     CycleGANRecipe,
     DCGANRecipe,
+    DistillationRecipe,
     Recipe,
     StyleClassifierRecipe,
 )
@@ -25,6 +26,7 @@ METHODS = {
         DCGANRecipe,
         CycleGANRecipe,
         CartoonGANRecipe,
+        DistillationRecipe,
     )
 }
 

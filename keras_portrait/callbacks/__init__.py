@@ -10,7 +10,7 @@ from keras_portrait.callbacks.state import (
     StopWhenAsked,
     TrainingStopped,
 )
-from keras_portrait.callbacks.validation import PictureValidation, Validation
+from keras_portrait.callbacks.validation import PictureValidation, TeacherValidation, Validation
 
 __all__ = [
     "CheckpointWriter",
@@ -22,6 +22,7 @@ __all__ = [
     "SampleGrid",
     "StopRequest",
     "StopWhenAsked",
+    "TeacherValidation",
     "TensorBoardLog",
     "TrainingStopped",
     "Validation",

@@ -119,6 +119,37 @@ class Validation(_KeepBest):
         return means * means.shape[-1] ** 0.5
 
 
+class TeacherValidation(_KeepBest):
+    """Measures how near a student's drawings of held-back photos come to its teacher's.
+
+    Adds to the losses of the epoch `val_lpips`, the LPIPS between both, and `val_l1`, their mean
+    absolute difference in [-1, 1]; lower is nearer. The best epoch is the one with the least
+    `val_lpips`: the other one prefers gray to a line that is a pixel off.
+
+    Args:
+        folder: run folder; the best generator becomes its `best.keras`, the figures `best.json`.
+        batch: `photo` float (M, S, S, 3) and `drawing` (M, S, S, 1), the teacher's, in [-1, 1];
+            `style` (M, K).
+    """
+
+    judged_by = "val_lpips"
+
+    def __init__(self, folder: Path, batch: dict[str, np.ndarray]):
+        super().__init__(folder)
+        self.batch = batch
+
+    def _measure(self):
+        found = {"val_lpips": [], "val_l1": []}
+        for photo, drawing, style in zip(
+            *(self.batch[name] for name in ("photo", "drawing", "style")), strict=True
+        ):
+            target = ops.convert_to_tensor(drawing[None])
+            drawn = self.model.draw_averaged(photo[None], style[None])
+            found["val_lpips"].append(float(self.model.distance(drawn, target)[0]))
+            found["val_l1"].append(float(losses.l1(drawn, target)))
+        return {name: float(np.mean(values)) for name, values in found.items()}
+
+
 class PictureValidation(_KeepBest):
     """Measures how far generated pictures are from held-back real ones; keeps the best generator.
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_portrait.layers import DepthToSpace
+from keras_portrait.layers import DepthToSpace, RoundedReLU6
 
 
 def student_generator(
@@ -16,10 +16,10 @@ def student_generator(
     """Builds an encoder, residual blocks at a quarter of the size, and a decoder with skips.
 
     Made of what XNNPACK computes in 8-bit integers as one piece: convolutions with zero padding,
-    batch normalization that folds into them, ReLU, additions, depth-to-space, tanh. What costs time
-    on small machines is the full size, not the multiplications: there are only two layers there,
-    the last convolution and tanh. Convolutions that halve have a kernel of 4: on even sizes Keras's
-    "same" then takes one pixel on each side, and needs no padding of its own.
+    batch normalization that folds into them, ReLU6, additions, depth-to-space, tanh. What costs
+    time on small machines is the full size, not the multiplications: there are only two layers
+    there, the last convolution and tanh. Convolutions that halve have a kernel of 4: on even sizes
+    Keras's "same" then takes one pixel on each side, and needs no padding of its own.
 
     Args:
         styles: int, length of the style vector. 1 means no style input. The vector becomes a bias
@@ -59,18 +59,28 @@ def student_generator(
 
 
 def _residual_block(x, vector, separable):
-    """Two convolutions, added to what came in; the style shifts what the first one finds."""
+    """Two convolutions, added to what came in; the style shifts what the first one finds.
+
+    The sum is bounded again, so that errors of rounding do not grow from block to block.
+    """
     filters = x.shape[-1]
     y = _convolve(x, filters, separable, activated=False)
     if vector is not None:
         y = layers.Add()([y, layers.Conv2D(filters, 1, use_bias=False)(vector)])
-    y = _convolve(layers.ReLU()(y), filters, separable, activated=False)
-    return layers.Add()([x, y])
+    y = _convolve(_bounded(y), filters, separable, activated=False)
+    return _bounded(layers.Add()([x, y]))
 
 
 def _convolve(x, filters, separable, kernel=3, strides=1, activated=True):
     if separable:
-        x = layers.DepthwiseConv2D(kernel, strides, padding="same", use_bias=False)(x)
+        x = layers.DepthwiseConv2D(
+            kernel,
+            strides,
+            padding="same",
+            use_bias=False,
+            # By He's rule for the pixels of one channel; Keras counts those of all channels.
+            depthwise_initializer=keras.initializers.RandomNormal(stddev=2**0.5 / kernel),
+        )(x)
         x = _normalized(x)
         return _normalized(_dense(x, filters, kernel=1), activated)
     return _normalized(_dense(x, filters, kernel, strides), activated)
@@ -90,4 +100,10 @@ def _dense(x, filters, kernel=3, strides=1, use_bias=False):
 def _normalized(x, activated=True):
     """Batch normalization; its offset stands in for the convolution's bias."""
     x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3)(x)
-    return layers.ReLU()(x) if activated else x
+    return _bounded(x) if activated else x
+
+
+def _bounded(x):
+    # Lines on paper make features that lie 20 standard deviations out. Without a bound they stretch
+    # the 256 steps of an 8-bit number until the others are lost in one.
+    return RoundedReLU6()(x)

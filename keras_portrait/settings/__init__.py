@@ -10,6 +10,7 @@ from keras_portrait.settings.avatars import (
     PictureSettings,
 )
 from keras_portrait.settings.base import Recipe
+from keras_portrait.settings.distillation import DistillationRecipe
 from keras_portrait.settings.portrait import (
     ADVERSARIAL,
     UPSAMPLINGS,
@@ -34,6 +35,7 @@ __all__ = [
     "DCGANRecipe",
     "DCGAN_SIZE",
     "DataSettings",
+    "DistillationRecipe",
     "PictureSettings",
     "Recipe",
     "StyleClassifierRecipe",

@@ -11,6 +11,7 @@ _SETUPS = {
     "dcgan": ("keras_portrait.setups.dcgan", "DCGANSetup"),
     "cyclegan": ("keras_portrait.setups.cyclegan", "CycleGANSetup"),
     "cartoongan": ("keras_portrait.setups.cartoongan", "CartoonGANSetup"),
+    "distillation": ("keras_portrait.setups.distillation", "DistillationSetup"),
 }
 
 

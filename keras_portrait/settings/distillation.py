@@ -1,0 +1,126 @@
+"""Settings of the distillation of a trained generator into a small one."""
+
+from dataclasses import dataclass, field
+
+from keras_portrait.errors import SettingError
+from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe, between, one_of
+
+
+@dataclass(frozen=True)
+class DistillationDataSettings:
+    """What the teacher draws, and what a training step sees of it.
+
+    Attributes:
+        size: height and width in pixels, a multiple of 4; the teacher's own.
+        batch: photos in a step.
+        views: how many augmented views of each photo the teacher draws beforehand; its styles take
+            turns.
+        scale: a view is enlarged by up to this factor before the random crop.
+        flip: whether views are mirrored with probability one half.
+        jitter: how far brightness, contrast, saturation and white balance of a view may stray, as
+            a natural logarithm; 0 keeps the colours of the photos.
+    """
+
+    size: int = between(256, 32, 2048)
+    batch: int = between(8, 1, 1024)
+    views: int = between(8, 1, 1000)
+    scale: float = between(1.2, 1, 4)
+    flip: bool = True
+    jitter: float = between(0.2, 0, 1)
+
+    def check(self, prefix: str):
+        """Refuses sizes that the student cannot halve twice."""
+        if self.size % 4:
+            raise SettingError(f"{prefix}size: expected a multiple of 4. Received: {self.size}")
+
+
+@dataclass(frozen=True)
+class DistillationNetworkSettings:
+    """Sizes of the networks.
+
+    Attributes:
+        filters: even; half as many channels of the student at the full size, twice as many at half
+            of it, four times as many at a quarter.
+        blocks: residual blocks of the student.
+        separable: whether its convolutions are depthwise ones followed by 1 x 1, or dense.
+        discriminator_filters: channels after the first convolution of the discriminator.
+    """
+
+    filters: int = between(16, 2, 1024)
+    blocks: int = between(10, 1, 100)
+    separable: bool = True
+    discriminator_filters: int = between(32, 1, 1024)
+
+    def check(self, prefix: str):
+        """Refuses numbers that cannot be halved."""
+        if self.filters % 2:
+            raise SettingError(
+                f"{prefix}filters: expected an even number. Received: {self.filters}"
+            )
+
+
+@dataclass(frozen=True)
+class DistillationWeights:
+    """Weights of the losses between the student's drawings and the teacher's.
+
+    Attributes:
+        l1: weight of the mean absolute difference.
+        lpips: weight of LPIPS.
+        adversarial: weight of the adversarial loss; 0 leaves the discriminator out.
+    """
+
+    l1: float = between(10.0, 0, 1e6)
+    lpips: float = between(5.0, 0, 1e6)
+    adversarial: float = between(0.5, 0, 1e6)
+
+
+@dataclass(frozen=True)
+class DistillationTrainSettings:
+    """How long and how fast.
+
+    Attributes:
+        epochs: number of epochs.
+        steps_per_epoch: steps of one epoch; 0 means one view of every photo.
+        learning_rate: of Adam, for the student.
+        discriminator_learning_rate: of Adam, for the discriminator.
+        beta_1: of Adam.
+        decay_from: share of the training after which the learning rates fall linearly to 0.
+        average_decay: decay of the averaged student that is exported; 0 exports the last one.
+        checkpoint_steps: steps after which a checkpoint is written within an epoch.
+        keep_every: epochs after which the generator is kept for good.
+        precision: "float32" or "mixed_bfloat16".
+        seed: of weights, views and data order.
+    """
+
+    epochs: int = between(100, 1, 1_000_000)
+    steps_per_epoch: int = between(0, 0, 1_000_000_000)
+    learning_rate: float = between(1e-3, 1e-12, 1)
+    discriminator_learning_rate: float = between(2e-4, 1e-12, 1)
+    beta_1: float = between(0.5, 0, 0.9999)
+    decay_from: float = between(0.3, 0, 1)
+    average_decay: float = between(0.998, 0, 0.99999)
+    checkpoint_steps: int = between(1000, 1, 1_000_000_000)
+    keep_every: int = between(10, 1, 1_000_000)
+    precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
+    seed: int = between(0, 0, 2**31)
+
+
+@dataclass(frozen=True)
+class DistillationRecipe(Recipe):
+    """A training of a small generator from a trained one.
+
+    Attributes:
+        teacher: who is learned from: name of a preset, a preset's folder or model file, a run
+            folder or a `.keras` file in it. `portrait distill` fills it in.
+        data: `DistillationDataSettings`.
+        network: `DistillationNetworkSettings`.
+        loss: `DistillationWeights`.
+        train: `DistillationTrainSettings`.
+    """
+
+    method: str = "distillation"
+    teacher: str = ""
+    data: DistillationDataSettings = field(default_factory=DistillationDataSettings)
+    network: DistillationNetworkSettings = field(default_factory=DistillationNetworkSettings)
+    loss: DistillationWeights = field(default_factory=DistillationWeights)
+    train: DistillationTrainSettings = field(default_factory=DistillationTrainSettings)

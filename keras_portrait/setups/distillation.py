@@ -1,0 +1,118 @@
+"""How a small generator is distilled from a trained one, on photos without drawings."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from keras_portrait.callbacks import TeacherValidation
+from keras_portrait.data.fingerprint import sizes
+from keras_portrait.data.teacher_views import TeacherBatches, load_photos
+from keras_portrait.errors import SettingError
+from keras_portrait.models.distillation import Distillation
+from keras_portrait.networks import patch_discriminator, student_generator
+from keras_portrait.perceptual import PerceptualDistance
+from keras_portrait.schedules import LinearDecay
+from keras_portrait.setups.base import Setup, check_size, spread
+from keras_portrait.setups.teacher import DRAWINGS, draw_views, open_teacher
+
+# Photos of the sample grids, and held-back ones that each epoch is judged by.
+SAMPLES = 6
+JUDGED = 24
+
+
+class DistillationSetup(Setup):
+    """See `Setup`; the recipe is a `DistillationRecipe`.
+
+    Attributes:
+        data: the photos, `PhotoData`.
+        teacher: `Teacher`.
+
+    Raises:
+        SettingError: the teacher makes no drawings of photos, or of another size.
+    """
+
+    def __init__(self, recipe, data: str | Path):
+        super().__init__(recipe, data)
+        self.data = load_photos(data)
+        self.teacher = open_teacher(recipe.teacher)
+        if self.teacher.size != recipe.data.size:
+            raise SettingError(
+                f"data.size: expected {self.teacher.size}, the size of the teacher's drawings. "
+                f"Received: {recipe.data.size}"
+            )
+        # The size is the teacher's: no smaller one would do.
+        rows = (*self.data.photos, *self.data.held_photos)
+        check_size(recipe.data.size, rows, self.folder, multiple=0)
+
+    def description(self) -> dict:
+        """Names of the styles, which teacher it was, and how many photos there are."""
+        return {
+            "styles": list(self.teacher.styles),
+            "teacher_sha256": self.teacher.sha256,
+            "photos": len(self.data.photos),
+        }
+
+    def pictures(self) -> dict[str, list]:
+        """Photos, held-back ones too."""
+        return sizes(self.folder, [*self.data.photos, *self.data.held_photos])
+
+    def steps_per_pass(self) -> int:
+        """A pass over one view of each photo."""
+        return math.ceil(len(self.data.photos) / self.recipe.data.batch)
+
+    def batches(self, run: Path) -> TeacherBatches:
+        """Photos, the teacher's drawings and their styles."""
+        recipe = self.recipe
+        return TeacherBatches(
+            self.data, recipe.data, recipe.train.seed, run / DRAWINGS, len(self.teacher.styles)
+        )
+
+    def build(self, total_steps: int, devices: int) -> Distillation:
+        """Student and discriminator, their optimizers, and LPIPS with its weights."""
+        recipe, net, train = self.recipe, self.recipe.network, self.recipe.train
+        styles = len(self.teacher.styles)
+        adversarial = recipe.loss.adversarial > 0
+        model = Distillation(
+            generator=student_generator(styles, net.filters, net.blocks, net.separable),
+            discriminator=(
+                patch_discriminator(1, net.discriminator_filters) if adversarial else None
+            ),
+            distance=PerceptualDistance(),
+            weights=recipe.loss,
+            average_decay=train.average_decay,
+        )
+        rates = {"generator": train.learning_rate}
+        if adversarial:
+            rates["discriminator"] = train.discriminator_learning_rate
+        model.compile(**{name: self._adam(rate, total_steps) for name, rate in rates.items()})
+        return model
+
+    def prepare_run(
+        self, model: Distillation, run: Path, heed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Lets the teacher draw, where it has not yet."""
+        plain = [*enumerate(self._judged()), *enumerate(self._samples())]
+        draw_views(
+            run, self.teacher, self.data, self.recipe.data, self.recipe.train.seed, plain, heed
+        )
+
+    def samples(self, batches: TeacherBatches) -> dict:
+        """Held-back photos, or training photos where none were held back."""
+        return batches.fixed(self._samples())
+
+    def judges(self, batches: TeacherBatches, run: Path) -> list[keras.callbacks.Callback]:
+        """`TeacherValidation`, where photos were held back."""
+        judged = self._judged()
+        return [TeacherValidation(run, batches.fixed(judged))] if judged else []
+
+    def _judged(self):
+        return spread(self.data.held_photos, JUDGED)
+
+    def _samples(self):
+        return spread(self.data.held_photos or self.data.photos, SAMPLES)
+
+    def _adam(self, rate, total_steps):
+        schedule = LinearDecay(rate, total_steps, self.recipe.train.decay_from)
+        return keras.optimizers.Adam(schedule, beta_1=self.recipe.train.beta_1, epsilon=1e-8)
