@@ -461,7 +461,7 @@ def test_the_command_ends_with_1_where_it_is_serious(data, portrait):
         (["--check", "data", "photos"], "Received: PHOTOS too"),
         (["--check", "data", "photos", "drawings", "-o", "x"], "PHOTOS, DRAWINGS, -o too"),
         ([], "Received: no PHOTOS, no DRAWINGS, no -o"),
-        (["photos", "-o", "x"], "Received: no DRAWINGS"),
+        (["-o", "x"], "Received: no PHOTOS, no DRAWINGS, no --avatars"),
         (["photos", "drawings"], "Received: no -o"),
     ],
 )

@@ -168,6 +168,15 @@ def test_bad_files_are_named_and_the_rest_is_done(inputs, tmp_path):
     assert prepare(*inputs, output, SIZE).kept("photo") == 5
 
 
+def test_photos_alone_are_prepared(inputs, tmp_path, portrait):
+    code, out, err = portrait("prepare", inputs[0], "-o", tmp_path / "data", "--size", SIZE)
+    assert (code, err) == (0, "")
+    assert {row.kind for row in read_manifest(tmp_path / "data")} == {"photo"}
+    # Nothing is amiss with it but what a set of four would lack with drawings, too.
+    code, out, err = portrait("prepare", "--check", tmp_path / "data")
+    assert "drawing" not in out
+
+
 def test_dry_run_reports_and_writes_nothing(inputs, tmp_path):
     before = contents(tmp_path)
     summary = prepare(*inputs, tmp_path / "data", SIZE, dry_run=True)

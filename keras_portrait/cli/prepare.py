@@ -52,7 +52,7 @@ def prepare(
         ),
     ] = None,
 ) -> None:
-    """Make photos and drawings, avatars, or photos and avatars ready for training.
+    """Make photos, with drawings or avatars or alone, or avatars ready for training.
 
     Photos and drawings are aligned and get masks of eyes, nose and lips; those without a usable
     face are left out, and so are files that cannot be read. OUTPUT/manifest.jsonl says why. Ctrl-C
@@ -106,13 +106,11 @@ def _refuse_others(given: dict[str, Path | None]) -> None:
 def _require_enough(given: dict[str, Path | None]) -> None:
     """Sees to it that there are an output folder and inputs that one can train on together."""
     missing = [name for name, path in given.items() if path is None]
-    if "--avatars" not in missing:
+    if not {"--avatars", "PHOTOS"} <= set(missing):
         missing = [name for name in missing if name == "-o"]
-    elif not {"PHOTOS", "DRAWINGS"} & set(missing):
-        missing.remove("--avatars")
     if missing:
         raise SettingError(
-            "Expected: portrait prepare PHOTOS DRAWINGS -o OUTPUT, portrait prepare [PHOTOS] "
+            "Expected: portrait prepare PHOTOS [DRAWINGS] -o OUTPUT, portrait prepare [PHOTOS] "
             "--avatars AVATARS -o OUTPUT, or portrait prepare --check DATA. "
             f"Received: no {', no '.join(missing)}"
         )

@@ -207,11 +207,8 @@ def _left_over(folder: Path, named: set[str | None]) -> list[str]:
 
 
 def _uneven(kept: list[Row], given: set[str]) -> list[Finding]:
-    """Splits and styles with nothing or too little in them.
-
-    Of the kinds that were given; without avatars both photos and drawings are needed.
-    """
-    kinds = given if "avatar" in given else ("photo", "drawing")
+    """Splits and styles with nothing or too little in them, of the kinds that were given."""
+    kinds = given or {"photo", "drawing"}
     findings = []
     more = f"add pictures to the input folders or choose another --holdout, then {AGAIN}"
     purposes = ("training has nothing to learn from", "evaluation has nothing to look at")

@@ -123,12 +123,10 @@ def _check_settings(size: int, holdout: float) -> None:
 
 
 def _check_given(photos: Path | None, drawings: Path | None, avatars: Path | None) -> None:
-    if avatars is None and (photos is None or drawings is None):
-        given = {"photos": photos, "drawings": drawings}
-        names = [name for name, folder in given.items() if folder is not None]
+    if avatars is None and photos is None:
         raise SettingError(
-            "Expected photos and drawings, avatars, or photos and avatars. "
-            f"Received: {f'{names[0]} alone' if names else 'none of them'}"
+            "Expected photos, alone or with drawings or avatars, or avatars. "
+            f"Received: {'none of them' if drawings is None else 'drawings alone'}"
         )
 
 
