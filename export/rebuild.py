@@ -9,7 +9,6 @@ convolution before it, dropout is gone, and everything computes in float32. Then
 | `ReflectionPadding2D`           | slices, concatenations           | MIRROR_PAD is slow         |
 | `UpSampling2D` (nearest)        | concatenation, DEPTH_TO_SPACE    | TILE, RESIZE_NEAREST are   |
 | `DepthToSpace`                  | DEPTH_TO_SPACE                   | six axes are               |
-| `RoundedReLU6`                  | RELU6                            | it rounds by itself        |
 | `AppendStyle`                   | reshape, concatenations          | BROADCAST_TO is            |
 | `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
 | `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
@@ -32,7 +31,6 @@ from keras_portrait.layers import (
     DepthToSpace,
     InstanceNormalization,
     ReflectionPadding2D,
-    RoundedReLU6,
 )
 from keras_portrait.trained_generator import copy_layers, float32_config
 
@@ -167,8 +165,6 @@ def _inference_layer(layer):
             return layer.__class__.from_config(float32_config(layer))
     if isinstance(layer, layers.Conv2D) and _leaves_lanes_idle(layer):
         return BlockConv2D(layer.filters, layer.kernel_size[0], layer.padding, **named)
-    if isinstance(layer, RoundedReLU6):
-        return layers.ReLU(6, **named)
     if isinstance(layer, DepthToSpace):
         return NativeDepthToSpace(layer.factor, **named)
     if isinstance(layer, KEPT):

@@ -348,7 +348,9 @@ def test_the_preview_of_many_avatars_is_a_sample(tmp_path, monkeypatch):
 @pytest.mark.parametrize("given", [(), ("drawings",)])
 def test_too_few_folders(avatars, tmp_path, given):
     photos, drawings = (avatars if name in given else None for name in ("photos", "drawings"))
-    with pytest.raises(SettingError, match="Expected photos, alone or with.*Received: (none|drawings alone)"):
+    with pytest.raises(
+        SettingError, match="Expected photos, alone or with.*Received: (none|drawings alone)"
+    ):
         prepare(photos, drawings, tmp_path / "data", SIZE)
     assert not (tmp_path / "data").exists()
 

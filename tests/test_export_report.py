@@ -137,7 +137,7 @@ def test_the_page_has_a_column_for_each_artefact(tmp_path):
         "minedynamic · 32\xa0px · ink, pen",
         "mineint8 · 32\xa0px · ink, pen",
     ]
-    assert rows["Size, kB"] == ["1,305"] * 2
+    assert rows["Size, kB"] == ["1,282"] * 2
     assert rows["MMAC"] == ["6,430.7"] * 2
     assert rows["MMAC, transposed convolutions at output size"] == ["7,000.0"] * 2
     assert rows["Parameters, thousands"] == ["1,189.9"] * 2

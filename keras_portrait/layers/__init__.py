@@ -4,7 +4,6 @@ from keras_portrait.layers.depth_to_space import DepthToSpace
 from keras_portrait.layers.image_pool import ImagePool
 from keras_portrait.layers.norm import InstanceNormalization
 from keras_portrait.layers.padding import ReflectionPadding2D
-from keras_portrait.layers.rounding import RoundedReLU6
 from keras_portrait.layers.style import AppendStyle
 
 __all__ = [
@@ -13,5 +12,4 @@ __all__ = [
     "ImagePool",
     "InstanceNormalization",
     "ReflectionPadding2D",
-    "RoundedReLU6",
 ]

@@ -42,13 +42,11 @@ class DistillationNetworkSettings:
         filters: even; half as many channels of the student at the full size, twice as many at half
             of it, four times as many at a quarter.
         blocks: residual blocks of the student.
-        separable: whether its convolutions are depthwise ones followed by 1 x 1, or dense.
         discriminator_filters: channels after the first convolution of the discriminator.
     """
 
-    filters: int = between(16, 2, 1024)
-    blocks: int = between(10, 1, 100)
-    separable: bool = True
+    filters: int = between(8, 2, 1024)
+    blocks: int = between(5, 1, 100)
     discriminator_filters: int = between(32, 1, 1024)
 
     def check(self, prefix: str):

@@ -75,7 +75,7 @@ class DistillationSetup(Setup):
         styles = len(self.teacher.styles)
         adversarial = recipe.loss.adversarial > 0
         model = Distillation(
-            generator=student_generator(styles, net.filters, net.blocks, net.separable),
+            generator=student_generator(styles, net.filters, net.blocks),
             discriminator=(
                 patch_discriminator(1, net.discriminator_filters) if adversarial else None
             ),
