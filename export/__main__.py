@@ -35,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"portrait-export: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("portrait-export: stopped; nothing was written", file=sys.stderr)
+        return 130
     print("\n".join(lines))
     return 0
 
@@ -50,13 +53,14 @@ def _export(options: argparse.Namespace) -> list[str]:
             f"Choose either --mode or --recipe. Received: {' '.join(options.mode)} and "
             f"{options.recipe}"
         )
-    modes = tuple(options.mode or ("dynamic",))
+    # Each once, in the order given.
+    modes = tuple(dict.fromkeys(options.mode or ("dynamic",)))
     print(f"Exporting {options.source} as {options.recipe or ', '.join(modes)} ...", flush=True)
     artefacts = _with_tensorflow("artefacts")
     wanted = artefacts.ExportOptions(
         modes=modes,
-        sizes=tuple(options.size),
-        styles=tuple(options.style),
+        sizes=tuple(dict.fromkeys(options.size)),
+        styles=tuple(dict.fromkeys(options.style)),
         calibration=options.calibration,
         target=options.target,
         recipe=options.recipe,
@@ -76,6 +80,14 @@ def _export(options: argparse.Namespace) -> list[str]:
 
 
 def _bench(options: argparse.Namespace) -> list[str]:
+    others = {"-o": options.out, "--mode": options.mode, "--report": options.report}
+    others |= {"--recipe": options.recipe, "--size": options.size, "--style": options.style}
+    given = [name for name, value in {"a source": options.source, **others}.items() if value]
+    if given:
+        raise SettingError(
+            f"--bench takes model files and nothing else. Received: {', '.join(given)} too"
+        )
+    print("Timing, half a minute and more ...", flush=True)
     bench = _with_tensorflow("bench")
     return bench.format_table(bench.bench(options.bench)).splitlines()
 
@@ -109,7 +121,7 @@ def _row(artefact) -> dict[str, str]:
         "max error": f"{fidelity.max_error:.2g}",
         "worst dB": f"{fidelity.worst_psnr:.1f}",
         "mean dB": f"{fidelity.mean_psnr:.1f}",
-        "ms, 1 thread": f"{fidelity.milliseconds:.0f}",
+        "CPU ms": f"{fidelity.milliseconds:.0f}",
         "delegates": f"{fidelity.delegates}",
     }
 

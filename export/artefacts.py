@@ -1,9 +1,13 @@
 """From a generator to preset folders: converted, compared with Keras, and only then written."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_portrait
+from keras_portrait.atomic import UNFINISHED_PREFIX
 from keras_portrait.contract import FILE_NAME, NOISE, Contract, write_contract
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.presets import load_preset
@@ -23,6 +28,7 @@ from .calibration import LEAST, Faces, image_inputs, load_faces
 from .convert import CALIBRATED, convert, finish, refuse_mode
 from .quantizer import quantize_with_recipe
 from .rebuild import fold
+from .recover import describe_network
 from .sources import open_source
 from .targets import check_target, check_target_name
 from .verify import Fidelity, Sample, compare, fixed_inputs, keras_function, require
@@ -106,8 +112,7 @@ def export_generator(
     export = _Export(trained, options, folder)
     with tempfile.TemporaryDirectory() as build:
         made = [export.make(Path(build) / str(n), job) for n, job in enumerate(export.jobs())]
-        for number, artefact in enumerate(made):
-            _install(Path(build) / str(number), artefact.folder)
+        _install({Path(build) / str(n): artefact.folder for n, artefact in enumerate(made)})
     return made
 
 
@@ -128,10 +133,9 @@ class _Export:
         self.folder = folder
         self.reference = in_float32(trained.model)
         self.takes_noise = self.reference.inputs[0].name == "noise"
-        self.network = json.dumps(
-            {"styles": trained.styles, "keras": json.loads(fold(trained.model).to_json())},
-            separators=(",", ":"),
-        )
+        self.folded = fold(trained.model)
+        # Ranges are measured on photos, so all modes are compared on photos.
+        self.calibrated = bool({*options.modes} & {*CALIBRATED}) and not options.recipe
         self._faces = {}
         self._samples = {}
 
@@ -147,6 +151,11 @@ class _Export:
             raise SettingError(
                 f"--size: a generator of method {trained.method} makes pictures of "
                 f"{trained.size} pixels alone. Received: {', '.join(map(str, sizes))}"
+            )
+        if self.takes_noise and options.calibration is not None:
+            raise SettingError(
+                "--calibration: a generator of noise is calibrated with noise. "
+                f"Received: {options.calibration}"
             )
         for size in sizes:
             if not 16 <= size <= 4096 or size % 4:
@@ -185,7 +194,9 @@ class _Export:
             **changes,
             **{**trained.words, **_written_by_hand(job.folder / FILE_NAME)},
         )
-        contract = write_contract(build, contract, self.network)
+        # Of a style that is folded in, weights are lost that the network would need.
+        network = "" if job.style else describe_network(self.folded, trained.styles, model)
+        contract = write_contract(build, contract, network)
         samples = self._find_samples(job, vector, contract)
         fidelity = compare(load_preset(build), samples)
         if not options.force:
@@ -197,11 +208,12 @@ class _Export:
     ) -> list[Sample]:
         """What artefacts are compared on, drawn by Keras once for each size and style."""
         if (job.size, job.style) not in self._samples:
-            faces = self._find_faces(job.size, needed=False)
-            inputs, names = fixed_inputs(contract)
+            faces = self._find_faces(job.size, needed=self.calibrated)
             if faces and faces.held:
                 styles = len(contract.styles) if "style" in contract.inputs else 1
                 inputs, names = list(image_inputs(faces.held, styles)), faces.held_names
+            else:
+                inputs, names = fixed_inputs(contract)
             draw = keras_function(self.reference, vector)
             self._samples[job.size, job.style] = [
                 Sample(name, one, draw(**one)) for name, one in zip(names, inputs, strict=True)
@@ -272,21 +284,42 @@ def _written_by_hand(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     keys = ("description", "data_licence") if isinstance(row, dict) else ()
-    return {key: row[key] for key in keys if isinstance(row.get(key), str)}
+    return {key: row[key] for key in keys if isinstance(row.get(key), str) and row[key]}
 
 
-def _install(build: Path, folder: Path) -> None:
-    """Copies the finished files, each complete or not at all."""
+def _install(folders: dict[Path, Path]) -> None:
+    """Copies finished presets to where they belong: all beside it first, then in one go."""
+    parts = {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (MODEL_FILE, FILE_NAME):
-            part = folder / f".{name}.part"
-            try:
+        for build, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (MODEL_FILE, FILE_NAME):
+                part = folder / f"{UNFINISHED_PREFIX}{os.getpid()}-{name}"
+                parts[part] = folder / name
                 shutil.copyfile(build / name, part)
-                os.replace(part, folder / name)
-            finally:
-                part.unlink(missing_ok=True)
+        with _uninterrupted():
+            for part, path in parts.items():
+                os.replace(part, path)
     except OSError as error:
         raise InputError(
             f"Cannot write the preset ({error.strerror}). Received: {folder}"
         ) from error
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Lets Ctrl-C wait: a model and the contract of another one would be refused."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting = []
+    former = signal.signal(signal.SIGINT, lambda *_: waiting.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+    if waiting:
+        raise KeyboardInterrupt

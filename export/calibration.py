@@ -12,6 +12,7 @@ from keras_portrait.errors import InputError
 from keras_portrait.faces import find_detector, largest_face
 from keras_portrait.imaging import list_images, read_image, resize, to_signed
 from keras_portrait.segmentation import PersonSegmenter
+from keras_portrait.setups.base import spread
 
 # Fewer give ranges that miss what other faces need: 3 ruined the pictures of another project,
 # whose people then advised about 100.
@@ -57,7 +58,7 @@ def load_faces(folder: str | Path, size: int) -> Faces:
     """
     folder = Path(folder)
     found = _prepared(folder) if (folder / NAME).is_file() else _aligned(folder, size)
-    calibration, held = _spread(found["calibration"], MOST), _spread(found["held"], MOST_HELD)
+    calibration, held = spread(found["calibration"], MOST), spread(found["held"], MOST_HELD)
     if not calibration:
         raise InputError(f"Expected photos with a face to calibrate with. Received: {folder}")
 
@@ -102,7 +103,7 @@ def _aligned(folder: Path, size: int) -> dict[str, list]:
         raise InputError(f"Expected a folder of photos to calibrate with. Received: {folder}")
     detector, segmenter = find_detector(), PersonSegmenter()
     # No more than are needed, evenly over the folder: each takes a tenth of a second.
-    files = _spread(list_images(folder), 2 * (MOST + MOST_HELD))
+    files = spread(list_images(folder), 2 * (MOST + MOST_HELD))
     found = {"calibration": [], "held": []}
     for path in files:
         try:
@@ -116,9 +117,3 @@ def _aligned(folder: Path, size: int) -> dict[str, list]:
             kind = "held" if count % _EVERY == _EVERY - 1 else "calibration"
             found[kind].append((path.name, lambda square=square: square))
     return found
-
-
-def _spread(items: list, count: int) -> list:
-    """At most `count` of the items, evenly over all of them."""
-    places = np.linspace(0, len(items) - 1, min(count, len(items)))
-    return [items[round(place)] for place in places]

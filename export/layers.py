@@ -141,12 +141,6 @@ class BlockConv2D(layers.Layer):
             wide[row : row + self.side, column : column + self.side, :, channels] = kernel
         self.convolution.set_weights([wide, np.tile(bias, self.block**2)])
 
-    def plain_weights(self, weights):
-        """The weights of the plain convolution, out of those of the wide one."""
-        kernel, bias = weights
-        side, filters = self.side, self.filters
-        return [kernel[:side, :side, :, :filters], bias[:filters]]
-
     def call(self, inputs):
         """Float (1, H, W, C) to (1, h, w, filters), of the size that the padding leaves."""
         x = self.convolution(inputs)

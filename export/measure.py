@@ -11,7 +11,7 @@ from keras_portrait.imaging import from_signed
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.presets import Generator
 
-from .verify import PEAK, Sample
+from .verify import Sample, mean_of_finite, psnr
 
 # Inputs whose pictures are kept to be shown.
 EXAMPLES = 6
@@ -116,13 +116,6 @@ def measure_fidelity(generator: Generator, samples: list[Sample]) -> FidelityRep
     )
 
 
-def psnr(expected: np.ndarray, received: np.ndarray) -> float:
-    """Peak signal-to-noise ratio, dB, of float pictures in [-1, 1]; infinite for equal ones."""
-    with np.errstate(divide="ignore"):
-        error = np.mean(np.square(expected - received, dtype=np.float64))
-        return float(10 * np.log10(PEAK**2 / error))
-
-
 def ssim(expected: np.ndarray, received: np.ndarray) -> float:
     """Structural similarity of pictures float32 (1, S, S, C) in [-1, 1], S at least 11.
 
@@ -180,8 +173,7 @@ def _shown(picture: np.ndarray) -> np.ndarray:
 
 
 def _score(values: list[float], worst: Callable) -> Score:
-    averaged = [value for value in values if value != np.inf] or values
-    return Score(float(np.mean(averaged)), float(worst(values)), tuple(values))
+    return Score(mean_of_finite(values), float(worst(values)), tuple(values))
 
 
 def _luminance(picture: np.ndarray) -> np.ndarray:

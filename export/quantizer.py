@@ -38,8 +38,7 @@ def quantize_with_recipe(
             dictionary for each call; only taken by recipes that compute in integers throughout.
 
     Returns:
-        Content of the quantized `.tflite` file, of the same inputs and outputs. Those of static
-        recipes are int8, with scales in the file.
+        Content of the quantized `.tflite` file, of the same inputs and outputs.
 
     Raises:
         MissingExtra: the package is not installed.
@@ -52,6 +51,8 @@ def quantize_with_recipe(
         with warnings.catch_warnings():
             # Keeping every tensor is what a calibration is about.
             warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
+            if engine(model, rules).need_calibration:
+                rules = [*rules, *_float_pictures(rules)]
             quantized = _quantize(engine(model, rules), model, recipe, calibration)
     except _FAULTS as error:
         raise InputError(
@@ -98,6 +99,20 @@ def _read_rules(recipe: str | Path, ready: ModuleType) -> list[dict]:
             f"and op_config. Received: {recipe}"
         )
     return rules
+
+
+def _float_pictures(rules: list[dict]) -> list[dict]:
+    """Rules that leave a static recipe's inputs and outputs as they are: the contract's floats."""
+    settings = rules[0].get("op_config", {})
+    return [
+        {
+            "regex": ".*",
+            "operation": place,
+            "algorithm_key": "no_quantize",
+            "op_config": settings,
+        }
+        for place in ("INPUT", "OUTPUT")
+    ]
 
 
 def _ready_recipes(ready: ModuleType) -> dict[str, Callable]:

@@ -163,7 +163,7 @@ def _inference_layer(layer):
             return DepthToSpaceUpSampling(factor, **named)
         if layer.interpolation == "bilinear":
             return layer.__class__.from_config(float32_config(layer))
-    if isinstance(layer, layers.Conv2D) and _leaves_lanes_idle(layer):
+    if leaves_lanes_idle(layer):
         return BlockConv2D(layer.filters, layer.kernel_size[0], layer.padding, **named)
     if isinstance(layer, DepthToSpace):
         return NativeDepthToSpace(layer.factor, **named)
@@ -175,11 +175,13 @@ def _inference_layer(layer):
     )
 
 
-def _leaves_lanes_idle(convolution):
+def leaves_lanes_idle(convolution: keras.Layer) -> bool:
+    """Whether a convolution is exported in blocks, see `layers.BlockConv2D`."""
+    if type(convolution) is not layers.Conv2D:
+        return False
     side = convolution.kernel_size[0]
     plain = (
-        type(convolution) is layers.Conv2D
-        and convolution.kernel_size == (side, side)
+        convolution.kernel_size == (side, side)
         and (convolution.padding == "valid" or side % 2)
         and convolution.groups == 1
         and convolution.use_bias
@@ -202,8 +204,10 @@ def _convolution_before(normalization):
     """The layer whose result is normalized, where nobody else uses that result."""
     node = normalization._inbound_nodes[0]
     before = node.parent_nodes[0].operation if node.parent_nodes else None
+    places = {one.operation.name for n in normalization._inbound_nodes for one in n.parent_nodes}
     fits = (
-        isinstance(before, (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D))
+        len(places) == 1
+        and isinstance(before, (layers.Conv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D))
         and len({node.operation.name for node in before._outbound_nodes}) == 1
         and before.activation is keras.activations.linear
     )

@@ -5,7 +5,6 @@ they are; a run folder has the exact ones.
 """
 
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import keras
@@ -18,9 +17,8 @@ from keras_portrait.errors import InputError
 from keras_portrait.presets import find_preset
 from keras_portrait.trained_generator import TrainedGenerator
 
-from .layers import BlockConv2D
 from .lint import operator_name
-from .rebuild import rebuild_for_inference
+from .rebuild import leaves_lanes_idle
 
 # Operators with weights, and the place of kernel and bias among their inputs.
 _PLACES = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "TRANSPOSE_CONV": (1, 3)}
@@ -51,20 +49,18 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
     text = read_network(file)
     if not text:
         raise InputError(
-            "The model file does not tell how its network is built; presets exported by this "
-            f"version do. Expected such a preset or a run folder. Received: {file}"
+            "The model file does not tell how its network is built; those that this version "
+            "exports do, unless a style is folded in. Expected such a preset or a run folder. "
+            f"Received: {file}"
         )
     try:
         described = json.loads(text)
         model = keras.models.model_from_json(json.dumps(described["keras"]))
-        styles = tuple(described["styles"])
+        styles, order = tuple(described["styles"]), list(described["order"])
     except (KeyError, TypeError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"Cannot read the network of {file}. Received: {reason}") from error
-    stored = _stored_weights(split_model(file.read_bytes())[0])
-    rebuilt = rebuild_for_inference(model, contract.size)
-    for name, weights in _matched(rebuilt, stored, file).items():
-        model.get_layer(name).set_weights(weights)
+    _set_weights(model, order, _stored_weights(split_model(file.read_bytes())[0]), file)
     words = {"description": contract.description, "data_licence": contract.data_licence}
     return TrainedGenerator(
         model=model,
@@ -78,40 +74,73 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
     )
 
 
-def _matched(rebuilt: keras.Model, stored: dict, file: Path) -> dict[str, list[np.ndarray]]:
-    """Weights by layer. Within each shape of kernel, layers and operators have the same order."""
-    matched = {}
-    for layer in rebuilt.layers:
-        convolution = layer.convolution if isinstance(layer, BlockConv2D) else layer
-        kind = _KINDS.get(type(convolution))
-        if kind is None:
-            if layer.weights:
-                raise InputError(
-                    f"Only convolutions can be taken back out of a model file. "
-                    f"Received: {layer.name} in {file}"
-                )
-            continue
-        shapes = [tuple(weight.shape) for weight in convolution.weights]
-        waiting = stored[kind, shapes[0]]
-        if not waiting:
-            raise InputError(
-                f"The weights do not fit the network: nothing of shape {shapes[0]} is left for "
-                f"{layer.name}. Received: {file}"
-            )
-        weights = waiting.pop(0)[: len(shapes)]
-        if isinstance(layer, BlockConv2D):
-            weights = layer.plain_weights(weights)
-        matched[layer.name] = weights
-    left = [shape for (_, shape), waiting in stored.items() if waiting]
-    if left:
+def describe_network(folded: keras.Model, styles: tuple[str, ...], model: bytes) -> str:
+    """The text of `network.json`.
+
+    Args:
+        folded: from `rebuild.fold`, with its weights.
+        styles: names of its styles.
+        model: content of the `.tflite` file that was made of it.
+
+    Returns:
+        JSON: `styles`; `keras`, how the network is built; `order`, which layer's weights each
+        operator with weights has. The converter sorts operators that do not wait for each other
+        in a way of its own. Empty where the weights cannot all be found again.
+    """
+    weighted = [layer for layer in folded.layers if layer.weights]
+    stored = _stored_weights(model)
+    if len(weighted) != len(stored) or any(type(layer) not in _KINDS for layer in weighted):
+        return ""
+    layers, order = {layer.name: layer.get_weights()[0] for layer in weighted}, []
+    for kind, kernel, _ in stored:
+        fitting = {
+            name: float(np.abs(_plain(kernel, weights.shape) - weights).mean())
+            for name, weights in layers.items()
+            if _fits(kind, kernel, folded.get_layer(name))
+        }
+        if not fitting:
+            return ""
+        order.append(min(fitting, key=fitting.get))
+        del layers[order[-1]]
+    text = {"styles": styles, "order": order, "keras": json.loads(folded.to_json())}
+    return json.dumps(text, separators=(",", ":"))
+
+
+def _fits(kind, kernel, layer) -> bool:
+    """Whether a stored kernel may be that of a layer, plain or in blocks."""
+    shape = tuple(layer.kernel.shape)
+    in_blocks = leaves_lanes_idle(layer) and kernel.shape[2] == shape[2]
+    return kind == _KINDS[type(layer)] and (
+        kernel.shape == shape or (in_blocks and kernel.shape > shape)
+    )
+
+
+def _plain(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The kernel of a plain convolution out of one in blocks; any other as it is."""
+    return kernel[tuple(slice(length) for length in shape)]
+
+
+def _set_weights(model: keras.Model, order: list[str], stored: list, file: Path) -> None:
+    """Puts what a file stores into the layers."""
+    if len(order) != len(stored):
         raise InputError(
-            f"The weights do not fit the network: no layer takes {left[0]}. Received: {file}"
+            f"The weights do not fit the network: expected {len(order)} kernels. "
+            f"Received: {len(stored)} in {file}"
         )
-    return matched
+    for name, (kind, kernel, bias) in zip(order, stored, strict=True):
+        layer = model.get_layer(name)
+        if not _fits(kind, kernel, layer):
+            raise InputError(
+                f"The weights do not fit the network: {name} takes a kernel of "
+                f"{tuple(layer.kernel.shape)}. Received: {kernel.shape} in {file}"
+            )
+        kernel = _plain(kernel, layer.kernel.shape)
+        weights = [kernel, bias[: layer.bias.shape[0]]] if layer.use_bias else [kernel]
+        layer.set_weights(weights)
 
 
-def _stored_weights(model: bytes) -> dict[tuple[str, tuple], list[list[np.ndarray]]]:
-    """Kernels, in the shape that Keras gives them, and biases, in the order of the operators."""
+def _stored_weights(model: bytes) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """Operator, kernel in the shape that Keras gives it, and bias, in the order of the file."""
     model = schema.ModelT.InitFromPackedBuf(model, 0)
     graph = model.subgraphs[0]
     names = [operator_name(code) for code in model.operatorCodes]
@@ -121,7 +150,7 @@ def _stored_weights(model: bytes) -> dict[tuple[str, tuple], list[list[np.ndarra
         for operator in graph.operators
         if names[operator.opcodeIndex] == "DEQUANTIZE"
     }
-    stored = defaultdict(list)
+    stored = []
     for operator in graph.operators:
         name = names[operator.opcodeIndex]
         if name not in _PLACES:
@@ -135,7 +164,7 @@ def _stored_weights(model: bytes) -> dict[tuple[str, tuple], list[list[np.ndarra
         # convolution has (k, k, out, in), the others have the first axis last.
         kernel = np.moveaxis(kernel, 0, 2 if name == "TRANSPOSE_CONV" else 3)
         outputs = kernel.shape[3 if name == "CONV_2D" else 2]
-        stored[name, kernel.shape].append([kernel, *(bias or [np.zeros(outputs, np.float32)])])
+        stored.append((name, kernel, bias[0] if bias else np.zeros(outputs, np.float32)))
     return stored
 
 

@@ -37,7 +37,6 @@ LEAST_PSNR = {
     "fp16": (59.0, 50.0),
     "dynamic": (36.0, 30.0),
     "int8": (34.0, 30.0),
-    "16x8": (36.0, 30.0),
     "recipe": (34.0, 30.0),
 }
 # Mode -> what changes the pictures, and what changes them less.
@@ -45,7 +44,6 @@ _ADVICE = {
     "fp16": ("16-bit weights change", "--mode fp32 does not"),
     "dynamic": ("8-bit weights change", "--mode fp16 changes them less"),
     "int8": ("8-bit integers change", "more --calibration photos, or --mode dynamic, may help"),
-    "16x8": ("8-bit weights change", "--mode fp16 changes them less"),
     "recipe": ("The recipe changes", "one that quantizes less changes them less"),
 }
 
@@ -57,7 +55,7 @@ class Fidelity:
     Attributes:
         max_error: largest difference of a pixel over all inputs; pictures are in [-1, 1].
         worst_psnr: lowest peak signal-to-noise ratio of an input, dB, peak 2.
-        mean_psnr: mean over the inputs, dB.
+        mean_psnr: mean over the inputs whose pictures are not equal, dB.
         milliseconds: processor time of one drawing at one thread, the best of several.
         delegates: pieces that the runtime's fast kernels took over; 1 is best.
     """
@@ -132,15 +130,29 @@ def compare(generator: Generator, samples: list[Sample]) -> Fidelity:
     Returns:
         What came out.
     """
-    errors = [generator.net(**sample.inputs) - sample.expected for sample in samples]
-    ratios = [_psnr(error) for error in errors]
+    received = [generator.net(**sample.inputs) for sample in samples]
+    pairs = [(sample.expected, picture) for sample, picture in zip(samples, received, strict=True)]
+    ratios = [psnr(*pair) for pair in pairs]
     return Fidelity(
-        max_error=float(max(np.abs(error).max() for error in errors)),
-        worst_psnr=min(ratios),
-        mean_psnr=float(np.mean(ratios)),
+        # NumPy's: a number that is none is the largest.
+        max_error=float(np.max([np.abs(one - other).max() for one, other in pairs])),
+        worst_psnr=float(np.min(ratios)),
+        mean_psnr=mean_of_finite(ratios),
         milliseconds=_best_time(generator, samples[0].inputs),
         delegates=count_delegates(generator.pixel_net or generator.net),
     )
+
+
+def psnr(expected: np.ndarray, received: np.ndarray) -> float:
+    """Peak signal-to-noise ratio, dB, of float pictures in [-1, 1]; infinite for equal ones."""
+    with np.errstate(divide="ignore"):
+        error = np.mean(np.square(expected - received, dtype=np.float64))
+        return float(10 * np.log10(PEAK**2 / error))
+
+
+def mean_of_finite(values: list[float]) -> float:
+    """Mean without infinite ratios, unless there are no others: equal pictures would hide them."""
+    return float(np.mean([value for value in values if value != np.inf] or values))
 
 
 def keras_function(reference: keras.Model, style: np.ndarray | None = None) -> Callable:
@@ -216,11 +228,6 @@ def _example_face(size: int) -> np.ndarray:
     photo = read_image(Path(keras_portrait.__file__).with_name("example.jpg"))
     face = find_faces(photo, find_detector())[0]
     return prepare_face(photo, face.landmarks, size, PersonSegmenter())[0]
-
-
-def _psnr(error: np.ndarray) -> float:
-    with np.errstate(divide="ignore"):  # two equal drawings: infinity
-        return float(10 * np.log10(PEAK**2 / np.mean(np.square(error, dtype=np.float64))))
 
 
 def _best_time(generator: Generator, inputs: dict[str, np.ndarray]) -> float:

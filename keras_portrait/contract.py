@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class Contract:
         method: how it was trained, such as "asymmetric_cycle".
         file: name of the model file, in the same folder.
         size: side of its square pictures, in and out, in pixels.
-        mode: how its weights are stored: "fp32", "fp16", "dynamic" or "int8".
+        mode: how its weights are stored: "fp32", "fp16", "dynamic", "int8", or the
+            name of another way, whose model takes and returns float numbers.
         styles: names of its styles, in the order of the style vector: one or more where it takes
             photos, none where it takes noise.
         inputs: names of the model's inputs: "image", "image" and "style", or "noise".
@@ -149,7 +151,8 @@ def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             start = min(info.header_offset for info in file.infolist())
             return data[:start], {name: file.read(name).decode() for name in file.namelist()}
-    except (zipfile.BadZipFile, ValueError, EOFError):  # nothing appended, or only a part of it
+    # Nothing is appended, or what was is damaged, of which zipfile has many ways to tell.
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError):
         return data, {}
 
 

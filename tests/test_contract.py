@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from keras_portrait.contract import (
@@ -102,6 +103,21 @@ def test_what_is_appended_is_not_part_of_the_model(tiny_preset):
     assert file.stat().st_size == size
     assert split_model(file.read_bytes())[0] == model
     assert read_network(tiny_preset) == read_network(file) == '{"a": 1}'
+
+
+def test_a_damaged_file_is_one_line(tiny_preset):
+    file = tiny_preset / "tiny.tflite"
+    data = file.read_bytes()
+    contract, start = read_contract(tiny_preset), len(split_model(data)[0])
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[rng.integers(start, len(data))] ^= 1 << rng.integers(8)
+        file.write_bytes(damaged)
+        try:
+            assert read_contract(file).sha256 == contract.sha256
+        except InputError as error:
+            assert "\n" not in str(error)
 
 
 def test_a_cut_off_file_is_refused(tiny_preset):

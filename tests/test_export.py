@@ -178,7 +178,7 @@ def test_command_writes_a_preset_that_draws(three_styles, tmp_path, capsys):
     assert last == str(folder)
     assert (
         heads.split()
-        == "mode size file kB max error worst dB mean dB ms, 1 thread delegates".split()
+        == "mode size file kB max error worst dB mean dB CPU ms delegates".split()
     )
     assert row.split()[:2] == ["dynamic", str(SIZE)]
     assert row.split()[-1] == "1"

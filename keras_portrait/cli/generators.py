@@ -27,18 +27,18 @@ def open_generator(given: str):
         MissingExtra: Keras is needed and not installed, or no LiteRT runtime is.
     """
     from keras_portrait.contract import FILE_NAME
-    from keras_portrait.presets import list_presets, load_preset
+    from keras_portrait.presets import is_preset, list_presets, load_preset
 
-    known, is_folder = list_presets(), os.path.isdir(given)
-    if given not in known and not os.path.isfile(os.path.join(given, FILE_NAME)):
+    is_folder = os.path.isdir(given)
+    if not is_preset(given):
         has_generator = os.path.isfile(os.path.join(given, _RUN_FILE))
         if has_generator or (Path(given).suffix == _RUN_SUFFIX and os.path.isfile(given)):
             return _trained_generator(given)
         if is_folder or not os.path.exists(given):
+            near = "" if is_folder else nearest(given, list_presets())
             raise SettingError(
-                f"No such preset. {'' if is_folder else nearest(given, known)}Expected a name, a "
-                f"preset's folder, which holds {FILE_NAME}, or a run folder, which holds "
-                f"{_RUN_FILE}. Received: {given}"
+                f"No such preset. {near}Expected a name, a preset's folder, which holds "
+                f"{FILE_NAME}, or a run folder, which holds {_RUN_FILE}. Received: {given}"
             )
     return load_preset(given, min(4, os.cpu_count() or 1))
 

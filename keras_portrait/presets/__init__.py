@@ -58,6 +58,17 @@ def list_presets() -> list[str]:
     return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{FILE_NAME}"))
 
 
+def is_preset(given: "str | Path") -> bool:
+    """Whether that is the name of a preset, a folder that is one, or a model file."""
+    path = Path(given)
+    # os.path answers False for names that are too long, where Path raises.
+    return (
+        str(given) in list_presets()
+        or os.path.isfile(path / FILE_NAME)
+        or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path))
+    )
+
+
 def find_preset(preset: "str | Path") -> Path:
     """Where a preset lies.
 
@@ -74,7 +85,6 @@ def find_preset(preset: "str | Path") -> Path:
     if str(preset) in known:
         return BUILT_IN / str(preset)
     path = Path(preset)
-    # os.path answers False for names that are too long, where Path raises.
     if os.path.isdir(path) or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path)):
         return path
     raise SettingError(

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import track
 
 from keras_portrait.atomic import make_folder
-from keras_portrait.contract import FILE_NAME
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.teacher_views import PLAIN, PhotoData, make_view, style_turn, view_file
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import read_image, write_image
-from keras_portrait.presets import Generator, list_presets, load_preset
+from keras_portrait.presets import Generator, is_preset, load_preset
+from keras_portrait.run_folder import OPTIONS_NAME
 from keras_portrait.settings.distillation import DistillationDataSettings
 from keras_portrait.trained_generator import GENERATOR_FILE, load_generator
 
@@ -97,9 +97,8 @@ def _run_file(given: str) -> Path | None:
     path = Path(given)
     if path.suffix == ".keras":
         return path
-    is_preset = given in list_presets() or os.path.isfile(path / FILE_NAME)
-    is_run = os.path.isfile(path / GENERATOR_FILE)
-    return path / GENERATOR_FILE if is_run and not is_preset else None
+    is_run = os.path.isfile(path / OPTIONS_NAME) and not is_preset(given)
+    return path / GENERATOR_FILE if is_run else None
 
 
 def _sha256(path: Path) -> str:
