@@ -291,6 +291,14 @@ def test_modes_that_are_made_together_are_compared_on_the_same(student, tmp_path
     assert first.samples[0].name != "example photo"
 
 
+@pytest.mark.parametrize("recipe", ["dynamic_wi8_afp32", "static_wi8_ai8"])
+def test_recipes_make_presets(student, faces, tmp_path, recipe):
+    pytest.importorskip("litert_quantizer", reason="needs the extra quantizer")
+    (artefact,) = export(student, tmp_path / "out", recipe=recipe, calibration=faces)
+    assert artefact.contract.mode == "recipe" and artefact.fidelity.delegates == 1
+    assert Stylizer(tmp_path / "out")(draw_face(3, SIZE).photo, whole=True).shape == (SIZE, SIZE, 3)
+
+
 def test_too_few_faces_are_refused(student, faces, tmp_path):
     with pytest.raises(InputError, match=r"Calibration needs 100 photos.*Received: \d in"):
         export(student, tmp_path / "out", "int8", calibration=faces)

@@ -114,7 +114,8 @@ def test_counts_of_the_presets():
     # Two styles make two more channels before the first block.
     layers = [(7, 3, 24, 256), (3, 24, 48, 128), (3, 48, 96, 64), (3, 98, 96, 64)]
     layers += [(3, 96, 96, 64)] * 12
-    layers += [(3, 96, 48, 128), (3, 48, 24, 256), (7, 24, 1, 256)]
+    # The last one, of 7 x 7 to one channel, computes squares of 4 x 4 pixels.
+    layers += [(3, 96, 48, 128), (3, 48, 24, 256), (10, 24, 16, 64)]
     assert pen.macs == sum(k * k * a * b * side * side for k, a, b, side in layers)
     assert pen.macs_at_output == pen.macs
     assert pen.parameters == sum(k * k * a * b + b for k, a, b, _ in layers)

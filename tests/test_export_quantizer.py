@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from collections import Counter
 
 import keras
 import numpy as np
@@ -108,9 +109,11 @@ def test_a_file_picks_operators_by_name(model, images, tmp_path):
 @needs_package
 def test_integers_throughout_are_calibrated(model, images):
     quantized = quantize_with_recipe(model, "static_wi8_ai8", iter(images))
-    tensor = Runner(quantized).inputs[0]
-    # The images reach from -1 to 1 in 255 steps.
-    assert tensor.dtype == np.int8 and tensor.scale == pytest.approx(2 / 255, rel=0.01)
+    runner = Runner(quantized)
+    # As the contract of a preset has them, whatever is between.
+    assert {tensor.dtype for tensor in (*runner.inputs, *runner.outputs)} == {np.dtype("f4")}
+    operators = Counter(op["op_name"] for op in runner._interpreter._get_ops_details())
+    assert operators["QUANTIZE"] == operators["DEQUANTIZE"] == 1
     assert signal_to_noise(model, quantized, images) > 36
 
 
