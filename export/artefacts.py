@@ -1,13 +1,8 @@
 """From a generator to preset folders: converted, compared with Keras, and only then written."""
 
-import contextlib
 import json
 import os
-import shutil
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 import keras_portrait
-from keras_portrait.atomic import UNFINISHED_PREFIX
 from keras_portrait.contract import FILE_NAME, NOISE, Contract, write_contract
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.presets import load_preset
@@ -26,6 +20,7 @@ from keras_portrait.trained_generator import GENERATOR_FILE, TrainedGenerator, i
 
 from .calibration import LEAST, Faces, image_inputs, load_faces
 from .convert import CALIBRATED, convert, finish, refuse_mode
+from .install import MODEL_FILE, install
 from .quantizer import quantize_with_recipe
 from .rebuild import fold
 from .recover import describe_network
@@ -33,7 +28,6 @@ from .sources import open_source
 from .targets import check_target, check_target_name
 from .verify import Fidelity, Sample, compare, fixed_inputs, keras_function, require
 
-MODEL_FILE = "generator.tflite"
 # What a recipe of litert-quantizer makes is called and judged by.
 RECIPE_MODE = "recipe"
 
@@ -112,7 +106,7 @@ def export_generator(
     export = _Export(trained, options, folder)
     with tempfile.TemporaryDirectory() as build:
         made = [export.make(Path(build) / str(n), job) for n, job in enumerate(export.jobs())]
-        _install({Path(build) / str(n): artefact.folder for n, artefact in enumerate(made)})
+        install({Path(build) / str(n): artefact.folder for n, artefact in enumerate(made)})
     return made
 
 
@@ -285,41 +279,3 @@ def _written_by_hand(path: Path) -> dict[str, str]:
         return {}
     keys = ("description", "data_licence") if isinstance(row, dict) else ()
     return {key: row[key] for key in keys if isinstance(row.get(key), str) and row[key]}
-
-
-def _install(folders: dict[Path, Path]) -> None:
-    """Copies finished presets to where they belong: all beside it first, then in one go."""
-    parts = {}
-    try:
-        for build, folder in folders.items():
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in (MODEL_FILE, FILE_NAME):
-                part = folder / f"{UNFINISHED_PREFIX}{os.getpid()}-{name}"
-                parts[part] = folder / name
-                shutil.copyfile(build / name, part)
-        with _uninterrupted():
-            for part, path in parts.items():
-                os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"Cannot write the preset ({error.strerror}). Received: {folder}"
-        ) from error
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Lets Ctrl-C wait: a model and the contract of another one would be refused."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting = []
-    former = signal.signal(signal.SIGINT, lambda *_: waiting.append(True))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-    if waiting:
-        raise KeyboardInterrupt

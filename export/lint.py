@@ -1,9 +1,9 @@
 """Looks into a model file for what small runtimes lack, or run slowly."""
 
-from ai_edge_litert import schema_py_generated as schema
-
 from keras_portrait.errors import PortraitError
 from keras_portrait.runtime import Runner
+
+from .model_file import open_graph
 
 # What a rebuilt generator is made of; XNNPACK takes over every one of them (DEQUANTIZE: of stored
 # 16-bit weights; QUANTIZE: of pixels, which are unsigned, to signed integers). Left out on purpose:
@@ -18,10 +18,6 @@ ALLOWED = frozenset(
     }
 )
 
-_NAMES = {
-    code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")
-}
-
 
 def check_model(model: bytes) -> None:
     """Makes sure that a model consists of known operators on tensors of fixed size.
@@ -32,25 +28,22 @@ def check_model(model: bytes) -> None:
     Raises:
         PortraitError: an operator outside `ALLOWED`, an open axis, or more than one graph.
     """
-    model = schema.ModelT.InitFromPackedBuf(model, 0)
-    codes = [operator_name(code) for code in model.operatorCodes]
+    graph = open_graph(model)
     foreign = {}
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            name = codes[operator.opcodeIndex]
-            if name not in ALLOWED:
-                foreign.setdefault(name, _place(graph, operator))
+    for name, operator in graph.operators:
+        if name not in ALLOWED:
+            foreign.setdefault(name, _place(graph, operator))
     if foreign:
         found = ", ".join(f"{name} (in {foreign[name]})" for name in sorted(foreign))
         raise PortraitError(
             "The converted model holds operators that small machines lack or run slowly. "
             f"Expected only: {', '.join(sorted(ALLOWED))}. Received: {found}"
         )
-    if len(model.subgraphs) != 1:
+    if len(graph.model.subgraphs) != 1:
         raise PortraitError(
-            f"The converted model must be one graph. Received: {len(model.subgraphs)}"
+            f"The converted model must be one graph. Received: {len(graph.model.subgraphs)}"
         )
-    for tensor in model.subgraphs[0].tensors:
+    for tensor in graph.tensors:
         signature = tensor.shapeSignature
         if signature is not None and min(signature, default=0) < 0:
             raise PortraitError(
@@ -74,11 +67,3 @@ def _place(graph, operator) -> str:
     tensors = [graph.tensors[at].name.decode() for at in (*operator.outputs, *operator.inputs)]
     # The result of the whole model is called otherwise.
     return next((name for name in tensors if "PartitionedCall" not in name), tensors[0])
-
-
-def operator_name(code) -> str:
-    """Name of an operator code of the schema, such as "CONV_2D"; a custom one has its own."""
-    if code.customCode:
-        return code.customCode.decode()
-    # Operators below 127 stand in the older field too; the larger of the two is the true one.
-    return _NAMES[max(code.builtinCode, code.deprecatedBuiltinCode)]

@@ -17,11 +17,9 @@ from keras_portrait.errors import InputError
 from keras_portrait.presets import find_preset
 from keras_portrait.trained_generator import TrainedGenerator
 
-from .lint import operator_name
+from .model_file import PLACES, open_graph
 from .rebuild import leaves_lanes_idle
 
-# Operators with weights, and the place of kernel and bias among their inputs.
-_PLACES = {"CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "TRANSPOSE_CONV": (1, 3)}
 _NUMBERS = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64", "UINT8")
 _KINDS = {
     keras.layers.Conv2D: "CONV_2D",
@@ -141,25 +139,15 @@ def _set_weights(model: keras.Model, order: list[str], stored: list, file: Path)
 
 def _stored_weights(model: bytes) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Operator, kernel in the shape that Keras gives it, and bias, in the order of the file."""
-    model = schema.ModelT.InitFromPackedBuf(model, 0)
-    graph = model.subgraphs[0]
-    names = [operator_name(code) for code in model.operatorCodes]
-    # 16-bit weights become 32 again through an operator of their own.
-    widened = {
-        operator.outputs[0]: operator.inputs[0]
-        for operator in graph.operators
-        if names[operator.opcodeIndex] == "DEQUANTIZE"
-    }
-    stored = []
-    for operator in graph.operators:
-        name = names[operator.opcodeIndex]
-        if name not in _PLACES:
+    graph, stored = open_graph(model), []
+    for name, operator in graph.operators:
+        if name not in _KINDS.values():
             continue
-        at_kernel, at_bias = _PLACES[name]
+        at_kernel, at_bias = PLACES[name][1:]
         places = [operator.inputs[at_kernel]]
         if at_bias < len(operator.inputs) and operator.inputs[at_bias] >= 0:
             places.append(operator.inputs[at_bias])
-        kernel, *bias = (_real_values(model, graph, widened.get(at, at)) for at in places)
+        kernel, *bias = (_real_values(graph, graph.stored(index)) for index in places)
         # (out, k, k, in), of a depthwise convolution (1, k, k, out). In Keras a transposed
         # convolution has (k, k, out, in), the others have the first axis last.
         kernel = np.moveaxis(kernel, 0, 2 if name == "TRANSPOSE_CONV" else 3)
@@ -168,11 +156,11 @@ def _stored_weights(model: bytes) -> list[tuple[str, np.ndarray, np.ndarray]]:
     return stored
 
 
-def _real_values(model, graph, at: int) -> np.ndarray:
+def _real_values(graph, index: int) -> np.ndarray:
     """A constant as float32, whatever it is stored as."""
-    tensor = graph.tensors[at]
+    tensor = graph.tensors[index]
     kinds = {getattr(schema.TensorType, name): name.lower() for name in _NUMBERS}
-    data = np.frombuffer(bytes(model.buffers[tensor.buffer].data), kinds[tensor.type])
+    data = np.frombuffer(bytes(graph.model.buffers[tensor.buffer].data), kinds[tensor.type])
     values = data.reshape(tensor.shape).astype(np.float64)
     quantization = tensor.quantization
     if quantization is not None and quantization.scale is not None and len(quantization.scale):

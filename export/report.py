@@ -32,7 +32,13 @@ FORMAT = 1
 AMPLIFICATION = 8
 # WebP quality of photos, which are there to be recognised; what is compared stays exact.
 _PHOTO_QUALITY = 85
-_MEASURES = ("psnr", "ssim", "lpips", "line_f1")
+# Heading of a measure, its field in `FidelityReport`, and digits after the point.
+_SHOWN = (
+    ("PSNR, dB", "psnr", 1),
+    ("SSIM", "ssim", 4),
+    ("LPIPS", "lpips", 4),
+    ("Line F1", "line_f1", 4),
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ def _figures(entry: ReportEntry, folder: Path) -> dict:
         "statistics": dataclasses.asdict(entry.statistics),
         "fidelity": {
             "inputs": fidelity.names,
-            **{name: dataclasses.asdict(getattr(fidelity, name)) for name in _MEASURES},
+            **{name: dataclasses.asdict(getattr(fidelity, name)) for _, name, _ in _SHOWN},
             "max_error": fidelity.max_error,
             "worst_input": fidelity.names[fidelity.worst_index],
             "worst_index": fidelity.worst_index,
@@ -193,12 +199,7 @@ def _table(entries: Sequence[ReportEntry]) -> list[tuple[str, list[tuple[str, li
         for name, field in (("Median", "median_ms"), ("95 % under", "p95_ms")):
             times[f"{name}, {threads}, ms"] = functools.partial(_call_time, count, field)
     likeness = {}
-    for label, name, digits in (
-        ("PSNR, dB", "psnr", 1),
-        ("SSIM", "ssim", 4),
-        ("LPIPS", "lpips", 4),
-        ("Line F1", "line_f1", 4),
-    ):
+    for label, name, digits in _SHOWN:
         for field in ("mean", "worst"):
             likeness[f"{label}, {field}"] = functools.partial(_score_text, name, field, digits)
     likeness["Largest error, of 2"] = lambda e: f"{e.fidelity.max_error:.2g}"
@@ -242,13 +243,8 @@ def _worst(entry: ReportEntry) -> dict:
         (f"difference × {AMPLIFICATION}", _uri(255 - difference)),
     ]
     figures = [
-        f"{label} {_decimal(getattr(fidelity, name).each[fidelity.worst_index], digits)}"
-        for label, name, digits in (
-            ("PSNR", "psnr", 1),
-            ("SSIM", "ssim", 4),
-            ("LPIPS", "lpips", 4),
-            ("line F1", "line_f1", 4),
-        )
+        f"{label.removesuffix(', dB')} {_decimal(getattr(fidelity, name).each[fidelity.worst_index], digits)}"
+        for label, name, digits in _SHOWN
     ]
     return {
         "head": _head(entry),

@@ -8,7 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import InputError
 
-from .lint import operator_name
+from .model_file import PLACES, open_graph
 
 # How the runtime computes an operator. "dynamic": 8-bit weights and float activations, which are
 # rounded to 8 bits as they come; "int16": 16-bit activations. 16-bit weights become floats when a
@@ -16,13 +16,6 @@ from .lint import operator_name
 ARITHMETICS = ("float", "dynamic", "int8", "int16")
 
 _TRANSPOSED = "TRANSPOSE_CONV"
-# Counted operator -> positions of its data, its kernel and its bias among its inputs.
-_POSITIONS = {
-    "CONV_2D": (0, 1, 2),
-    "DEPTHWISE_CONV_2D": (0, 1, 2),
-    "FULLY_CONNECTED": (0, 1, 2),
-    _TRANSPOSED: (2, 1, 3),
-}
 # Type of the data -> its arithmetic, where it is not float.
 _INTEGERS = {
     schema.TensorType.INT8: "int8",
@@ -68,13 +61,12 @@ def model_statistics(model: bytes) -> ModelStatistics:
     Raises:
         InputError: it is no such file, or a tensor of a counted operator has no fixed size.
     """
-    graph, codes = _parse(model)
-    named = [(codes[operator.opcodeIndex], operator) for operator in graph.operators]
-    counted = [(name, operator) for name, operator in named if name in _POSITIONS]
+    graph = _open(model)
+    counted = [(name, operator) for name, operator in graph.operators if name in PLACES]
     macs = Counter()
     at_output = 0
     for name, operator in counted:
-        data, kernel = (graph.tensors[operator.inputs[place]] for place in _POSITIONS[name][:2])
+        data, kernel = (graph.tensors[operator.inputs[place]] for place in PLACES[name][:2])
         result = graph.tensors[operator.outputs[0]]
         macs[_arithmetic(data, kernel)] += _macs(data if name == _TRANSPOSED else result, kernel)
         at_output += _macs(result, kernel)
@@ -82,16 +74,15 @@ def model_statistics(model: bytes) -> ModelStatistics:
         file_bytes=len(model),
         macs=macs.total(),
         macs_at_output=at_output,
-        parameters=_count_parameters(graph, named),
-        operators=dict(Counter(name for name, _ in named).most_common()),
+        parameters=_count_parameters(graph, counted),
+        operators=dict(Counter(name for name, _ in graph.operators).most_common()),
         macs_by_arithmetic={kind: macs[kind] for kind in ARITHMETICS if macs[kind]},
     )
 
 
-def _parse(model):
+def _open(model):
     try:
-        parsed = schema.ModelT.InitFromPackedBuf(model, 0)
-        return parsed.subgraphs[0], [operator_name(code) for code in parsed.operatorCodes]
+        return open_graph(model)
     # Depending on what stands where offsets should, the reader lets nearly anything through.
     except Exception as error:
         raise InputError(f"This is no whole LiteRT model. Received: {len(model)} bytes") from error
@@ -117,15 +108,12 @@ def _size(tensor) -> int:
     return math.prod(int(size) for size in tensor.shape)
 
 
-def _count_parameters(graph, named) -> int:
-    # 16-bit weights are turned into floats by an operator of their own.
-    stored_as = {
-        operator.outputs[0]: operator.inputs[0] for name, operator in named if name == "DEQUANTIZE"
-    }
-    computed = {index for _, operator in named for index in operator.outputs}
+def _count_parameters(graph, counted) -> int:
+    computed = {index for _, operator in graph.operators for index in operator.outputs}
     used = set()
-    for name, operator in named:
-        places = _POSITIONS.get(name, ())[1:]
+    for name, operator in counted:
+        places = PLACES[name][1:]
         used |= {operator.inputs[place] for place in places if place < len(operator.inputs)}
-    constants = {stored_as.get(index, index) for index in used} - computed - set(graph.inputs)
+    given = set(graph.model.subgraphs[0].inputs)
+    constants = {graph.stored(index) for index in used} - computed - given
     return sum(_size(graph.tensors[index]) for index in constants if index >= 0)

@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import PortraitError, SettingError, nearest
 
-from .lint import operator_name
+from .model_file import PLACES, operator_name
 
 TARGETS = ("litert", "tflite-2.14")
 
@@ -45,10 +45,10 @@ NEWEST_VERSIONS = {
     "TRANSPOSE_CONV": 4,
 }
 
-# Operator -> places of its data and of its weights among its inputs. With 8-bit weights and float
-# data the first is refused by tflite-runtime 2.14 when it loads; the second is either too new
-# for it, or loads and computes something else: it takes one scale for all channels.
-_NO_DYNAMIC = {"TRANSPOSE_CONV": (2, 1), "FULLY_CONNECTED": (0, 1)}
+# With 8-bit weights and float data the first is refused by tflite-runtime 2.14 when it loads; the
+# second is either too new for it, or loads and computes something else: it takes one scale for all
+# channels.
+_NO_DYNAMIC = ("TRANSPOSE_CONV", "FULLY_CONNECTED")
 
 # Weights of fewer than 8 bits. tflite-runtime 2.14 loads 4-bit convolutions and takes their bytes
 # for 8-bit weights: the picture is noise.
@@ -74,7 +74,7 @@ def separate_scales(model: bytes) -> bytes:
     content = bytearray(model)
     tree = schema.Model.GetRootAs(content, 0)
     for tensors, operator, name in _operators(tree):
-        if name == "CONV_2D" and _is_dynamic(tensors, operator, 0, 1):
+        if name == "CONV_2D" and _is_dynamic(tensors, operator, name):
             scales = _scales(tensors(operator.Inputs(1)))
             if _are_equal(scales):
                 # A view into `content`.
@@ -117,9 +117,9 @@ def check_target(model: bytes, target: str, mode: str) -> None:
             # -1: an input that is left out.
             if index >= 0 and tensors(index).Type() in _TOO_NARROW:
                 _refuse(f"{name} with weights of {_TOO_NARROW[tensors(index).Type()]}", mode)
-        if name in _NO_DYNAMIC and _is_dynamic(tensors, operator, *_NO_DYNAMIC[name]):
+        if name in _NO_DYNAMIC and _is_dynamic(tensors, operator, name):
             _refuse(f"{name} with 8-bit weights on float data", mode)
-        if name == "CONV_2D" and _is_dynamic(tensors, operator, 0, 1):
+        if name == "CONV_2D" and _is_dynamic(tensors, operator, name):
             if _are_equal(_scales(tensors(operator.Inputs(1)))):
                 _refuse("CONV_2D with equal scales in 8-bit weights on float data", mode)
 
@@ -144,9 +144,9 @@ def _name(code) -> str:
     return operator_name(schema.OperatorCodeT.InitFromObj(code))
 
 
-def _is_dynamic(tensors, operator, data: int, weights: int) -> bool:
-    """Whether an operator has 8-bit weights and float data, which are at these inputs."""
-    kinds = [tensors(operator.Inputs(place)).Type() for place in (data, weights)]
+def _is_dynamic(tensors, operator, name: str) -> bool:
+    """Whether an operator has 8-bit weights and float data."""
+    kinds = [tensors(operator.Inputs(place)).Type() for place in PLACES[name][:2]]
     return kinds == [schema.TensorType.FLOAT32, schema.TensorType.INT8]
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait import trained_generator
 from keras_portrait.contract import read_contract
@@ -186,8 +187,8 @@ def test_command_writes_a_preset_that_draws(three_styles, tmp_path, capsys):
     drawing = Stylizer(folder)(draw_face(0, 96).photo, style="chalk", whole=True)
     assert drawing.shape == (96, 96, 3)
     # 8-bit weights were asked for.
-    graph = lint.schema.ModelT.InitFromPackedBuf((folder / contract.file).read_bytes()).subgraphs[0]
-    assert any(tensor.type == lint.schema.TensorType.INT8 for tensor in graph.tensors)
+    graph = schema.ModelT.InitFromPackedBuf((folder / contract.file).read_bytes()).subgraphs[0]
+    assert any(tensor.type == schema.TensorType.INT8 for tensor in graph.tensors)
 
 
 def test_export_keeps_what_a_person_wrote(run, float_model, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import flatbuffers
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.contract import read_contract, read_network, split_model, write_contract
 from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
@@ -23,7 +24,7 @@ from keras_portrait.networks.student import student_generator
 from keras_portrait.presets import load_preset
 from keras_portrait.stylizer import Stylizer
 from keras_portrait.trained_generator import TrainedGenerator, load_run
-from keras_portrait_export import artefacts, calibration, convert, layers, lint, rebuild, verify
+from keras_portrait_export import artefacts, calibration, convert, layers, rebuild, verify
 from keras_portrait_export.__main__ import main
 from keras_portrait_export.artefacts import ExportOptions, export_generator
 from keras_portrait_export.compact import compact
@@ -181,11 +182,9 @@ def test_full_int8_takes_and_gives_pixels(integer):
     assert contract == read_contract(folder)
     assert (contract.mode, contract.styles) == ("int8", STYLES)
     assert integer.fidelity.delegates == 1 and integer.fidelity.mean_psnr >= 34
-    model = lint.schema.ModelT.InitFromPackedBuf(
-        split_model((folder / contract.file).read_bytes())[0]
-    )
+    model = schema.ModelT.InitFromPackedBuf(split_model((folder / contract.file).read_bytes())[0])
     kinds = {tensor.type for tensor in model.subgraphs[0].tensors}
-    assert lint.schema.TensorType.FLOAT32 not in kinds
+    assert schema.TensorType.FLOAT32 not in kinds
     generator = load_preset(folder)
     square = draw_face(3, SIZE).photo
     style = np.array([[0, 1]], np.float32)
@@ -199,13 +198,13 @@ def test_full_int8_takes_and_gives_pixels(integer):
 
 def test_compacting_changes_nothing_but_the_size(integer):
     written = split_model((integer.folder / integer.contract.file).read_bytes())[0]
-    tree = lint.schema.ModelT.InitFromPackedBuf(written)
+    tree = schema.ModelT.InitFromPackedBuf(written)
     builder = flatbuffers.Builder(len(written))
     builder.Finish(tree.Pack(builder), b"TFL3")
     loose = bytes(builder.Output())
     small = compact(loose)
     assert len(small) < len(loose) and small == compact(small)
-    one, other = (lint.schema.ModelT.InitFromPackedBuf(model) for model in (loose, small))
+    one, other = (schema.ModelT.InitFromPackedBuf(model) for model in (loose, small))
     assert len(one.buffers) == len(other.buffers)
     for before, after in zip(one.buffers, other.buffers, strict=True):
         assert np.array_equal(before.data, after.data)
@@ -214,7 +213,7 @@ def test_compacting_changes_nothing_but_the_size(integer):
         assert np.array_equal(before.quantization.scale, after.quantization.scale)
         assert np.array_equal(before.quantization.zeroPoint, after.quantization.zeroPoint)
     # Runtimes map the weights from the file as they lie there.
-    packed = lint.schema.Model.GetRootAs(small, 0)
+    packed = schema.Model.GetRootAs(small, 0)
     buffers = [packed.Buffers(at) for at in range(packed.BuffersLength())]
     starts = [b._tab.Vector(b._tab.Offset(4)) for b in buffers if b.DataLength()]
     assert starts and all(start % 16 == 0 for start in starts)

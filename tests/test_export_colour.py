@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.contract import read_contract
 from keras_portrait.data.drawn_faces import draw_face
@@ -10,7 +11,7 @@ from keras_portrait.runtime import Runner
 from keras_portrait.sampler import Sampler
 from keras_portrait.stylizer import Stylizer
 from keras_portrait.trained_generator import load_generator, load_run
-from keras_portrait_export import convert, lint, rebuild, verify
+from keras_portrait_export import convert, model_file, rebuild, verify
 from keras_portrait_export.__main__ import main
 from keras_portrait_export.artefacts import ExportOptions, export_generator
 from tiny_runs import NOISE, tiny_net, write_run
@@ -42,8 +43,8 @@ def float_avatars(runs):
 
 def operators(model):
     """Names of the operators in a model file, in order."""
-    tree = lint.schema.ModelT.InitFromPackedBuf(model, 0)
-    codes = [lint.operator_name(code) for code in tree.operatorCodes]
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    codes = [model_file.operator_name(code) for code in tree.operatorCodes]
     return [codes[operator.opcodeIndex] for operator in tree.subgraphs[0].operators]
 
 

@@ -158,7 +158,7 @@ def test_the_page_has_a_column_for_each_artefact(tmp_path):
 
 def test_the_worst_picture_stands_beside_keras(tmp_path):
     page, text, _ = written(tmp_path, [entry(off=3)])
-    assert "Input three: PSNR 38.1, SSIM 0.9900, LPIPS 0.0100, line F1 0.9500" in text
+    assert "Input three: PSNR 38.1, SSIM 0.9900, LPIPS 0.0100, Line F1 0.9500" in text
     shown = dict(page.pictures[:4])
     captions = ("photo", "Keras, float", "exported", f"difference × {report.AMPLIFICATION}")
     assert list(shown) == [f"{caption}, input three" for caption in captions]
