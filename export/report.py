@@ -242,10 +242,10 @@ def _worst(entry: ReportEntry) -> dict:
         ("exported", _uri(fidelity.worst.received)),
         (f"difference × {AMPLIFICATION}", _uri(255 - difference)),
     ]
-    figures = [
-        f"{label.removesuffix(', dB')} {_decimal(getattr(fidelity, name).each[fidelity.worst_index], digits)}"
-        for label, name, digits in _SHOWN
-    ]
+    figures = []
+    for label, name, digits in _SHOWN:
+        value = getattr(fidelity, name).each[fidelity.worst_index]
+        figures.append(f"{label.removesuffix(', dB')} {_decimal(value, digits)}")
     return {
         "head": _head(entry),
         "name": fidelity.worst.name,
