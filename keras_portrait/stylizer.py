@@ -188,7 +188,7 @@ class Stylizer:
             square, transform = prepare_face(
                 photo, face.landmarks, self.contract.size, self._find_segmenter()
             )
-            drawing, transform = _at_photo_scale(self._generate(square, vector), transform)
+            drawing, transform = at_photo_scale(self._generate(square, vector), transform)
             canvas = paste_back(canvas, drawing, transform)
         return canvas
 
@@ -219,8 +219,16 @@ class Stylizer:
         return self._segmenter
 
 
-def _at_photo_scale(drawing: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A drawing uint8 (S, S) enlarged to the photo's resolution, and its transform to the photo."""
+def at_photo_scale(drawing: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Enlarges a drawing to the photo's resolution.
+
+    Args:
+        drawing: uint8 (S, S).
+        transform: float (2, 3), from its pixels to those of the photo.
+
+    Returns:
+        The drawing, uint8 (F S, F S) for a whole factor F, and its transform to the photo.
+    """
     factor = max(1, round(scale_of(transform)))
     side = factor * drawing.shape[0]
     # Pixel centres lie at integers, so the outer half pixel has to be counted in.

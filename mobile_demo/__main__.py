@@ -1,13 +1,17 @@
-"""Draws one photo on a small machine and prints how long each stage took."""
+"""Draws what a camera sees, live, on a small machine; or one photo; or measures how fast."""
 
 import argparse
-import os
+import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.errors import PortraitError, SettingError
+
+from . import DEFAULT_PRESET
+from .once import draw_from_source, draw_once
+
+_BENCHMARK_FRAMES = 100
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,79 +23,159 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 after an error that the user can mend.
     """
+    started = time.perf_counter()
     options = _parser().parse_args(arguments)
     try:
-        drawing = draw_once(options.once, options.out, options.preset, options.style)
+        _run(options, started)
     except PortraitError as error:
+        if options.debug:
+            raise
         print(f"portrait-demo: {error}", file=sys.stderr)
         return 2
-    print(drawing)
     return 0
 
 
-def draw_once(
-    photo: Path, out: Path | None = None, preset: str = "pen", style: str | None = None
-) -> Path:
-    """Draws the largest face of a photo, stage by stage.
+def _run(options: argparse.Namespace, started: float) -> None:
+    """Does what the options ask for; what each needs is imported there, so that --help is quick."""
+    if options.out is not None and (options.once is None or options.source is not None):
+        raise SettingError(
+            f"-o goes with --once PHOTO, without --source. Received: -o {options.out}"
+        )
+    drawn_with = {name: getattr(options, name) for name in ("preset", "style", "threads")}
+    size = {"width": options.width, "height": options.height}
+    if options.once is not None:
+        if options.source is None:
+            print(draw_once(options.once, options.out, **drawn_with))
+        else:
+            print(draw_from_source(options.source, options.once, **drawn_with, **size))
+        return
+    shown = {"faces": options.faces, "layout": options.layout}
+    if options.benchmark:
+        from .bench import measure
 
-    The photo is drawn twice: the first drawing also loads the networks that find the face and the
-    person, the second shows what every further picture of that size costs.
+        source = options.source or "synthetic"
+        figures = measure(
+            source, **drawn_with, **size, **shown, frames=options.frames, started=started
+        )
+        print(json.dumps(figures, indent=2))
+        return
+    from .show import show_live
 
-    Args:
-        photo: the photo's file.
-        out: where the drawing goes; None for PHOTO.portrait.png beside the photo.
-        preset: name of a preset in the package, or a folder that is one.
-        style: name, index or mix of styles; None for the preset's first style.
-
-    Returns:
-        The drawing's file.
-
-    Raises:
-        PortraitError: the photo, preset or style cannot be used, or no face was found.
-    """
-    out = out or photo.with_name(f"{photo.stem}.portrait.png")
-    if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
-        raise SettingError(f"The drawing would overwrite the photo. Received: {out}")
-    started = time.perf_counter()
-    # Here, not above, so that --help answers at once.
-    from keras_portrait.imaging import read_image, write_image
-    from keras_portrait.stylizer import Stylizer
-
-    _print_time("import", started)
-    stylizer = _timed("load the preset", lambda: Stylizer(preset))
-    pixels = _timed("read the photo", lambda: read_image(photo))
-    _timed("first drawing", lambda: stylizer(pixels, style=style))
-    drawing = _timed("next drawing", lambda: stylizer(pixels, style=style))
-    _timed("write", lambda: write_image(out, drawing))
-    return out
-
-
-def _timed(stage: str, work: Callable):
-    started = time.perf_counter()
-    result = work()
-    _print_time(stage, started)
-    return result
-
-
-def _print_time(stage: str, started: float) -> None:
-    print(f"{stage:<16}{1000 * (time.perf_counter() - started):8.0f} ms")
+    show_live(
+        options.source or "auto",
+        options.view,
+        **drawn_with,
+        **size,
+        **shown,
+        host=options.host,
+        port=options.port,
+        token=options.token,
+        record=options.record,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="portrait-demo",
-        description="Draw one photo and print how long each stage took. Needs no TensorFlow.",
+        description="Draw portraits live from a camera, in the browser. Needs no TensorFlow.",
+        allow_abbrev=False,
     )
-    parser.add_argument(
-        "--once", metavar="PHOTO", type=Path, required=True, help="the photo to draw"
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--source",
+        metavar="SOURCE",
+        help="auto (picamera2, then USB), picamera2, usb:N, synthetic (no camera), or a photo, a "
+        "folder of photos or a video (default: auto)",
     )
-    parser.add_argument(
-        "-o", "--out", type=Path, help="the drawing's file (default: PHOTO.portrait.png)"
+    source.add_argument(
+        "--cameraId",
+        dest="source",
+        metavar="N",
+        type=lambda text: f"usb:{int(text)}",
+        help="the same as --source usb:N",
     )
-    parser.add_argument(
-        "--preset", default="pen", help="name of a preset, or its folder (default: %(default)s)"
+    preset = parser.add_mutually_exclusive_group()
+    preset.add_argument(
+        "--preset",
+        default=DEFAULT_PRESET,
+        help="name of a preset, or its folder (default: %(default)s)",
+    )
+    preset.add_argument(
+        "--model", dest="preset", metavar="FILE", help="a preset's model file instead"
     )
     parser.add_argument("--style", help="name, index or mix of the preset's styles")
+    parser.add_argument(
+        "--view",
+        choices=("web", "window", "none"),
+        default="web",
+        help="where to look at it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--layout",
+        default="drawing",
+        metavar="drawing|side-by-side|overlay",
+        help="what is shown of a frame (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--faces", type=int, default=1, metavar="K", help="draw up to K faces (default: 1)"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address of the web view (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8000, help="port of the web view (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--token",
+        help="what visitors of the web view must know; one is made where --host is not this "
+        "machine alone",
+    )
+    parser.add_argument(
+        "--threads", "--numThreads", type=int, metavar="N", help="CPU threads (default: up to 4)"
+    )
+    parser.add_argument(
+        "--width",
+        "--frameWidth",
+        type=int,
+        default=640,
+        metavar="PIXELS",
+        help="columns of a frame (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--height",
+        "--frameHeight",
+        type=int,
+        default=480,
+        metavar="PIXELS",
+        help="rows of a frame (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="write a video of what is shown into a folder"
+    )
+    task = parser.add_mutually_exclusive_group()
+    task.add_argument(
+        "--once",
+        type=Path,
+        metavar="FILE",
+        help="draw one photo and print how long each stage took: FILE is the photo, or with "
+        "--source the drawing, and the photo is taken there",
+    )
+    task.add_argument(
+        "--benchmark",
+        action="store_true",
+        help="print as JSON how fast this machine draws (default source: synthetic)",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, help="the drawing of --once PHOTO (default: PHOTO.portrait.png)"
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=_BENCHMARK_FRAMES,
+        metavar="N",
+        help="frames of --benchmark (default: %(default)s)",
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
 
 

@@ -1,12 +1,23 @@
+import json
+import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.request
 
+import cv2
+import numpy as np
 import pytest
 
 from conftest import EXAMPLE
-from keras_portrait.imaging import read_image
-from keras_portrait_demo.__main__ import draw_once, main
+from keras_portrait.errors import SettingError
+from keras_portrait.imaging import read_image, write_image
+from keras_portrait_demo import once, show
+from keras_portrait_demo.__main__ import _parser, draw_once, main
 
 
 @pytest.fixture
@@ -41,6 +52,18 @@ def test_draws_the_same_as_the_library(photo, tiny_preset, tmp_path):
         (["--once", "me.jpg", "-o", "me.jpg"], "overwrite"),
         (["--once", "me.jpg", "--preset", "penn"], "penn"),
         (["--once", "me.jpg", "-o", "no/such/folder.png"], "no/such/folder.png"),
+        (["--once", "out.png", "--source", "nothing"], "No such source"),
+        (["--once", "out.gif", "--source", "me.jpg"], "out.gif"),
+        (["--once", "me.jpg", "--source", "me.jpg"], "overwrite"),
+        (["--once", "out.png", "--source", "me.jpg", "-o", "b.png"], "-o goes with --once PHOTO"),
+        (["-o", "b.png", "--view", "none"], "-o goes with --once PHOTO"),
+        (["--once", "out.png", "--source", "synthetic", "--style", "blod"], "blod"),
+        (["--source", "usb:77", "--view", "none"], "usb:77"),
+        (["--source", "synthetic", "--layout", "round"], "No such layout"),
+        (["--source", "synthetic", "--faces", "0", "--view", "none"], "Received: 0"),
+        (["--source", "synthetic", "--threads", "0", "--view", "none"], "Received: 0"),
+        (["--source", "me.jpg", "--view", "none", "--record", "me.jpg"], "me.jpg"),
+        (["--benchmark", "--source", "me.mp4"], "me.mp4"),
     ],
 )
 def test_errors_are_one_line_and_write_nothing(
@@ -56,14 +79,182 @@ def test_errors_are_one_line_and_write_nothing(
     assert sorted(photo.parent.iterdir()) == before
 
 
-def test_never_loads_tensorflow(photo, tiny_preset):
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--once", "me.jpg"],
+        ["--benchmark", "--frames", "2"],
+        ["--source", "me.avi", "--view", "none"],
+    ],
+)
+def test_never_loads_tensorflow(options, photo, tiny_preset):
+    write_video(photo.with_name("me.avi"), 5)
     code = (
         "import sys; from keras_portrait_demo.__main__ import main\n"
         "assert main(sys.argv[1:]) == 0\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)"
     )
     subprocess.run(
-        [sys.executable, "-c", code, "--once", str(photo), "--preset", str(tiny_preset)],
+        [sys.executable, "-c", code, *options, "--preset", str(tiny_preset)],
         check=True,
         capture_output=True,
+        cwd=photo.parent,
     )
+
+
+def write_video(path, frames):
+    """A video of the example photo, 25 frames a second."""
+    picture = cv2.cvtColor(read_image(EXAMPLE), cv2.COLOR_RGB2BGR)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (512, 512))
+    for _ in range(frames):
+        writer.write(picture)
+    writer.release()
+
+
+@pytest.mark.parametrize("source", ["me.jpg", "synthetic", "me.avi"])
+def test_once_with_a_source_takes_the_photo_there(source, photo, tiny_preset, monkeypatch, capsys):
+    monkeypatch.chdir(photo.parent)
+    write_video(photo.with_name("me.avi"), 3)
+    options = ["--source", source, "--once", "out.png", "--preset", str(tiny_preset)]
+    assert main(options) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "out.png"
+    drawn = read_image(photo.with_name("out.png"))
+    assert drawn.min() < 128
+    if source == "me.jpg":
+        from keras_portrait import Stylizer
+
+        assert (drawn == Stylizer(tiny_preset)(read_image(photo))).all()
+
+
+def test_once_waits_for_a_face_but_not_for_ever(tmp_path, tiny_preset, monkeypatch, capsys):
+    monkeypatch.setattr(once, "FACE_SECONDS", 0.2)
+    write_image(tmp_path / "a.png", np.full((90, 90, 3), 128, np.uint8))
+    write_image(tmp_path / "b.png", np.full((90, 90, 3), 99, np.uint8))
+    out = tmp_path / "drawings" / "out.png"
+    out.parent.mkdir()
+    options = ["--source", str(tmp_path), "--once", str(out), "--preset", str(tiny_preset)]
+    assert main(options) == 2
+    assert "No face found" in capsys.readouterr().err and not out.exists()
+    write_image(tmp_path / "c.png", read_image(EXAMPLE))
+    monkeypatch.setattr(once, "FACE_SECONDS", 10)
+    assert main(options) == 0 and out.exists()
+
+
+def test_names_that_raspberry_pi_users_know():
+    options = _parser().parse_args(
+        ["--numThreads", "3", "--cameraId", "1", "--frameWidth", "320", "--frameHeight", "240"]
+    )
+    assert (options.threads, options.source) == (3, "usb:1")
+    assert (options.width, options.height) == (320, 240)
+    assert _parser().parse_args(["--model", "a.tflite"]).preset == "a.tflite"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--cameraId", "x"],
+        ["--cameraId", "1", "--source", "auto"],
+        ["--port", "x"],
+        ["--view", "tv"],
+    ],
+)
+def test_options_that_cannot_be(options):
+    with pytest.raises(SystemExit) as ended:
+        _parser().parse_args(options)
+    assert ended.value.code == 2
+
+
+def test_a_model_file_alone_is_enough(photo, tiny_preset, tmp_path):
+    model = tmp_path / "alone.tflite"
+    model.write_bytes((tiny_preset / "tiny.tflite").read_bytes())
+    assert main(["--once", str(photo), "--model", str(model)]) == 0
+
+
+def test_debug_shows_where_an_error_comes_from():
+    with pytest.raises(SettingError, match="penn"):
+        main(["--preset", "penn", "--view", "none", "--debug"])
+
+
+def test_a_video_is_drawn_to_its_end_and_recorded(tmp_path, tiny_preset, capsys):
+    write_video(tmp_path / "me.avi", 20)
+    options = ["--source", tmp_path / "me.avi", "--view", "none", "--record", tmp_path / "out"]
+    options += ["--preset", tiny_preset, "--layout", "side-by-side"]
+    before = set(threading.enumerate())
+    assert main([str(option) for option in options]) == 0
+    assert set(threading.enumerate()) <= before
+    *_, last = capsys.readouterr().out.splitlines()
+    drawn, dropped = map(int, re.fullmatch(r"(\d+) frames drawn, (\d+) dropped", last).groups())
+    assert 5 < drawn <= drawn + dropped <= 20  # a video leaves out what is late, too
+    (path,) = (tmp_path / "out").iterdir()
+    video = cv2.VideoCapture(str(path))
+    size = video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    assert size == (1280, 480)
+    # As long as what it shows: 20 frames of 1/25 second.
+    assert 10 <= video.get(cv2.CAP_PROP_FRAME_COUNT) <= 30
+    _, frame = video.read()
+    assert frame[:, :640].std() > 20 and frame[100:200, 640:].min() < 128
+
+
+def test_a_port_that_is_taken(tiny_preset, capsys):
+    before = set(threading.enumerate())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        options = ["--source", "synthetic", "--port", port, "--preset", str(tiny_preset)]
+        assert main(options) == 2
+    error = capsys.readouterr().err
+    assert port in error and error.count("\n") == 1
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_window_that_cannot_be_opened(tiny_preset, monkeypatch, capsys):
+    def refuse(*_):
+        raise cv2.error("The function is not implemented")
+
+    monkeypatch.setattr(cv2, "namedWindow", refuse)
+    before = set(threading.enumerate())
+    options = ["--source", "synthetic", "--view", "window", "--preset", str(tiny_preset)]
+    assert main(options) == 2
+    error = capsys.readouterr().err
+    assert "opencv-python-headless" in error and error.count("\n") == 1
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_window_shows_until_a_key_is_pressed(tiny_preset, monkeypatch):
+    shown = []
+    monkeypatch.setattr(cv2, "namedWindow", lambda winname, flags=0: None)
+    monkeypatch.setattr(cv2, "imshow", lambda winname, mat: shown.append(mat))
+    monkeypatch.setattr(cv2, "waitKey", lambda delay=0: ord("q") if len(shown) > 2 else -1)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda winname, prop_id: 1.0)
+    monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
+    show.show_live("synthetic", "window", preset=str(tiny_preset), layout="side-by-side")
+    assert [picture.shape for picture in shown] == [(480, 1280, 3)] * 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it_cleanly_and_in_time(number, tiny_preset):
+    command = [sys.executable, "-m", "keras_portrait_demo", "--source", "synthetic"]
+    process = subprocess.Popen(
+        [*command, "--preset", str(tiny_preset), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        url = re.search(r"http://\S+", process.stdout.readline())[0]
+        end = time.monotonic() + 20
+        while True:
+            with urllib.request.urlopen(url + "status.json", timeout=5) as answer:
+                status = json.load(answer)
+            if status["frames"] > 3:
+                break
+            assert time.monotonic() < end
+        assert status["faces"] == 1 and status["source"] == "synthetic"
+        started = time.monotonic()
+        process.send_signal(number)
+        out, error = process.communicate(timeout=10)
+        assert time.monotonic() - started < 2
+    finally:
+        process.kill()
+    assert process.returncode == 0 and error == ""
+    assert re.search(r"^\d+ frames drawn, \d+ dropped$", out, re.MULTILINE)

@@ -1,0 +1,276 @@
+"""Where frames come from: a camera, or what stands in for one.
+
+`auto` takes the first that gives a picture: the camera on the ribbon cable through picamera2, then
+USB cameras through OpenCV in the order of their device files.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from keras_portrait.errors import InputError, MissingExtra, PortraitError, SettingError
+from keras_portrait.imaging import PICTURE_SUFFIXES
+
+# Seconds that a camera may keep a reader waiting, so that the demo ends in time even then. OpenCV
+# takes 10 unless told otherwise.
+READ_SECONDS = 1
+_INSTALL_PICAMERA2 = (
+    "install it with: sudo apt install python3-picamera2, and make the virtual environment with "
+    "--system-site-packages"
+)
+_DEVICES = Path("/dev")
+# Pixels of a frame above which USB 2 carries no 30 frames a second unless they are compressed.
+_MOST_UNCOMPRESSED = 640 * 480
+
+
+class SourceLost(InputError):
+    """A camera stopped giving pictures; `reopen` may bring it back."""
+
+
+class Source(Protocol):
+    """Gives frames, one at a time. Used from one thread.
+
+    Attributes:
+        name: what a status calls it.
+    """
+
+    name: str
+
+    def read(self) -> np.ndarray | None:
+        """Waits for the next frame.
+
+        Returns:
+            uint8 RGB (H, W, 3); None after the last one of a file.
+
+        Raises:
+            SourceLost: the camera was unplugged or does not answer.
+        """
+        ...
+
+    def reopen(self) -> None:
+        """Tries to get a lost camera back.
+
+        Raises:
+            InputError: it is not there yet.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives the camera or file back; may be called twice."""
+        ...
+
+
+def open_source(
+    text: str, width: int = 640, height: int = 480, loop: bool = False, paced: bool = True
+) -> Source:
+    """Opens what a user names.
+
+    Args:
+        text: "auto", "picamera2", "usb:N" with the number of /dev/videoN, "synthetic", or the path
+            of a photo, of a folder of photos or of a video.
+        width: columns of a frame in pixels; a camera may choose the nearest that it has.
+        height: rows of a frame in pixels.
+        loop: start a video again at its end.
+        paced: give frames of files at their own speed; otherwise as fast as they are read.
+
+    Raises:
+        SettingError: there is no such source, or the size is not one.
+        InputError: a camera or file gives no pictures.
+        MissingExtra: picamera2 is asked for and not installed.
+    """
+    if not (16 <= width <= 4096 and 16 <= height <= 4096):
+        raise SettingError(
+            f"A frame's sides must be from 16 to 4096 pixels. Received: {width} x {height}"
+        )
+    if text == "auto":
+        return _first_camera(width, height)
+    if text == "picamera2":
+        return PiCamera(width, height)
+    if match := re.fullmatch(r"usb:(\d+)", text):
+        return UsbCamera(int(match[1]), width, height)
+    # Here, because they are not needed where there is a camera.
+    from .pictures import Photos, Synthetic, Video
+
+    if text == "synthetic":
+        return Synthetic(width, height, paced)
+    if os.path.isdir(text) or Path(text).suffix.lower() in PICTURE_SUFFIXES:
+        return Photos(Path(text), width, height, paced)
+    if not os.path.exists(text):
+        raise SettingError(
+            "No such source. Expected auto, picamera2, usb:N, synthetic, or the path of a photo, a "
+            f"folder of photos or a video. Received: {text}"
+        )
+    return Video(Path(text), width, height, loop, paced)
+
+
+def _first_camera(width: int, height: int) -> Source:
+    tried = []
+    cameras = [("picamera2", lambda: PiCamera(width, height))]
+    cameras += [(f"usb:{n}", lambda n=n: UsbCamera(n, width, height)) for n in _device_numbers()]
+    for name, camera in cameras:
+        try:
+            return camera()
+        except PortraitError as error:
+            tried.append(f"{name} ({str(error).split(' Received:')[0].rstrip('.')})")
+    if len(cameras) == 1:
+        tried.append(f"USB (no {_DEVICES}/video*: no camera is plugged in)")
+    raise InputError(
+        f"No camera gives a picture. Tried: {'; '.join(tried)}. --source synthetic needs none. "
+        "Received: auto"
+    )
+
+
+def _device_numbers() -> list[int]:
+    if sys.platform != "linux":
+        return [0]
+    names = [re.fullmatch(r"video(\d+)", path.name) for path in _DEVICES.glob("video*")]
+    return sorted(int(name[1]) for name in names if name)
+
+
+class PiCamera:
+    """The camera on a Raspberry Pi's ribbon cable.
+
+    One stream serves the display and the search for faces: halving a frame of 640 x 480 takes a
+    tenth of a millisecond, less than converting a second stream from YUV to RGB would.
+
+    Args:
+        width: columns of a frame in pixels.
+        height: rows of a frame in pixels.
+
+    Raises:
+        MissingExtra: picamera2 is not installed.
+        SourceLost: there is no such camera, or another program has it.
+    """
+
+    name = "picamera2"
+
+    def __init__(self, width: int, height: int):
+        self._size = (width, height)
+        self._camera = None
+        self.reopen()
+
+    def read(self) -> np.ndarray:
+        """Waits for the next frame; see `Source`."""
+        try:
+            frame = self._camera.capture_array("main", wait=READ_SECONDS)
+        except (RuntimeError, OSError, TimeoutError, AttributeError) as error:
+            raise SourceLost(
+                f"The camera gives no more pictures ({_reason(error)}). Received: picamera2"
+            ) from error
+        return np.ascontiguousarray(frame)
+
+    def reopen(self) -> None:
+        """Opens the camera anew; see `Source`."""
+        try:
+            from picamera2 import Picamera2
+        except ImportError as error:
+            raise MissingExtra(
+                f"The package picamera2 is not installed; {_INSTALL_PICAMERA2}."
+            ) from error
+        self.close()
+        # libcamera lists USB cameras too; those are OpenCV's.
+        found = Picamera2.global_camera_info()
+        numbers = [number for number, info in enumerate(found) if "/usb" not in info["Id"]]
+        if not numbers:
+            raise SourceLost(
+                "No camera on the ribbon cable: check that it is in firmly and the right way "
+                "round. Received: picamera2"
+            )
+        try:
+            self._camera = Picamera2(numbers[0])
+            # The formats' names count bytes from the last: BGR888 is red, green, blue in memory.
+            main = {"size": self._size, "format": "BGR888"}
+            self._camera.configure(self._camera.create_preview_configuration(main=main))
+            self._camera.start()
+        except (RuntimeError, OSError) as error:
+            self.close()
+            raise SourceLost(
+                "Cannot start the camera; another program may have it "
+                f"({_reason(error)}). Received: picamera2"
+            ) from error
+
+    def close(self) -> None:
+        """Gives the camera back."""
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
+
+
+class UsbCamera:
+    """A USB camera, through OpenCV and Video4Linux.
+
+    Args:
+        number: N of /dev/videoN.
+        width: columns of a frame in pixels.
+        height: rows of a frame in pixels.
+
+    Raises:
+        SourceLost: there is no such camera, or another program has it.
+    """
+
+    def __init__(self, number: int, width: int, height: int):
+        self.name = f"usb:{number}"
+        self._number = number
+        self._size = (width, height)
+        self._capture = None
+        self.reopen()
+
+    def read(self) -> np.ndarray:
+        """Waits for the next frame; see `Source`."""
+        taken, frame = self._capture.read() if self._capture else (False, None)
+        if not taken:
+            raise SourceLost(
+                f"The camera gives no more pictures: is it unplugged? Received: {self.name}"
+            )
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+
+    def reopen(self) -> None:
+        """Opens the camera anew; see `Source`."""
+        self.close()
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(READ_SECONDS))
+        silence_opencv()
+        backend = cv2.CAP_ANY
+        if sys.platform == "linux":
+            backend = cv2.CAP_V4L2
+            device = _DEVICES / f"video{self._number}"
+            if not device.exists():
+                raise SourceLost(f"No such camera: {device} is not there. Received: {self.name}")
+            if not os.access(device, os.R_OK | os.W_OK):
+                raise SourceLost(
+                    f"No permission for {device}: add yourself to its group with: "
+                    f"sudo usermod -aG video $USER. Received: {self.name}"
+                )
+        capture = cv2.VideoCapture(self._number, backend)
+        if self._size[0] * self._size[1] > _MOST_UNCOMPRESSED:
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no queue of old frames
+        # A camera that another program has opens well and then gives nothing.
+        if not (capture.isOpened() and capture.read()[0]):
+            capture.release()
+            raise SourceLost(
+                "The camera gives no picture: it is no camera, or another program has it. "
+                f"Received: {self.name}"
+            )
+        self._capture = capture
+
+    def close(self) -> None:
+        """Gives the camera back."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+def silence_opencv() -> None:
+    """Stops OpenCV from writing to stderr what is raised as an error anyway."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().split("\n")[0] or type(error).__name__

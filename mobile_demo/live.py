@@ -1,0 +1,305 @@
+"""The live picture: one thread takes frames, one draws the newest of them."""
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_portrait.errors import InputError, PortraitError
+from keras_portrait.stylizer import check_choice
+
+from .camera import Source, SourceLost
+from .drawer import Drawer
+from .machine import runtime_version
+from .paper import LAYOUTS, Drawing, lay_out, placeholder
+from .timing import Stages, rate, summarize
+from .tracking import Tracker
+
+# Seconds between two tries to get a lost camera back: they grow from the first to the last.
+FIRST_WAIT, LONGEST_WAIT = 0.25, 4.0
+# Results over which times are summed up.
+WINDOW = 120
+
+
+@dataclass(frozen=True)
+class Result:
+    """One frame and what was drawn of it.
+
+    Attributes:
+        number: of the frame; grows by one or, where frames were dropped, more.
+        captured: when the frame was there, seconds of `time.monotonic`.
+        photo: uint8 RGB (H, W, 3) as captured.
+        drawing: uint8 RGB (H, W, 3), what layout "drawing" shows.
+        view: uint8 RGB, what the chosen layout shows; see `paper.lay_out`.
+        faces: how many were drawn.
+        stages: wall time of each stage that was run, milliseconds.
+    """
+
+    number: int
+    captured: float
+    photo: np.ndarray
+    drawing: np.ndarray
+    view: np.ndarray
+    faces: int
+    stages: dict[str, float]
+
+
+def draw_frame(
+    number: int, captured: float, photo: np.ndarray, tracker: Tracker, drawer: Drawer, layout: str
+) -> Result:
+    """Finds the faces of a frame, draws them and lays the result out; see `Result`."""
+    stages = Stages()
+    with stages("detect" if tracker.due(photo) else "track"):
+        faces = tracker.update(photo)
+    drawing = drawer.draw(photo, faces, stages)
+    with stages("layout"):
+        view = lay_out(layout, photo, drawing)
+    return Result(number, captured, photo, drawing.picture, view, len(faces), stages.ms)
+
+
+class Live:
+    """Draws what a source gives, always its newest frame, until it is stopped.
+
+    Frames that come while one is drawn are dropped, all but the newest. A lost camera shows in
+    `status` and is tried again and again.
+
+    Args:
+        source: what gives frames; it is closed when this stops.
+        drawer: what draws them.
+        detect_every: faces are looked for in one of so many frames.
+        faces: how many are drawn at most, the largest first.
+        layout: what is shown at first; see `paper.lay_out`.
+
+    Attributes:
+        finished: set when the source has ended and its last frame is drawn, or on a failure.
+        failure: what neither a camera nor a user can mend; None where all is well.
+
+    Raises:
+        SettingError: a number is not from 1 up, or there is no such layout.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        drawer: Drawer,
+        detect_every: int = 5,
+        faces: int = 1,
+        layout: str = "drawing",
+    ):
+        check_choice("layout", layout, LAYOUTS)
+        self.finished = threading.Event()
+        self.failure: Exception | None = None
+        self._source, self._drawer, self._layout = source, drawer, layout
+        self._tracker = Tracker(detect_every, faces, drawer.threads)
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        # Guarded by `_changed`:
+        self._frame: tuple[int, float, np.ndarray] | None = None  # taken, and not drawn yet
+        self._captured, self._drawn, self._dropped, self._ended = 0, 0, 0, False
+        self._latest: Result | None = None
+        self._lost: str | None = None  # what is wrong with the source
+        self._error: str | None = None  # what was wrong with the last drawing
+        self._history: deque[tuple[float, float, dict]] = deque(maxlen=WINDOW)
+
+    def start(self) -> None:
+        """Starts both threads."""
+        for work in (self._capture, self._draw):
+            thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
+            thread.name = f"portrait{work.__name__}"
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Ends both threads and closes the source; may be called twice.
+
+        Args:
+            timeout: seconds to wait for them at most.
+        """
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        end = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        if not self._threads:
+            self._source.close()
+
+    def __enter__(self) -> "Live":
+        self.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.stop()
+
+    def latest(self) -> Result | None:
+        """The newest result; None before the first."""
+        with self._changed:
+            return self._latest
+
+    def wait_newer(self, number: int, timeout: float) -> Result | None:
+        """Waits for a result of a later frame.
+
+        Args:
+            number: of the last result that was seen; -1 for none.
+            timeout: seconds to wait at most.
+
+        Returns:
+            The newest result, or None when there was none in time.
+        """
+
+        def newer() -> bool:
+            return self._latest is not None and self._latest.number > number
+
+        with self._changed:
+            self._changed.wait_for(lambda: newer() or self._stopping.is_set(), timeout)
+            return self._latest if newer() else None
+
+    def choose(
+        self, style: str | None = None, preset: str | None = None, layout: str | None = None
+    ) -> None:
+        """Changes what the next frame is drawn with.
+
+        Args:
+            style: name, index or mix of styles.
+            preset: one of `status()["presets"]`.
+            layout: one of `paper.LAYOUTS`.
+
+        Raises:
+            SettingError: there is no such thing; nothing is changed.
+        """
+        if layout is not None:
+            check_choice("layout", layout, LAYOUTS)
+        if style is not None or preset is not None:
+            self._drawer.choose(preset, style)
+        if layout is not None:
+            self._layout = layout
+
+    def status(self) -> dict:
+        """How it goes, ready for JSON: rates, times in milliseconds, choices and errors."""
+        with self._changed:
+            history, latest = list(self._history), self._latest
+            error = self._lost or self._error
+            frames, dropped, ended = self._drawn, self._dropped, self._ended
+        names = dict.fromkeys(name for _, _, stages in history for name in stages)
+        drawer = self._drawer
+        return {
+            "fps": rate([moment for moment, _, _ in history]),
+            "latency_ms": summarize([latency for _, latency, _ in history]),
+            "stages": {
+                name: summarize([stages[name] for _, _, stages in history if name in stages])
+                for name in names
+            },
+            "frames": frames,
+            "dropped": dropped,
+            "faces": latest.faces if latest else 0,
+            "source": self._source.name,
+            "preset": drawer.preset,
+            "presets": list(drawer.presets),
+            "style": drawer.style,
+            "styles": list(drawer.styles),
+            "layout": self._layout,
+            "layouts": list(LAYOUTS),
+            "error": error,
+            "ended": ended,
+            "runtime": runtime_version(),
+            "threads": drawer.threads,
+        }
+
+    def _guarded(self, work) -> None:
+        """Runs a thread's work; what it does not expect ends the whole, and is kept."""
+        try:
+            work()
+        except Exception as error:
+            self.failure = error
+            with self._changed:
+                self._error = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._stopping.set()
+        finally:
+            with self._changed:
+                self._changed.notify_all()
+            if self.failure or work == self._draw:
+                self.finished.set()
+
+    def _capture(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    photo = self._source.read()
+                except SourceLost as error:
+                    self._recover(error)
+                    continue
+                with self._changed:
+                    if photo is None:
+                        self._ended = True
+                    else:
+                        self._dropped += self._frame is not None
+                        self._frame = self._captured, time.monotonic(), photo
+                        self._captured += 1
+                    self._changed.notify_all()
+                if photo is None:
+                    return
+        finally:
+            self._source.close()
+
+    def _recover(self, error: InputError) -> None:
+        """Tries to get the camera back, in growing waits, until it is there or this stops."""
+        self._show_lost()
+        wait = FIRST_WAIT
+        while True:
+            with self._changed:
+                self._lost = f"Reconnecting. {error}"
+            if self._stopping.wait(wait):
+                return
+            try:
+                self._source.reopen()
+            except InputError as again:
+                error, wait = again, min(2 * wait, LONGEST_WAIT)
+            else:
+                with self._changed:
+                    self._lost = None
+                return
+
+    def _show_lost(self) -> None:
+        """Puts an empty sheet in the place of the last picture, which is stale."""
+        with self._changed:
+            self._dropped += self._frame is not None
+            self._frame = None
+            if self._latest is not None:
+                blank = placeholder(*self._latest.photo.shape[:2])
+                view = lay_out(self._layout, blank, Drawing(blank, ()))
+                self._latest = Result(self._captured, time.monotonic(), blank, blank, view, 0, {})
+                self._captured += 1
+                self._changed.notify_all()
+
+    def _draw(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._frame is not None or self._ended or self._stopping.is_set()
+                )
+                if self._stopping.is_set() or self._frame is None:
+                    return
+                (number, captured, photo), self._frame = self._frame, None
+            try:
+                result = draw_frame(
+                    number, captured, photo, self._tracker, self._drawer, self._layout
+                )
+            except PortraitError as error:
+                with self._changed:
+                    self._error = str(error)
+                continue
+            self._publish(result)
+
+    def _publish(self, result: Result) -> None:
+        now = time.monotonic()
+        with self._changed:
+            if self._latest is not None and self._latest.number > result.number:
+                self._dropped += 1  # the camera was lost meanwhile
+                return
+            self._latest, self._error = result, None
+            self._drawn += 1
+            self._history.append((now, 1000 * (now - result.captured), result.stages))
+            self._changed.notify_all()

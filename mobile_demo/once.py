@@ -1,0 +1,137 @@
+"""One photo, one drawing: `portrait-demo --once`."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from keras_portrait.errors import InputError, SettingError
+
+from . import DEFAULT_PRESET
+
+# Seconds in which a camera finds its exposure, and in which a face must come before it.
+SETTLE_SECONDS, FACE_SECONDS = 1.0, 10.0
+
+
+def draw_once(
+    photo: Path,
+    out: Path | None = None,
+    preset: str = DEFAULT_PRESET,
+    style: str | None = None,
+    threads: int | None = None,
+) -> Path:
+    """Draws the largest face of a photo, stage by stage.
+
+    The photo is drawn twice: the first drawing also loads the networks that find the face and the
+    person, the second shows what every further picture of that size costs.
+
+    Args:
+        photo: the photo's file.
+        out: where the drawing goes; None for PHOTO.portrait.png beside the photo.
+        preset: name of a preset in the package, a folder that is one, or a model file.
+        style: name, index or mix of styles; None for the preset's first style.
+        threads: CPU threads to use; None for up to four.
+
+    Returns:
+        The drawing's file.
+
+    Raises:
+        PortraitError: the photo, preset or style cannot be used, or no face was found.
+    """
+    out = out or photo.with_name(f"{photo.stem}.portrait.png")
+    if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
+        raise SettingError(f"The drawing would overwrite the photo. Received: {out}")
+    started = time.perf_counter()
+    # Here, not above, so that --help answers at once.
+    from keras_portrait.imaging import read_image, write_image
+    from keras_portrait.stylizer import Stylizer
+
+    _print_time("import", started)
+    stylizer = _timed("load the preset", lambda: Stylizer(preset, threads))
+    pixels = _timed("read the photo", lambda: read_image(photo))
+    _timed("first drawing", lambda: stylizer(pixels, style=style))
+    drawing = _timed("next drawing", lambda: stylizer(pixels, style=style))
+    _timed("write", lambda: write_image(out, drawing))
+    return out
+
+
+def draw_from_source(
+    source: str,
+    out: Path,
+    preset: str = DEFAULT_PRESET,
+    style: str | None = None,
+    threads: int | None = None,
+    width: int = 640,
+    height: int = 480,
+) -> Path:
+    """Takes a photo with a camera, or out of what stands in for one, and draws it.
+
+    Args:
+        source: as `camera.open_source` takes it; a photo is drawn at its own size.
+        out: where the drawing goes; a file of that name is replaced.
+        preset: as for `draw_once`.
+        style: as for `draw_once`.
+        threads: as for `draw_once`.
+        width: columns of a camera's frame in pixels.
+        height: rows of a camera's frame in pixels.
+
+    Returns:
+        The drawing's file.
+
+    Raises:
+        PortraitError: the source, preset or style cannot be used, or no face came in time.
+    """
+    from keras_portrait.imaging import PICTURE_SUFFIXES, WRITABLE_SUFFIXES, write_image
+
+    if out.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise SettingError(
+            f"The drawing must be a {' or '.join(WRITABLE_SUFFIXES)} file. Received: {out}"
+        )
+    if Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source):
+        return draw_once(Path(source), out, preset, style, threads)
+    from keras_portrait.stylizer import Stylizer, style_vector
+
+    stylizer = Stylizer(preset, threads)
+    style_vector(style, stylizer.contract.styles)  # a mistyped style needs no camera
+    photo = _timed("take the photo", lambda: _take_photo(source, width, height, stylizer))
+    drawing = _timed("drawing", lambda: stylizer(photo, style=style))
+    _timed("write", lambda: write_image(out, drawing))
+    return out
+
+
+def _take_photo(text: str, width: int, height: int, stylizer):
+    """The first frame with a face in it, uint8 RGB (height, width, 3)."""
+    from .camera import PiCamera, UsbCamera, open_source
+
+    source = open_source(text, width, height, paced=False)
+    try:
+        begun = time.monotonic()
+        settled = begun + SETTLE_SECONDS if isinstance(source, PiCamera | UsbCamera) else begun
+        while time.monotonic() < settled + FACE_SECONDS:
+            photo = source.read()
+            if photo is None:
+                break
+            if time.monotonic() < settled:
+                continue
+            try:
+                stylizer.largest_face(photo)
+            except InputError:
+                continue
+            return photo
+    finally:
+        source.close()
+    raise InputError(
+        "No face found. Expected a face that looks at the camera within "
+        f"{FACE_SECONDS:.0f} seconds. Received: {source.name}"
+    )
+
+
+def _timed(stage: str, work: Callable):
+    started = time.perf_counter()
+    result = work()
+    _print_time(stage, started)
+    return result
+
+
+def _print_time(stage: str, started: float) -> None:
+    print(f"{stage:<16}{1000 * (time.perf_counter() - started):8.0f} ms")

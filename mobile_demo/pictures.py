@@ -1,0 +1,217 @@
+"""Frames without a camera: a video, photos, or a face that moves by itself.
+
+Each frame is fitted into the size asked for, on white, so that it stays the same all along.
+"""
+
+import os
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+import keras_portrait
+from keras_portrait.errors import InputError
+from keras_portrait.imaging import list_images, read_image, resize
+from keras_portrait.quiet import silent_stderr
+
+from .camera import silence_opencv
+
+EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
+# Frames a second of what has no speed of its own.
+STILL_RATE = 25.0
+# Seconds for which each photo of a folder is shown.
+PHOTO_SECONDS = 3.0
+# No wait for a frame is longer, whatever speed a file claims.
+_LONGEST_WAIT = 1.0
+
+
+class Video:
+    """A video file.
+
+    Args:
+        path: the file.
+        width: columns of a frame in pixels.
+        height: rows of a frame in pixels.
+        loop: start again at the end.
+        paced: give frames at the video's own speed, and leave out those that are late.
+
+    Raises:
+        InputError: the file holds no video that OpenCV reads.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, loop: bool = False, paced: bool = True):
+        self.name = path.name
+        self._path, self._size, self._loop = path, (width, height), loop
+        silence_opencv()
+        with silent_stderr():  # the decoder has its own remarks on broken files
+            self._capture = self._open()
+            readable = self._capture.isOpened() and self._capture.grab()
+        if not readable:
+            raise InputError(
+                "Not a readable video or picture. Expected such as MP4, AVI or JPEG. "
+                f"Received: {path}"
+            )
+        self.reopen()
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self._pace = _Pace(rate if rate > 0 else STILL_RATE) if paced else None
+
+    def read(self) -> np.ndarray | None:
+        """Waits for the next frame; see `camera.Source`."""
+        late = self._pace.wait() if self._pace else 0
+        for _ in range(late):
+            self._capture.grab()
+        taken, frame = self._capture.read()
+        if not taken and self._loop:
+            self.reopen()
+            taken, frame = self._capture.read()
+        if not taken:
+            return None
+        return fit_frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), *self._size)
+
+    def reopen(self) -> None:
+        """Goes back to the first frame; see `camera.Source`."""
+        self.close()
+        self._capture = self._open()
+
+    def _open(self) -> cv2.VideoCapture:
+        return cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._capture.release()
+
+
+class Photos:
+    """One photo for ever, or the photos of a folder in turn.
+
+    Args:
+        path: the photo or the folder.
+        width: columns of a frame in pixels.
+        height: rows of a frame in pixels.
+        paced: `STILL_RATE` frames a second, and each photo for `PHOTO_SECONDS`; otherwise each
+            photo for one frame, at once.
+
+    Raises:
+        InputError: there is no photo, or none that can be read.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, paced: bool = True):
+        self.name = path.name or str(path)
+        self._paths = list_images(path) if os.path.isdir(path) else [path]
+        if not self._paths:
+            raise InputError(f"No photos in the folder. Received: {path}")
+        self._size = (width, height)
+        self._pace = _Pace(STILL_RATE) if paced else None
+        self._next, self._frame, self._until = 0, None, 0.0
+        self._turn()
+
+    def read(self) -> np.ndarray:
+        """Waits for the next frame; see `camera.Source`."""
+        if self._pace:
+            self._pace.wait()
+        if len(self._paths) > 1 and (self._pace is None or time.monotonic() > self._until):
+            self._turn()
+        return self._frame
+
+    def _turn(self) -> None:
+        """Loads the next photo that can be read; of a folder, broken ones are passed over."""
+        for attempt in range(len(self._paths)):
+            path = self._paths[(self._next + attempt) % len(self._paths)]
+            try:
+                self._frame = fit_frame(read_image(path), *self._size)
+            except InputError as error:
+                broken = error
+                continue
+            self._next = (self._next + attempt + 1) % len(self._paths)
+            self._until = time.monotonic() + PHOTO_SECONDS
+            return
+        raise broken
+
+    def reopen(self) -> None:
+        """Photos are never lost; see `camera.Source`."""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class Synthetic:
+    """The example photo's face, moving, coming near and leaning; no camera is needed.
+
+    Args:
+        width: columns of a frame in pixels.
+        height: rows of a frame in pixels.
+        paced: `STILL_RATE` frames a second; otherwise at once.
+    """
+
+    name = "synthetic"
+
+    def __init__(self, width: int, height: int, paced: bool = True):
+        self._size = (width, height)
+        self._photo = read_image(EXAMPLE)
+        self._pace = _Pace(STILL_RATE) if paced else None
+        self._count = 0
+
+    def read(self) -> np.ndarray:
+        """Waits for the next frame; see `camera.Source`."""
+        if self._pace:
+            self._pace.wait()
+        width, height = self._size
+        turn = 2 * np.pi * self._count / (8 * STILL_RATE)  # once in 8 seconds
+        self._count += 1
+        # The face lies at (224, 120) of the photo's 512 pixels.
+        scale = height / 480 * (1.7 + 0.3 * np.sin(2 * turn))
+        matrix = cv2.getRotationMatrix2D((224, 120), 8 * np.sin(3 * turn), scale)
+        matrix[:, 2] += (
+            width * (0.5 + 0.12 * np.sin(turn)) - 224,
+            height * (0.45 + 0.06 * np.cos(turn)) - 120,
+        )
+        return cv2.warpAffine(self._photo, matrix, self._size, borderMode=cv2.BORDER_REPLICATE)
+
+    def reopen(self) -> None:
+        """It is never lost; see `camera.Source`."""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+def fit_frame(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture as large as fits into a frame, in its middle, on white.
+
+    Args:
+        picture: uint8 RGB (H, W, 3).
+        width: columns of the frame in pixels.
+        height: rows of the frame in pixels.
+
+    Returns:
+        uint8 RGB (height, width, 3).
+    """
+    ratio = min(width / picture.shape[1], height / picture.shape[0])
+    small = resize(
+        picture, max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio))
+    )
+    if small.shape[:2] == (height, width):
+        return small
+    frame = np.full((height, width, 3), 255, np.uint8)
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    frame[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return frame
+
+
+class _Pace:
+    """Holds a reader to a number of frames a second."""
+
+    def __init__(self, rate: float):
+        self._interval = min(1 / rate, _LONGEST_WAIT)
+        self._due: float | None = None
+
+    def wait(self) -> int:
+        """Sleeps until the next frame is due; returns how many frames are missed already."""
+        now = time.monotonic()
+        self._due = now if self._due is None else self._due
+        late = int(max(0.0, now - self._due) / self._interval)
+        self._due += late * self._interval
+        if self._due > now:
+            time.sleep(self._due - now)
+        self._due += self._interval
+        return late

@@ -1,0 +1,76 @@
+"""Writes what is shown into a video: `portrait-demo --record`."""
+
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import cv2
+
+from keras_portrait.atomic import make_folder
+from keras_portrait.errors import InputError
+
+from .camera import silence_opencv
+from .live import Live
+from .pictures import fit_frame
+
+# Frames a second of the video. A picture stays for as many of them as it was shown, so that the
+# video runs as fast as what it shows.
+RATE = 25
+
+
+class Recorder:
+    """Records the view of a `Live` until it is stopped.
+
+    Args:
+        live: what is recorded; its first result sets the size.
+        folder: gets a file of its own for each run, named by date and time.
+
+    Attributes:
+        path: the video's file.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+
+    def __init__(self, live: Live, folder: Path):
+        make_folder(folder)
+        name = f"portrait-{datetime.now():%Y%m%d-%H%M%S}"
+        self.path = folder / f"{name}.mp4"
+        self.failure: InputError | None = None
+        self._live = live
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="portrait recorder", daemon=True)
+
+    def __enter__(self) -> "Recorder":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        result = None
+        while result is None:
+            if self._stopping.is_set():
+                return
+            result = self._live.wait_newer(-1, 0.2)
+        height, width = result.view.shape[:2]
+        silence_opencv()
+        code = cv2.VideoWriter.fourcc(*"mp4v")
+        writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, code, RATE, (width, height))
+        if not writer.isOpened():
+            self.failure = InputError(f"Cannot write a video there. Received: {self.path}")
+            return
+        begun, written = time.monotonic(), 0
+        try:
+            while not self._stopping.is_set():
+                newer = self._live.wait_newer(result.number, 1 / RATE)
+                due = int((time.monotonic() - begun) * RATE) + 1
+                frame = cv2.cvtColor(fit_frame(result.view, width, height), cv2.COLOR_RGB2BGR)
+                for _ in range(due - written):
+                    writer.write(frame)
+                written, result = max(written, due), newer or result
+        finally:
+            writer.release()

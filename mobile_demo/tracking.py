@@ -1,0 +1,155 @@
+"""Follows faces from frame to frame, so that drawings neither tremble nor need a search each time.
+
+Faces are looked for in every few frames only. In between each face glides towards where it was
+found last: an exponential moving average of its box and landmarks.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_portrait.alignment import DETECTION_SIDE, find_faces
+from keras_portrait.errors import SettingError
+from keras_portrait.faces import Box, Detector, Face, find_detector
+
+# Part of the way to where a face was found last that is gone in a frame: 88 % in five.
+SMOOTHING = 0.35
+# Two boxes with less in common, as a part of their union, are not the same face; a face that
+# jumps is a new one, and is followed from where it is.
+LEAST_OVERLAP = 0.3
+# Searches in a row that may miss a face before it is given up: heads turn, eyes blink.
+MISSES = 2
+# Below this score some finds are no faces.
+LEAST_SCORE = 0.9
+# The smallest face looked for, as a part of the frame's shorter side: 80 pixels of 480.
+LEAST_PART = 1 / 6
+# A face that is followed already counts this much larger, so that two of nearly the same size do
+# not take turns.
+_LOYALTY = 1.3
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """A face as it is drawn in one frame.
+
+    Attributes:
+        number: the same for the same face as long as it is followed.
+        box: where it is, in pixels of the frame.
+        landmarks: float32 (5, 2) as in `faces.Face`.
+    """
+
+    number: int
+    box: Box
+    landmarks: np.ndarray
+
+
+class Tracker:
+    """Follows the largest faces of a sequence of frames.
+
+    Args:
+        every: faces are looked for in one of so many frames; in each frame while there is none.
+        faces: how many are followed at most, the largest first.
+        threads: CPU threads for the search.
+        detector: looks for faces; None for MTCNN, for faces down to `LEAST_PART` of a frame.
+
+    Raises:
+        SettingError: a number is not from 1 up.
+    """
+
+    def __init__(
+        self,
+        every: int = 5,
+        faces: int = 1,
+        threads: int = 1,
+        detector: Detector | None = None,
+    ):
+        for name, value in (("every", every), ("faces", faces)):
+            if value < 1:
+                raise SettingError(f"{name} must be from 1 up. Received: {value}")
+        self._every, self._most, self._threads = every, faces, threads
+        self._given, self._detector = detector, detector
+        self._shape, self._wait, self._count = None, 0, 0
+        self._tracks: list[_Track] = []
+
+    def due(self, photo: np.ndarray) -> bool:
+        """Whether `update` will look for faces in this frame, uint8 RGB (H, W, 3)."""
+        return self._wait <= 0 or not self._tracks or photo.shape != self._shape
+
+    def update(self, photo: np.ndarray) -> list[TrackedFace]:
+        """Takes the next frame.
+
+        Args:
+            photo: uint8 RGB (H, W, 3); another size than before starts anew.
+
+        Returns:
+            The faces in it, largest first.
+        """
+        if self.due(photo):
+            if photo.shape != self._shape:
+                self._start(photo.shape)
+            self._match(find_faces(photo, self._detector))
+            self._wait = self._every
+        self._wait -= 1
+        return [track.step() for track in self._tracks]
+
+    def _start(self, shape: tuple[int, ...]) -> None:
+        self._shape, self._tracks = shape, []
+        if self._given is None:
+            shorter = min(shape[:2]) * min(1.0, DETECTION_SIDE / max(shape[:2]))
+            self._detector = find_detector(max(20.0, shorter * LEAST_PART), self._threads)
+
+    def _match(self, found: list[Face]) -> None:
+        """Tells which face is which; new ones get a number, lost ones are kept for a while."""
+        found = [face for face in found if face.score >= LEAST_SCORE]
+        matched, missed = [], []
+        for track in self._tracks:
+            overlaps = [_overlap(track.box, face.box) for face in found]
+            best = int(np.argmax(overlaps)) if overlaps else -1
+            if best >= 0 and overlaps[best] >= LEAST_OVERLAP:
+                track.aim(found.pop(best))
+                matched.append(track)
+            elif track.misses < MISSES:
+                track.misses += 1
+                missed.append(track)
+        # A face nobody followed may well be one that jumped.
+        known = matched if found else matched + missed
+        self._tracks = [*known, *map(self._track, found)]
+        self._tracks.sort(
+            key=lambda track: track.box.area * (_LOYALTY if track in known else 1), reverse=True
+        )
+        del self._tracks[self._most :]
+
+    def _track(self, face: Face) -> "_Track":
+        self._count += 1
+        return _Track(self._count, face)
+
+
+class _Track:
+    """One face: where it was found last, and how far it has glided there."""
+
+    def __init__(self, number: int, face: Face):
+        self.number = number
+        self._now = _numbers(face)
+        self.aim(face)
+
+    def aim(self, face: Face) -> None:
+        self.box, self._target, self.misses = face.box, _numbers(face), 0
+
+    def step(self) -> TrackedFace:
+        self._now = self._now + SMOOTHING * (self._target - self._now)
+        box = Box(*map(float, self._now[:4]))
+        return TrackedFace(self.number, box, self._now[4:].reshape(5, 2).astype(np.float32))
+
+
+def _numbers(face: Face) -> np.ndarray:
+    box = face.box
+    return np.concatenate(
+        [[box.left, box.top, box.width, box.height], np.ravel(face.landmarks)]
+    ).astype(np.float64)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    common = max(0.0, width) * max(0.0, height)
+    return common / max(one.area + other.area - common, 1e-9)

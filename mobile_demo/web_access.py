@@ -1,0 +1,84 @@
+"""Who may see the web view: the token, its cookie, and which names the browser may ask for."""
+
+import hmac
+import ipaddress
+import re
+import secrets
+
+from keras_portrait.errors import SettingError
+
+COOKIE = "portrait_demo"
+# Letters that stand in an address and in a cookie as they are.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{8,128}")
+
+
+class Access:
+    """Decides which requests are answered.
+
+    On a loopback address nobody but this machine can connect, so no token is needed; but a page
+    from the internet may point its own name at 127.0.0.1 (DNS rebinding), so only loopback names
+    are answered. On any other address a token is needed.
+
+    Attributes:
+        token: what a visitor must bring, or None when none is needed.
+    """
+
+    def __init__(self, host: str, token: str | None = None):
+        """Makes a token where one is needed and none is given.
+
+        Args:
+            host: name or address that the server listens on.
+            token: 8 to 128 letters, digits, `-` or `_`.
+
+        Raises:
+            SettingError: a token of another form.
+        """
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise SettingError(
+                "A token has 8 to 128 letters, digits, - or _. "
+                f"Received: {len(token)} characters that do not fit"
+            )
+        self._only_loopback = is_loopback(host)
+        if token is None and not self._only_loopback:
+            token = secrets.token_urlsafe(16)
+        self.token = token
+
+    def answers_to(self, host_header: str | None) -> bool:
+        """Whether a request for this `Host` is answered."""
+        return not self._only_loopback or is_loopback(_without_port(host_header or ""))
+
+    def is_token(self, text: str | None) -> bool:
+        """Whether a visitor's token is the right one; takes as long for a wrong one."""
+        if self.token is None:
+            return True
+        return hmac.compare_digest((text or "").encode(), self.token.encode())
+
+    def knows(self, cookie_header: str | None) -> bool:
+        """Whether the cookies hold the token."""
+        pairs = (pair.strip().partition("=") for pair in (cookie_header or "").split(";"))
+        values = [value for name, _, value in pairs if name == COOKIE]
+        return any([self.is_token(value) for value in values or [None]])
+
+    def cookie(self) -> str:
+        """The `Set-Cookie` line that spares a visitor the token from now on."""
+        return f"{COOKIE}={self.token}; HttpOnly; SameSite=Lax; Path=/"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def same_origin(origin: str | None, host_header: str | None) -> bool:
+    """Whether a request comes from the web view's own page, or from no page at all."""
+    return origin is None or origin.partition("://")[2] == host_header
+
+
+def _without_port(host_header: str) -> str:
+    name = re.sub(r":\d*$", "", host_header)
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name

@@ -1,0 +1,345 @@
+import sys
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import EXAMPLE
+from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.imaging import read_image, write_image
+from keras_portrait_demo import camera, pictures
+from keras_portrait_demo.camera import SourceLost, open_source
+
+RED, BLUE = (200, 30, 20), (20, 30, 200)
+
+
+def plain(colour, width=64, height=48):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+class FakeCapture:
+    """`cv2.VideoCapture` for cameras: same calls, same answers to a missing or busy camera."""
+
+    plugged = {0}
+    busy = set()
+    opened = []
+
+    def __init__(self, index, apiPreference=cv2.CAP_ANY):  # noqa: N803
+        self.index, self.api, self.properties, self.count = index, apiPreference, {}, 0
+        self.released = False
+        FakeCapture.opened.append(self)
+
+    def isOpened(self):  # noqa: N802
+        return self.index in self.plugged and not self.released
+
+    def set(self, propId, value):  # noqa: N803
+        self.properties[propId] = value
+        return True
+
+    def read(self, image=None):
+        if not self.isOpened() or self.index in self.busy:
+            return False, None
+        self.count += 1
+        return True, plain((255, self.count, self.index))  # blue first, as OpenCV has it
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def usb(monkeypatch, tmp_path):
+    """Two device files, a camera at the first."""
+    for number in (0, 2):
+        (tmp_path / f"video{number}").touch()
+    monkeypatch.setattr(camera, "_DEVICES", tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(FakeCapture, "plugged", {0})
+    monkeypatch.setattr(FakeCapture, "busy", set())
+    monkeypatch.setattr(FakeCapture, "opened", [])
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    return FakeCapture
+
+
+class FakePicamera2:
+    """`picamera2.Picamera2` 0.3: the calls that are made, with their real signatures."""
+
+    found = [
+        {"Model": "imx708", "Location": 2, "Rotation": 180, "Id": "/base/i2c/imx708@1a", "Num": 0}
+    ]
+    broken = None
+    opened = []
+
+    @staticmethod
+    def global_camera_info():
+        return FakePicamera2.found
+
+    def __init__(self, camera_num=0, verbose_console=None, tuning=None, allocator=None):
+        if FakePicamera2.broken == "busy":
+            raise RuntimeError("Camera __init__ sequence did not complete.")
+        self.num, self.configuration, self.running, self.closed = camera_num, None, False, False
+        FakePicamera2.opened.append(self)
+
+    def create_preview_configuration(self, main={}, lores=None, raw={}, **others):  # noqa: B006
+        return {"main": {"format": "XBGR8888", "size": (640, 480)} | main, "lores": lores}
+
+    def configure(self, camera_config="preview"):
+        self.configuration = camera_config
+
+    def start(self, config=None, show_preview=False):
+        self.running = True
+
+    def capture_array(self, name="main", wait=None, signal_function=None):
+        assert self.running and name == "main" and isinstance(wait, int | float)
+        if FakePicamera2.broken == "timeout":
+            raise TimeoutError
+        assert self.configuration["main"]["format"] == "BGR888"  # red first in memory
+        width, height = self.configuration["main"]["size"]
+        return plain(RED, width, height)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def ribbon(monkeypatch, usb):
+    """picamera2 with one camera, beside the USB camera."""
+    module = ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    monkeypatch.setattr(FakePicamera2, "found", FakePicamera2.found)
+    monkeypatch.setattr(FakePicamera2, "broken", None)
+    monkeypatch.setattr(FakePicamera2, "opened", [])
+    return FakePicamera2
+
+
+def test_usb_camera_gives_rgb_of_the_size_asked_for(usb):
+    source = open_source("usb:0", 320, 240)
+    assert source.name == "usb:0"
+    assert (source.read()[0, 0] == [0, 2, 255]).all()
+    (capture,) = usb.opened
+    assert capture.api == cv2.CAP_V4L2
+    assert capture.properties == {
+        cv2.CAP_PROP_FRAME_WIDTH: 320,
+        cv2.CAP_PROP_FRAME_HEIGHT: 240,
+        cv2.CAP_PROP_BUFFERSIZE: 1,
+    }
+    source.close()
+    source.close()
+    assert capture.released
+
+
+def test_large_frames_come_compressed(usb):
+    open_source("usb:0", 1280, 720)
+    first, *_ = usb.opened[0].properties.items()  # cameras take the size after the format
+    assert first == (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+
+
+def test_usb_camera_unplugged_and_back(usb, tmp_path):
+    source = open_source("usb:0")
+    source.read()
+    usb.plugged = set()
+    (tmp_path / "video0").unlink()
+    with pytest.raises(SourceLost, match="unplugged.*usb:0"):
+        source.read()
+    with pytest.raises(SourceLost, match="video0 is not there"):
+        source.reopen()
+    with pytest.raises(SourceLost):
+        source.read()
+    (tmp_path / "video0").touch()
+    usb.plugged = {0}
+    source.reopen()
+    assert source.read() is not None
+    assert [capture.released for capture in usb.opened] == [True, False]
+
+
+def test_usb_camera_that_another_program_has(usb):
+    usb.busy = {0}
+    with pytest.raises(InputError, match="another program has it.*usb:0"):
+        open_source("usb:0")
+    assert usb.opened[0].released
+
+
+def test_picamera2_gives_rgb_of_the_size_asked_for(ribbon):
+    source = open_source("picamera2", 320, 240)
+    frame = source.read()
+    assert frame.shape == (240, 320, 3) and tuple(frame[0, 0]) == RED
+    source.close()
+    source.close()
+    assert ribbon.opened[0].closed
+
+
+def test_picamera2_leaves_usb_cameras_to_opencv(ribbon):
+    ribbon.found = [{"Model": "C270", "Id": "/base/scb/pcie/usb-1.2:1.0-046d:0825", "Num": 0}]
+    with pytest.raises(SourceLost, match="ribbon cable"):
+        open_source("picamera2")
+    assert not ribbon.opened
+    ribbon.found = [*ribbon.found, {"Model": "imx708", "Id": "/base/i2c/imx708@1a", "Num": 1}]
+    open_source("picamera2")
+    assert ribbon.opened[0].num == 1
+
+
+def test_picamera2_that_stands_still_is_lost_and_comes_back(ribbon):
+    source = open_source("picamera2")
+    ribbon.broken = "timeout"
+    with pytest.raises(SourceLost, match="no more pictures .TimeoutError.*picamera2"):
+        source.read()
+    ribbon.broken = "busy"
+    with pytest.raises(SourceLost, match="another program may have it"):
+        source.reopen()
+    with pytest.raises(SourceLost):  # what is not open gives nothing
+        source.read()
+    ribbon.broken = None
+    source.reopen()
+    assert source.read() is not None
+    assert ribbon.opened[0].closed
+
+
+def test_picamera2_that_is_not_installed(usb):
+    with pytest.raises(MissingExtra, match="apt install python3-picamera2"):
+        open_source("picamera2")
+
+
+def test_auto_prefers_the_ribbon_cable(ribbon):
+    assert open_source("auto").name == "picamera2"
+
+
+def test_auto_takes_the_first_usb_camera_that_gives_a_picture(ribbon):
+    ribbon.found = []
+    assert open_source("auto").name == "usb:0"
+    FakeCapture.busy, FakeCapture.plugged = {0}, {0, 2}
+    assert open_source("auto").name == "usb:2"
+
+
+def test_auto_says_what_it_tried(usb, tmp_path):
+    usb.busy, usb.plugged = {0}, {0}
+    text = r"Tried: picamera2 \(.*apt install.*\); usb:0 \(.*another program.*\); usb:2 \("
+    with pytest.raises(InputError, match=text):
+        open_source("auto")
+    for path in tmp_path.glob("video*"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"USB \(no .*no camera is plugged in\)"):
+        open_source("auto")
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Eight frames at 20 a second that grow brighter."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
+    for level in range(8):
+        writer.write(plain((30 * level, 0, 0)))  # blue first: OpenCV's order
+    writer.release()
+    return path
+
+
+def test_video_ends_or_starts_again(video):
+    source = open_source(str(video), 64, 48, paced=False)
+    levels = []
+    while (frame := source.read()) is not None:
+        levels.append(int(frame[..., 2].mean()))
+        assert frame[..., 0].mean() < 20
+    assert np.abs(np.array(levels) - 30 * np.arange(8)).max() < 8
+    source.close()
+    source = open_source(str(video), 64, 48, loop=True, paced=False)
+    again = [int(source.read()[..., 2].mean()) for _ in range(10)]
+    assert again == levels + levels[:2]
+    source.close()
+
+
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(pictures, "time", clock)
+    return clock
+
+
+def test_video_keeps_its_own_pace_and_leaves_out_what_is_late(video, clock):
+    source = open_source(str(video), 64, 48)
+    clock.now += 7  # what comes before the first frame does not count
+    started = clock.now
+    levels = [source.read()[..., 2].mean() for _ in range(4)]
+    assert clock.now - started == pytest.approx(3 / 20)
+    assert np.abs(np.array(levels) - [0, 30, 60, 90]).max() < 8
+    clock.now += 0.11  # the next frame's time, and the one's after it, have passed
+    assert abs(source.read()[..., 2].mean() - 150) < 8
+    source.close()
+
+
+def test_a_file_that_is_no_video(tmp_path, capfd):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"no video at all")
+    with pytest.raises(InputError, match="Not a readable video.*clip.mp4"):
+        open_source(str(path))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_photos_take_turns_and_broken_ones_are_passed_over(tmp_path):
+    write_image(tmp_path / "a.png", plain(RED, 100, 100))
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    write_image(tmp_path / "c.png", plain(BLUE, 40, 20))
+    source = open_source(str(tmp_path), 64, 48, paced=False)
+    frames = [source.read() for _ in range(4)]
+    assert {frame.shape for frame in frames} == {(48, 64, 3)}
+    assert [tuple(frame[24, 32]) for frame in frames] == [BLUE, RED, BLUE, RED]
+    assert (frames[0][0] == 255).all() and (frames[1][:, 0] == 255).all()  # fitted on white
+
+
+def test_photos_stay_for_their_time(tmp_path, clock):
+    write_image(tmp_path / "a.png", plain(RED))
+    write_image(tmp_path / "b.png", plain(BLUE))
+    source = open_source(str(tmp_path), 64, 48)
+    seen = [(tuple(source.read()[0, 0]), clock.now - 100) for _ in range(130)]
+    for colour, moment in seen:
+        if moment % 3 > 0.05:  # a frame of one twenty-fifth of a second may be the last
+            assert colour == (RED if moment % 6 < 3 else BLUE)
+
+
+def test_a_photo_stays_for_ever():
+    source = open_source(str(EXAMPLE), 64, 64, paced=False)
+    first = source.read()
+    assert np.abs(first.astype(int) - pictures.fit_frame(read_image(EXAMPLE), 64, 64)).max() == 0
+    assert all(source.read() is first for _ in range(3))
+
+
+def test_synthetic_face_moves_and_is_found():
+    from keras_portrait.faces import find_detector
+
+    source = open_source("synthetic", 640, 480, paced=False)
+    frames = [source.read() for _ in range(80)]
+    detector = find_detector(80)
+    eyes = [detector.detect(frames[index])[0].landmarks[:2] for index in (0, 40, 79)]
+    assert np.ptp([points.mean(axis=0) for points in eyes], axis=0).max() > 40
+    assert np.ptp([np.hypot(*(points[1] - points[0])) for points in eyes]) > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "error"),
+    [
+        ("usb", (640, 480), "No such source.*usb:N"),
+        ("nowhere.mp4", (640, 480), "No such source.*nowhere.mp4"),
+        ("synthetic", (0, 480), "16 to 4096 pixels. Received: 0 x 480"),
+    ],
+)
+def test_what_is_no_source(text, size, error):
+    with pytest.raises(SettingError, match=error):
+        open_source(text, *size)
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(InputError, match="No photos in the folder"):
+        open_source(str(tmp_path))

@@ -1,0 +1,456 @@
+import json
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.faces import Box, Face
+from keras_portrait.geometry import paste_back, square_to_photo
+from keras_portrait.imaging import resize
+from keras_portrait.stylizer import Stylizer
+from keras_portrait_demo.camera import SourceLost
+from keras_portrait_demo.drawer import Drawer
+from keras_portrait_demo.live import Live, draw_frame
+from keras_portrait_demo.paper import lay_on_paper, lay_out, placeholder
+from keras_portrait_demo.timing import Stages
+from keras_portrait_demo.tracking import MISSES, TrackedFace, Tracker
+from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
+
+
+class Frames:
+    """A source of numbered frames: the level of all pixels is the frame's number."""
+
+    name = "frames"
+
+    def __init__(self, count=10_000, interval=0.005):
+        self.count, self.interval, self.number = count, interval, 0
+        self.unplugged = self.closed = False
+        self.reopened = 0
+
+    def read(self):
+        time.sleep(self.interval)
+        if self.unplugged:
+            raise SourceLost("The camera gives no more pictures. Received: frames")
+        if self.number == self.count:
+            return None
+        self.number += 1
+        return np.full((48, 64, 3), self.number % 256, np.uint8)
+
+    def reopen(self):
+        self.reopened += 1
+        if self.unplugged:
+            raise SourceLost("No such camera. Received: frames")
+
+    def close(self):
+        self.closed = True
+
+
+class FoundFaces:
+    """A detector that answers what it is told, and counts how often it is asked."""
+
+    def __init__(self, faces=()):
+        self.faces, self.asked = list(faces), 0
+
+    def detect(self, photo):
+        self.asked += 1
+        return list(self.faces)
+
+
+def face_at(x, y, side=100, score=0.99):
+    points = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]
+    landmarks = (np.array(points) * side + [x, y]).astype(np.float32)
+    return Face(Box(x, y, side, side), landmarks, score)
+
+
+@pytest.fixture
+def drawer(tiny_preset):
+    return Drawer(tiny_preset, threads=1)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def wait_until(holds, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def test_every_frame_once_and_in_order(drawer):
+    source = Frames(count=12, interval=0.03)
+    seen = []
+    with Live(source, drawer) as live:
+        while (result := live.wait_newer(seen[-1].number if seen else -1, 0.5)) is not None:
+            seen.append(result)
+        assert live.finished.wait(1)
+        status = live.status()
+    assert [result.photo[0, 0, 0] for result in seen] == [result.number + 1 for result in seen]
+    numbers = [result.number for result in seen]
+    assert numbers == sorted(set(numbers)) and numbers[-1] == 11
+    assert status["frames"] + status["dropped"] == 12
+    assert status["ended"] and status["error"] is None and source.closed
+
+
+def test_a_slow_net_drops_frames_but_stays_current(drawer, monkeypatch):
+    drawn = []
+    draw = drawer.draw
+
+    def slowly(photo, *others):
+        drawn.append(int(photo[0, 0, 0]))
+        time.sleep(0.1)
+        return draw(photo, *others)
+
+    monkeypatch.setattr(drawer, "draw", slowly)
+    number = -1
+    with Live(Frames(), drawer) as live:
+        for _ in range(15):
+            result = live.wait_newer(number, 5)
+            assert result.number > number
+            number = result.number
+            # As old as drawing it takes; with a queue it would be 1.4 seconds at last.
+            assert time.monotonic() - result.captured < 0.7
+        status = live.status()
+    assert len(set(drawn)) == len(drawn)
+    assert status["dropped"] > 3 * status["frames"] > 0
+    assert 100 <= status["latency_ms"]["p50"] < 700
+    assert 1 < status["fps"] <= 10
+
+
+def test_stop_joins_even_a_thread_that_draws(drawer, monkeypatch):
+    monkeypatch.setattr(drawer, "draw", lambda *_: time.sleep(0.5))
+    source = Frames()
+    live = Live(source, drawer)
+    live.start()
+    time.sleep(0.1)
+    started = time.monotonic()
+    live.stop()
+    live.stop()
+    assert time.monotonic() - started < 2
+    assert source.closed and live.wait_newer(-1, 5) is None
+    assert time.monotonic() - started < 2
+
+
+def test_stop_before_start_closes_the_source(drawer):
+    source = Frames()
+    Live(source, drawer).stop()
+    assert source.closed
+
+
+class ShortWaits(threading.Event):
+    """Waits a hundredth of the time, and keeps what it was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def wait(self, timeout=None):
+        self.asked.append(timeout)
+        return super().wait(timeout / 100)
+
+
+def test_unplugged_and_plugged_in_again(drawer):
+    source = Frames()
+    live = Live(source, drawer)
+    live._stopping = ShortWaits()
+    with live:
+        wait_until(lambda: live.status()["frames"] > 2)
+        source.unplugged = True
+        wait_until(lambda: source.reopened > 6)
+        error, frames = live.status()["error"], live.status()["frames"]
+        assert error == "Reconnecting. No such camera. Received: frames"
+        source.unplugged = False
+        wait_until(lambda: live.status()["frames"] > frames + 2)
+        assert live.status()["error"] is None
+    assert live._stopping.asked[:7] == [0.25, 0.5, 1, 2, 4, 4, 4]
+
+
+def test_a_lost_camera_stops_in_time_and_shows_no_stale_face(drawer, monkeypatch):
+    found = [TrackedFace(0, Box(8, 4, 30, 30), face_at(8, 4, 30).landmarks)]
+    monkeypatch.setattr(Tracker, "update", lambda self, photo: found)
+    source = Frames()
+    live = Live(source, drawer)
+    live.start()
+    wait_until(lambda: live.status()["faces"] == 1)
+    source.unplugged = True
+    wait_until(lambda: live.status()["faces"] == 0)
+    result = live.latest()
+    assert (result.drawing == placeholder(48, 64)).all() and (result.photo >= 200).all()
+    started = time.monotonic()
+    live.stop()
+    assert time.monotonic() - started < 1
+
+
+def test_what_nobody_expects_ends_the_whole_and_is_kept(drawer, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("at once")
+
+    monkeypatch.setattr(drawer, "draw", fail)
+    with Live(Frames(), drawer) as live:
+        assert live.finished.wait(2)
+        assert isinstance(live.failure, ZeroDivisionError)
+        assert live.status()["error"] == "ZeroDivisionError: at once"
+
+
+def test_a_frame_that_cannot_be_drawn_is_said_and_passed_over(drawer, monkeypatch):
+    draw, broken = drawer.draw, []
+
+    def fail_once(photo, *others):
+        if not broken:
+            broken.append(live.status())
+            raise InputError("Landmarks must be finite numbers. Received: nan")
+        return draw(photo, *others)
+
+    monkeypatch.setattr(drawer, "draw", fail_once)
+    source = Frames(interval=0.1)
+    with Live(source, drawer) as live:
+        wait_until(lambda: (live.status()["error"] or "").startswith("Landmarks"))
+        assert live.wait_newer(-1, 2) is not None
+        assert live.status()["error"] is None
+
+
+def test_frames_may_change_their_size(drawer):
+    source = Frames()
+    sizes = [(48, 64), (90, 30), (48, 64)]
+    source.read = lambda: (
+        time.sleep(0.05) or (np.zeros((*sizes.pop(), 3), np.uint8) if sizes else None)
+    )
+    seen = []
+    with Live(source, drawer) as live:
+        while (result := live.wait_newer(seen[-1].number if seen else -1, 0.5)) is not None:
+            seen.append(result)
+    assert {result.photo.shape[:2] for result in seen} == {(48, 64), (90, 30)}
+    assert all(result.drawing.shape == result.photo.shape for result in seen)
+
+
+def test_status_is_json_and_choices_take_effect(drawer):
+    with Live(Frames(), drawer) as live:
+        live.wait_newer(-1, 2)
+        live.choose(style="bold", layout="side-by-side")
+        wait_until(lambda: live.latest().view.shape == (48, 128, 3))
+        live.choose(preset="pen", layout="overlay")
+        wait_until(lambda: live.latest().view.shape == (48, 64, 3))
+        status = json.loads(json.dumps(live.status()))
+    assert (status["preset"], status["style"], status["layout"]) == ("pen", "ink", "overlay")
+    assert {"tiny", "pen"} <= set(status["presets"]) and "avatars" not in status["presets"]
+    assert status["styles"] == ["ink", "pen"] and status["threads"] == 1
+    assert status["runtime"].startswith("ai-edge-litert ")
+    assert set(status["stages"]) == {"detect", "paste", "layout"}  # there is no face
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"style": "blod"}, {"preset": "../../etc"}, {"layout": "round"}, {"preset": "avatars"}],
+)
+def test_choosing_what_there_is_not_changes_nothing(drawer, choice):
+    live = Live(Frames(), drawer)
+    before = live.status()
+    with pytest.raises(SettingError, match=f"Received: {next(iter(choice.values()))}"):
+        live.choose(**{"layout": "overlay", "style": "bold"} | choice)
+    after = live.status()
+    assert all(after[name] == before[name] for name in ("preset", "layout"))
+    if "preset" not in choice:
+        assert after["style"] == before["style"]
+    live.stop()
+
+
+def test_a_preset_keeps_the_style_that_it_has_too(drawer, tmp_path):
+    other = write_tiny_preset(tmp_path / "other", styles=("bold", "thin"))
+    drawer._paths["other"] = other
+    drawer.choose(style="bold")
+    drawer.choose(preset="other")
+    assert drawer.style == "bold"
+    drawer.choose(preset="pen")
+    assert drawer.style == "ink"
+
+
+def test_a_preset_called_as_one_in_the_package_keeps_its_place(tmp_path):
+    own = write_colour_preset(tmp_path / "pen")
+    drawer = Drawer(own)
+    assert drawer.preset == str(own) and drawer.styles == ("cyclegan",)
+    drawer.choose(preset="pen")
+    assert drawer.styles == ("ink", "pen")
+    drawer.choose(preset=str(own))
+    assert drawer.styles == ("cyclegan",)
+
+
+def test_noise_draws_nobody(tmp_path):
+    with pytest.raises(SettingError, match="noise"):
+        Drawer(write_noise_preset(tmp_path / "noise"))
+
+
+def test_draws_what_the_library_draws(drawer, tiny_preset, example):
+    photo, landmarks = example
+    face = TrackedFace(0, Box(180, 70, 90, 90), landmarks.astype(np.float32))
+    stages = Stages()
+    drawing = drawer.draw(photo, [face], stages)
+    stylizer = Stylizer(tiny_preset)
+    found = Face(face.box, face.landmarks, 1.0)
+    stylizer._choose = lambda *_: [found]
+    assert np.abs(stylizer(photo).astype(int) - drawing.picture).max() <= 1
+    assert (drawing.squares[0][0] == stylizer.draw_face(photo, found)).all()
+    assert set(stages.ms) == {"align", "segment", "stylize", "paste"}
+    assert all(ms > 0 for ms in stages.ms.values())
+
+
+def test_the_person_is_looked_for_now_and_then(drawer, example, monkeypatch):
+    photo, landmarks = example
+    calls = []
+    segment = drawer._segmenter
+    monkeypatch.setattr(drawer, "_segmenter", lambda square: (calls.append(1), segment(square))[1])
+    face = TrackedFace(0, Box(180, 70, 90, 90), landmarks.astype(np.float32))
+    for _ in range(4):
+        drawer.draw(photo, [face], Stages())
+    assert len(calls) == 2
+    drawer.draw(photo, [replace(face, number=1)], Stages())  # somebody else
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(("scale", "most", "mean"), [(0.4, 40, 0.5), (0.8, 8, 0.1), (1.4, 8, 0.1)])
+def test_ink_lies_as_paste_back_lays_it(scale, most, mean):
+    rng = np.random.default_rng(0)
+    lines = resize(rng.integers(0, 2, (16, 16), np.uint8) * 255, 64, 64)
+    transform = np.array([[scale, 0.1 * scale, 20], [-0.1 * scale, scale, 30]])
+    other = transform + [[0, 0, 25 * scale], [0, 0, 10 * scale]]
+    photo = np.zeros((150, 180, 3), np.uint8)
+    for squares in ([(lines, transform)], [(lines, transform), (255 - lines, other)]):
+        expected = np.full_like(photo, 255)
+        for square, place in squares:
+            expected = paste_back(expected, square, place)
+        error = np.abs(lay_on_paper(photo, squares).picture.astype(int) - expected)
+        assert error.max() <= most and error.mean() < mean
+
+
+def test_a_face_at_the_frames_edge(drawer, example):
+    photo, landmarks = example
+    cut = np.ascontiguousarray(photo[:, 210:])
+    face = TrackedFace(0, Box(0, 70, 60, 90), (landmarks - [210, 0]).astype(np.float32))
+    picture = drawer.draw(cut, [face], Stages()).picture
+    assert picture.shape == cut.shape and picture.min() < 128
+
+
+def test_layouts(drawer, example, tmp_path):
+    photo, landmarks = example
+    face = TrackedFace(0, Box(180, 70, 90, 90), landmarks.astype(np.float32))
+    drawing = drawer.draw(photo, [face], Stages())
+    assert lay_out("drawing", photo, drawing) is drawing.picture
+    pair = lay_out("side-by-side", photo, drawing)
+    assert (pair[:, :512] == photo).all() and (pair[:, 512:] == drawing.picture).all()
+    over = lay_out("overlay", photo, drawing)
+    assert (over <= photo).all() and (over[400:] == photo[400:]).all()
+    assert (over[90:150, 190:260] < photo[90:150, 190:260]).mean() > 0.5
+    colour = Drawer(write_colour_preset(tmp_path / "colour"), threads=1)
+    drawing = colour.draw(photo, [face], Stages())
+    assert (drawing.picture[[0, -1]] != 255).any()  # the square fills the frame
+    over = lay_out("overlay", photo, drawing)
+    # Red and blue have changed places where the face is, and nowhere else.
+    x, y = 226, 118
+    assert (np.abs(over[y, x, ::-1].astype(int) - photo[y, x]) < 40).all()
+    assert (over[400:] == photo[400:]).all()
+
+
+def test_nobody_there_gives_the_calm_sheet(drawer):
+    tracker = Tracker(detector=FoundFaces())
+    photo = np.full((48, 64, 3), 90, np.uint8)
+    result = draw_frame(3, 1.5, photo, tracker, drawer, "drawing")
+    assert (result.number, result.captured, result.faces) == (3, 1.5, 0)
+    assert result.photo is photo and result.drawing.shape == photo.shape
+    assert 0.9 < (result.drawing == 255).mean() < 1 and result.drawing.min() > 180
+
+
+def test_faces_are_looked_for_every_few_frames():
+    detector = FoundFaces([face_at(100, 100)])
+    tracker = Tracker(every=4, detector=detector)
+    photo = np.zeros((480, 640, 3), np.uint8)
+    for _ in range(9):
+        assert len(tracker.update(photo)) == 1
+    assert detector.asked == 3
+    detector.faces = []
+    for _ in range(4 * (MISSES + 1)):
+        tracker.update(photo)
+    assert tracker.update(photo) == []
+    asked = detector.asked
+    for _ in range(3):  # nobody is there: in every frame
+        tracker.update(photo)
+    assert detector.asked == asked + 3
+
+
+def test_a_face_glides_to_where_it_is_found():
+    detector = FoundFaces([face_at(100, 100)])
+    tracker = Tracker(every=3, detector=detector)
+    photo = np.zeros((480, 640, 3), np.uint8)
+    (first,) = tracker.update(photo)
+    np.testing.assert_allclose(first.landmarks, face_at(100, 100).landmarks)
+    detector.faces = [face_at(120, 100)]
+    places = [tracker.update(photo)[0].landmarks[0, 0] - 130 for _ in range(30)]
+    assert places[:2] == [0, 0] and 0 < places[2] < places[3] < places[4] < 20
+    # The closed form of the average: what is left of the way shrinks by the same part.
+    assert places[4] == pytest.approx(20 * (1 - 0.65**3), abs=1e-3)
+    assert places[-1] == pytest.approx(20, abs=0.01)
+
+
+def test_smoothing_lessens_tremble():
+    rng = np.random.default_rng(0)
+    detector = FoundFaces()
+    tracker = Tracker(every=1, detector=detector)
+    photo = np.zeros((480, 640, 3), np.uint8)
+    found, shown = [], []
+    for x in 200 + rng.normal(0, 2, 200):
+        detector.faces = [face_at(x, 100)]
+        found.append(x)
+        shown.append(tracker.update(photo)[0].box.left)
+    # An exponential average of weight a leaves a / (2 - a) of the variance.
+    assert np.var(shown) / np.var(found) == pytest.approx(0.35 / 1.65, rel=0.3)
+
+
+def test_a_face_that_jumps_starts_anew():
+    detector = FoundFaces([face_at(50, 50)])
+    tracker = Tracker(every=1, detector=detector)
+    photo = np.zeros((480, 640, 3), np.uint8)
+    (before,) = tracker.update(photo)
+    detector.faces = [face_at(400, 300)]
+    (after,) = tracker.update(photo)
+    assert after.number != before.number
+    np.testing.assert_allclose(after.landmarks, face_at(400, 300).landmarks)
+
+
+def test_the_largest_faces_and_no_turns_between_equals():
+    small, large, third = face_at(50, 50, 90), face_at(300, 100, 100), face_at(500, 300, 80)
+    detector = FoundFaces([small, large, third, face_at(10, 300, 200, score=0.85)])
+    photo = np.zeros((480, 640, 3), np.uint8)
+    two = Tracker(every=1, faces=2, detector=detector).update(photo)
+    assert [face.box.width for face in two] == [100, 90]
+    tracker = Tracker(every=1, detector=detector)
+    (first,) = tracker.update(photo)
+    detector.faces = [face_at(50, 50, 105), face_at(300, 100, 100)]
+    assert tracker.update(photo)[0].number == first.number
+    detector.faces = [face_at(50, 50, 150), face_at(300, 100, 100)]
+    assert tracker.update(photo)[0].number != first.number
+
+
+def test_another_frame_size_starts_anew(example):
+    photo = example[0]
+    tracker = Tracker(every=100)
+    (face,) = tracker.update(resize(photo, 480, 480))
+    (smaller,) = tracker.update(resize(photo, 384, 384))
+    assert smaller.number != face.number
+    np.testing.assert_allclose(smaller.landmarks, face.landmarks * 0.8, atol=2)
+
+
+@pytest.mark.parametrize("numbers", [{"every": 0}, {"faces": 0}])
+def test_numbers_out_of_range(numbers):
+    with pytest.raises(SettingError, match="from 1 up. Received: 0"):
+        Tracker(**numbers)
+
+
+def test_landmarks_of_a_tracked_face_can_be_aligned():
+    detector = FoundFaces([face_at(100, 100)])
+    (face,) = Tracker(detector=detector).update(np.zeros((480, 640, 3), np.uint8))
+    assert np.isfinite(square_to_photo(face.landmarks, 256)).all()

@@ -1,0 +1,263 @@
+"""The demo's page in a real browser."""
+
+import time
+
+import pytest
+
+from fake_live import STYLES, FakeLive
+from headless_chromium import Chromium
+from keras_portrait.imaging import read_image
+from keras_portrait_demo.web import WebView
+
+DESKTOP = 1280, 800
+PHONE = 360, 740
+# Gray of the canvas left and right of its middle, away from the moving bar on most frames.
+GRAY = "[...document.getElementById('live').getContext('2d').getImageData({}, 20, 1, 1).data]"
+PICTURE = "document.getElementById('live').toDataURL()"
+PLAYING = "document.getElementById('message').hidden && document.getElementById('rate').textContent"
+MESSAGE = (
+    "document.getElementById('message').hidden || document.getElementById('message').innerText"
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def live():
+    live = FakeLive()
+    live.play()
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def page(browser, live):
+    """The page, open and playing, at desktop size; it must not complain of anything."""
+    browser.resize(*DESKTOP)
+    browser.problems.clear()
+    with WebView(live, "127.0.0.1", 0) as view:
+        browser.open(view.url)
+        browser.wait_for(PLAYING)
+        yield browser
+        assert browser.problems == []
+        browser.open("about:blank")
+
+
+def click(page, selector: str):
+    page.run(f"document.querySelector({selector!r}).click()")
+
+
+def wait_until(condition):
+    ends = time.monotonic() + 10
+    while not (value := condition()):
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.05)
+    return value
+
+
+def test_the_picture_changes(page):
+    pictures = set()
+    wait_until(lambda: pictures.add(page.run(PICTURE)) or len(pictures) >= 4)
+    assert page.run("document.getElementById('rate').textContent") == "25.0 FPS · 41 ms"
+    stages = page.run("document.getElementById('stages').innerText").split("\n")
+    assert [row.split() for row in stages][2:] == [
+        ["stylize", "12.5", "15.3"],
+        ["paste", "1.2", "–"],
+    ]
+
+
+def test_the_style_switch_changes_the_picture(page, live):
+    click(page, "#style input[value='pen-and-ink']")
+    wait_until(lambda: {"style": "pen-and-ink", "preset": None, "layout": None} in live.choices)
+    wait_until(lambda: abs(page.run(GRAY.format(50))[0] - STYLES["pen-and-ink"]) < 5)
+    click(page, "#preset input[value='avatars']")
+    wait_until(lambda: live.choices[-1]["preset"] == "avatars")
+    click(page, "#layout input[value='side-by-side']")
+    page.wait_for("document.getElementById('live').width === 128")
+    assert live.choices[-1]["layout"] == "side-by-side"
+
+
+def test_a_refused_choice_is_told_and_taken_back(page, live):
+    def refuse(**_):
+        from keras_portrait.errors import SettingError
+
+        raise SettingError("The preset has been altered. Received: avatars")
+
+    live.choose = refuse
+    click(page, "#preset input[value='avatars']")
+    page.wait_for("!document.getElementById('problem').hidden")
+    text = page.run("document.getElementById('problem').innerText")
+    assert text == "The preset has been altered. Received: avatars"
+    assert page.run("document.querySelector('#preset input:checked').value") == "pen"
+    # The browser itself notes a refused request.
+    assert [problem["text"][-17:] for problem in page.problems] == ["400 (Bad Request)"]
+    page.problems.clear()
+
+
+def test_names_are_shown_as_text(page):
+    names = page.run("[...document.querySelectorAll('#style label')].map((each) => each.innerText)")
+    assert names == list(STYLES)
+
+
+def test_keyboard_alone_switches_compares_and_takes_a_picture(page, live):
+    page.run("document.getElementById('compare').focus()")
+    page.press("Enter", "\r")
+    page.wait_for("!document.getElementById('live-slider').hidden")
+    page.run("document.querySelector('#style input:checked').focus()")
+    page.press("ArrowRight")
+    wait_until(lambda: live.choices and live.choices[-1]["style"] == "<b>bold</b>")
+    page.run("document.getElementById('take').focus()")
+    page.press("Enter", "\r")
+    page.wait_for("document.getElementById('snapshot').open")
+    page.press("Escape")
+    page.wait_for("!document.getElementById('snapshot').open")
+
+
+def test_slider_parts_photo_and_drawing(page):
+    click(page, "#compare")
+    orange = f"(({GRAY.format(8)})[0] - ({GRAY.format(8)})[2]) > 200"
+    page.wait_for(orange)
+    wait_until(lambda: abs(page.run(GRAY.format(56))[2] - STYLES["soft"]) < 12)
+    assert page.run("document.getElementById('live').width") == 64
+    page.run("document.getElementById('split').value = 0")
+    page.wait_for(f"!({orange})")
+    click(page, "#compare")
+    page.wait_for("document.getElementById('live-slider').hidden")
+
+
+def test_the_snapshot_downloads_a_valid_png(page, live):
+    click(page, "#take")
+    page.wait_for(
+        "document.getElementById('after').complete && document.getElementById('snapshot').open"
+    )
+    assert page.run("document.getElementById('after').naturalWidth") == 64
+    assert page.run("document.getElementById('phone').hidden"), "a QR code to loopback is no use"
+    click(page, "#get-drawing")
+    click(page, "#get-photo")
+    drawing = wait_until(lambda: list(page.downloads.glob("portrait*.png")))[0]
+    photo = wait_until(lambda: list(page.downloads.glob("photo*.png")))[0]
+    assert drawing.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert read_image(drawing).shape == live.latest().drawing.shape
+    assert read_image(drawing).max() == STYLES["soft"]
+    assert (read_image(photo) == live.latest().photo).all()
+
+
+def test_a_lost_camera_a_still_picture_and_an_ended_source_are_told(page, live):
+    live.error = "The camera was unplugged; reconnecting"
+    page.wait_for(f"{MESSAGE} === {live.error!r}")
+    live.error = None
+    page.wait_for(PLAYING)
+    live.stop()
+    page.wait_for(f"String({MESSAGE}).includes('stands still')")
+    live.ended = True
+    page.wait_for(f"String({MESSAGE}).includes('source has ended')")
+    assert page.run("document.getElementById('live').classList.contains('old')")
+
+
+def test_the_page_finds_a_demo_that_was_started_again(browser, live):
+    browser.resize(*DESKTOP)
+    with WebView(live, "127.0.0.1", 0) as view:
+        browser.open(view.url)
+        browser.wait_for(PLAYING)
+    browser.wait_for(f"String({MESSAGE}).includes('Trying again')")
+    with WebView(live, "127.0.0.1", int(view.url.split(":")[2].strip("/"))):
+        browser.wait_for(PLAYING)
+        browser.open("about:blank")
+
+
+def test_a_phone_comes_in_with_the_token_and_gets_a_qr_code(browser, live):
+    with WebView(live, "0.0.0.0", 0) as view:
+        address, _, query = view.url.partition("?")
+        port = address.split(":")[2].strip("/")
+        browser.open(f"http://127.0.0.1:{port}/?{query}")
+        browser.wait_for(PLAYING)
+        assert browser.run("location.search") == ""
+        click(browser, "#take")
+        browser.wait_for("document.getElementById('qr').naturalWidth > 100")
+        assert browser.run("document.getElementById('address').href").startswith(
+            f"{address}snapshot.png?id="
+        )
+        browser.open("about:blank")
+
+
+# Not `innerWidth`: a phone's browser widens that for a page that does not fit.
+CUT_OFF = """[...document.querySelectorAll('button, a, input, legend, summary, canvas, td, span')]
+  .filter((each) => each.checkVisibility())
+  .map((each) => [each.id || each.innerText || each.value, each.getBoundingClientRect()])
+  .filter(([name, box]) => box.left < 0 || box.right > 360 || !box.width)
+  .map(([name]) => name)"""
+HARD_TO_TOUCH = """[...document.querySelectorAll('button, a, label, summary')]
+  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
+  .map((each) => each.innerText)"""
+WIDER = "document.documentElement.scrollWidth > 360"
+
+
+def test_phone_width_shows_everything(page):
+    page.resize(*PHONE)
+    page.run("document.getElementById('timings').open = true")
+    click(page, "#compare")
+    page.wait_for("document.getElementById('live').getBoundingClientRect().width > 300")
+    assert page.run(CUT_OFF) == [] and page.run(HARD_TO_TOUCH) == [] and not page.run(WIDER)
+    shown = page.run("document.body.innerText")
+    for word in ("FPS", "Take picture", "Before / after", "Style", "Preset", "Layout", "overlay"):
+        assert word in shown, word
+    click(page, "#take")
+    page.wait_for("document.getElementById('snapshot').open")
+    assert page.run(CUT_OFF) == [] and page.run(HARD_TO_TOUCH) == []
+
+
+def test_everything_has_an_accessible_name(page):
+    click(page, "#compare")
+    page.wait_for("!document.getElementById('live-slider').hidden")
+    nodes = page.send("Accessibility.getFullAXTree")["nodes"]
+    named = {"button", "slider", "radio", "image", "group", "region", "link"}
+    without = [
+        node["role"]["value"]
+        for node in nodes
+        if not node["ignored"]
+        and node["role"]["value"] in named
+        and not node.get("name", {}).get("value")
+    ]
+    assert without == []
+    names = {node["name"]["value"] for node in nodes if node.get("name", {}).get("value")}
+    assert {"Take picture", "Style", "pen-and-ink", "Frame rate and delay"} <= names
+
+
+# Contrast of each text with what is behind it, by WCAG 2: (lighter + 0.05) / (darker + 0.05).
+FAINT = """(() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => numbers(colour).slice(0, 3)
+    .map((part) => part / 255)
+    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (each) => {
+    const colour = getComputedStyle(each).backgroundColor;
+    return numbers(colour)[3] === 0 ? behind(each.parentElement) : colour;
+  };
+  const contrast = (each) => {
+    const both = [light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => b - a);
+    return (both[0] + 0.05) / (both[1] + 0.05);
+  };
+  return [...document.querySelectorAll('p, a, button, legend, summary, th, td, span, output')]
+    .filter((each) => each.checkVisibility() && each.innerText && contrast(each) < 4.5)
+    .map((each) => [each.innerText, contrast(each)]);
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_legible(page, scheme):
+    page.prefer(scheme)
+    paper = page.run("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, paper[4:-1].split(","))) > 380) == (scheme == "light")
+    page.run("document.getElementById('problem').textContent = 'A problem'")
+    page.run("document.getElementById('problem').hidden = false")
+    click(page, "#compare")
+    page.wait_for("!document.getElementById('live-slider').hidden")
+    assert page.run(FAINT) == []
+    click(page, "#take")
+    page.wait_for("document.getElementById('snapshot').open")
+    assert page.run(FAINT) == []
