@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: what follows the command's name; None takes it from the command line.
 
     Returns:
-        The exit code: 0, or 2 after an error that the user can mend.
+        The exit code: 0, 2 after an error that the user can mend, or 130 after Ctrl-C.
     """
     started = time.perf_counter()
     options = _parser().parse_args(arguments)
@@ -32,7 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"portrait-demo: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+def _usb_camera(number: str) -> str:
+    if not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number from 0 up. Received: {number}")
+    return f"usb:{int(number)}"
 
 
 def _run(options: argparse.Namespace, started: float) -> None:
@@ -91,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cameraId",
         dest="source",
         metavar="N",
-        type=lambda text: f"usb:{int(text)}",
+        type=_usb_camera,
         help="the same as --source usb:N",
     )
     preset = parser.add_mutually_exclusive_group()

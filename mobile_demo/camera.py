@@ -4,6 +4,7 @@
 USB cameras through OpenCV in the order of their device files.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -172,9 +173,19 @@ class PiCamera:
             raise MissingExtra(
                 f"The package picamera2 is not installed; {_INSTALL_PICAMERA2}."
             ) from error
+        except (AttributeError, ValueError) as error:  # built for another NumPy than this one
+            raise MissingExtra(
+                f"The package picamera2 does not fit this NumPy ({_reason(error)}). Expected "
+                f'the one of the system: pip install "numpy<2"'
+            ) from error
         self.close()
-        # libcamera lists USB cameras too; those are OpenCV's.
-        found = Picamera2.global_camera_info()
+        try:
+            # libcamera lists USB cameras too; those are OpenCV's.
+            found = Picamera2.global_camera_info()
+        except (RuntimeError, OSError) as error:
+            raise SourceLost(
+                f"Cannot ask for cameras ({_reason(error)}). Received: picamera2"
+            ) from error
         numbers = [number for number, info in enumerate(found) if "/usb" not in info["Id"]]
         if not numbers:
             raise SourceLost(
@@ -196,9 +207,11 @@ class PiCamera:
 
     def close(self) -> None:
         """Gives the camera back."""
-        if self._camera is not None:
-            self._camera.close()
-            self._camera = None
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            # One that is gone cannot be given back in order.
+            with contextlib.suppress(RuntimeError, OSError):
+                camera.close()
 
 
 class UsbCamera:

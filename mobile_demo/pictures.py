@@ -24,6 +24,10 @@ STILL_RATE = 25.0
 PHOTO_SECONDS = 3.0
 # No wait for a frame is longer, whatever speed a file claims.
 _LONGEST_WAIT = 1.0
+# Frames a second of a video above which its file is not believed.
+_MOST_RATE = 240
+# Frames that are skipped at a time to catch up.
+_MOST_SKIPPED = 2
 
 
 class Video:
@@ -54,7 +58,8 @@ class Video:
             )
         self.reopen()
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self._pace = _Pace(rate if rate > 0 else STILL_RATE) if paced else None
+        plausible = 1 <= rate <= _MOST_RATE
+        self._pace = _Pace(rate if plausible else STILL_RATE) if paced else None
 
     def read(self) -> np.ndarray | None:
         """Waits for the next frame; see `camera.Source`."""
@@ -211,6 +216,8 @@ class _Pace:
         self._due = now if self._due is None else self._due
         late = int(max(0.0, now - self._due) / self._interval)
         self._due += late * self._interval
+        # To skip frames takes time too: a decoder that is too slow would skip more and more.
+        late = min(late, _MOST_SKIPPED)
         if self._due > now:
             time.sleep(self._due - now)
         self._due += self._interval

@@ -69,7 +69,10 @@ class Recorder:
                 newer = self._live.wait_newer(result.number, 1 / RATE)
                 due = int((time.monotonic() - begun) * RATE) + 1
                 frame = cv2.cvtColor(fit_frame(result.view, width, height), cv2.COLOR_RGB2BGR)
-                for _ in range(due - written):
+                # A writer that cannot keep up makes a shorter video, not ever longer pauses.
+                for _ in range(min(due - written, RATE)):
+                    if self._stopping.is_set():
+                        break
                     writer.write(frame)
                 written, result = max(written, due), newer or result
         finally:

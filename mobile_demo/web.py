@@ -48,7 +48,7 @@ class WebView:
         access = Access(host, token)
         try:
             self._server = _Server(host, port)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, TypeError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SettingError(
                 f"The web view cannot listen there ({reason}). "

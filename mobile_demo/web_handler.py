@@ -219,9 +219,10 @@ class Handler(BaseHTTPRequestHandler):
         if len(length) > 9 or int(length) > MOST_BODY_BYTES:
             return self.send_error(413)
         try:
-            return json.loads(self.rfile.read(int(length)))
+            body = json.loads(self.rfile.read(int(length)))
         except (ValueError, RecursionError):
-            return self._json(400, {"error": "Expected JSON."})
+            body = None
+        return self._json(400, {"error": "Expected JSON."}) if body is None else body
 
     # ---- answers ----
 
@@ -234,6 +235,8 @@ class Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None):
         self._start(status, kind, {"Content-Length": str(len(body)), **(headers or {})})
         if self.command != "HEAD":
+            # A large picture to a phone at the edge of the Wi-Fi, at 50 kB a second.
+            self.connection.settimeout(SEND_SECONDS + len(body) / 50_000)
             self.wfile.write(body)
 
     def _start(self, status: int, kind: str, headers: dict[str, str]):
