@@ -34,22 +34,6 @@ class SlicedReflection(layers.Layer):
         return concatenate([concatenate(before, axis), x, concatenate(after, axis)], axis)
 
 
-class DepthToSpaceUpSampling(layers.Layer):
-    """Nearest-neighbour upsampling as a rearrangement of repeated channels, bit for bit the same.
-
-    Args:
-        factor: int, how many times wider and higher the image becomes.
-    """
-
-    def __init__(self, factor: int = 2, **kwargs):
-        super().__init__(**kwargs)
-        self.factor = factor
-
-    def call(self, inputs):
-        """Float (N, H, W, C) to (N, factor H, factor W, C)."""
-        return tf.nn.depth_to_space(repeat(inputs, self.factor**2, axis=3), self.factor)
-
-
 class NativeDepthToSpace(layers.Layer):
     """`DepthToSpace` as one operation.
 
@@ -64,6 +48,18 @@ class NativeDepthToSpace(layers.Layer):
     def call(self, inputs):
         """Float (N, H, W, factor^2 C) to (N, factor H, factor W, C)."""
         return tf.nn.depth_to_space(inputs, self.factor)
+
+
+class DepthToSpaceUpSampling(NativeDepthToSpace):
+    """Nearest-neighbour upsampling as a rearrangement of repeated channels, bit for bit the same.
+
+    Args:
+        factor: int, how many times wider and higher the image becomes.
+    """
+
+    def call(self, inputs):
+        """Float (N, H, W, C) to (N, factor H, factor W, C)."""
+        return super().call(repeat(inputs, self.factor**2, axis=3))
 
 
 class ConcatenatedStyle(layers.Layer):

@@ -15,9 +15,10 @@ from PIL import Image
 
 from keras_portrait.atomic import make_folder, write_whole
 from keras_portrait.contract import Contract
-from keras_portrait.errors import InputError, MissingExtra
+from keras_portrait.errors import InputError
 from keras_portrait.imaging import encode_image
 from keras_portrait.presets import load_preset
+from keras_portrait.report.template import load_template
 
 from .measure import FidelityReport, Pictures, Score, measure_fidelity
 from .speed import Speed, describe_machine, measure_speed
@@ -98,7 +99,7 @@ def write_report(folder: str | Path, entries: Sequence[ReportEntry]) -> None:
     if not entries:
         raise InputError("A report needs an exported generator or more. Received: none")
     folder, machine = Path(folder), describe_machine()
-    page = _template().render(
+    page = load_template(Path(__file__).with_name(TEMPLATE), "The report").render(
         heads=[_head(entry) for entry in entries],
         machine=_machine_text(machine),
         groups=_table(entries),
@@ -116,21 +117,6 @@ def write_report(folder: str | Path, entries: Sequence[ReportEntry]) -> None:
     make_folder(folder)
     write_whole(folder / JSON_NAME, text.encode("utf-8", "replace"))
     write_whole(folder / PAGE_NAME, page.encode("utf-8", "replace"))
-
-
-@functools.cache
-def _template():
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtra(
-            'The report needs jinja2. Install it with: pip install "keras-portrait[train]"'
-        ) from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(text)
 
 
 def _figures(entry: ReportEntry, folder: Path) -> dict:

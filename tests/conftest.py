@@ -68,12 +68,6 @@ def light(monkeypatch):
 @pytest.fixture
 def eager(light, monkeypatch):
     """Steps without tracing: faster where only a few are taken."""
-    from keras_portrait.models.base import AdversarialModel
+    from tiny_training import without_tracing
 
-    compile_model = AdversarialModel.compile
-
-    def compile_eagerly(self, **optimizers):
-        compile_model(self, **optimizers)
-        self.run_eagerly = True
-
-    monkeypatch.setattr(AdversarialModel, "compile", compile_eagerly)
+    without_tracing(monkeypatch)

@@ -18,7 +18,6 @@ from keras_portrait.data.manifest import NAME
 from keras_portrait.data.teacher_views import PLAIN, load_photos, make_view, style_turn, view_file
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import read_image, to_signed, write_image
-from keras_portrait.models.base import AdversarialModel
 from keras_portrait.models.distillation import Distillation
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.settings.distillation import DistillationDataSettings
@@ -26,7 +25,7 @@ from keras_portrait.setups import distillation
 from keras_portrait.trained_generator import load_generator, load_run
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 from tiny_runs import write_run
-from tiny_training import state_of
+from tiny_training import state_of, without_tracing
 
 TINY = [
     *("data.size=64", "data.batch=2", "data.views=2", "network.filters=2", "network.blocks=1"),
@@ -57,14 +56,8 @@ def faces(drawn_data, tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     """Steps without tracing, which is slow where only a few are taken; LPIPS unlearned."""
-    compile_model = AdversarialModel.compile
-
-    def compile_eagerly(self, **optimizers):
-        compile_model(self, **optimizers)
-        self.run_eagerly = True
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AdversarialModel, "compile", compile_eagerly)
+        without_tracing(patch)
         patch.setattr(distillation, "PerceptualDistance", lambda: PerceptualDistance(load=False))
         yield
 

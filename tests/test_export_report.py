@@ -249,7 +249,7 @@ def test_what_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot make the folder"):
         write_report(tmp_path / "file", [entry()])
-    report._template.cache_clear()
+    report.load_template.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingExtra, match="jinja2"):
         write_report(tmp_path / "new", [entry()])

@@ -15,7 +15,13 @@ from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.imaging import read_image, write_image
 from keras_portrait.models.base import AdversarialModel
 from keras_portrait.setups import cartoongan
-from tiny_training import TINY_PICTURES, light_features, picture_plan_of, state_of
+from tiny_training import (
+    TINY_PICTURES,
+    light_features,
+    picture_plan_of,
+    state_of,
+    without_tracing,
+)
 
 METHODS = ("dcgan", "cyclegan", "cartoongan")
 # What is switched on so that every phase is gone through.
@@ -37,14 +43,8 @@ def faces(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     """Steps without tracing, which is slow where only a few are taken, and no VGG."""
-    compile_model = AdversarialModel.compile
-
-    def compile_eagerly(self, **optimizers):
-        compile_model(self, **optimizers)
-        self.run_eagerly = True
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AdversarialModel, "compile", compile_eagerly)
+        without_tracing(patch)
         patch.setattr(cartoongan, "VGGFeatures", light_features)
         yield
 

@@ -1,17 +1,17 @@
 """`index.html` of a run: one page that a browser opens from the disk, without any other file."""
 
 import datetime
-import functools
 import json
 import math
 import os
 from pathlib import Path
 
 from keras_portrait.atomic import write_whole
-from keras_portrait.errors import InputError, MissingExtra
+from keras_portrait.errors import InputError
 from keras_portrait.report import curves, loss_log
 from keras_portrait.report.confusion import accuracy_facts, confusion_uri
 from keras_portrait.report.gallery import make_gallery
+from keras_portrait.report.template import load_template
 
 NAME = "index.html"
 TEMPLATE = "run.html.j2"
@@ -46,7 +46,7 @@ def write_run_page(folder: str | Path) -> Path:
     best = _read(folder / "best.json")
     gallery = make_gallery(folder, also=best.get("epoch"))
     accuracy, confusion = _read(folder / "accuracy.json"), confusion_uri(folder)
-    page = _template().render(
+    page = load_template(Path(__file__).with_name(TEMPLATE), "The page of a run").render(
         name=folder.resolve().name,
         method=options.get("method"),
         styles=_words(options.get("styles")),
@@ -66,21 +66,6 @@ def write_run_page(folder: str | Path) -> Path:
     path = folder / NAME
     write_whole(path, page.encode("utf-8", "replace"))
     return path
-
-
-@functools.cache
-def _template():
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtra(
-            'The page of a run needs jinja2. Install it with: pip install "keras-portrait[train]"'
-        ) from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    text = Path(__file__).with_name(TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(text)
 
 
 def _read(path: Path) -> dict:
