@@ -11,7 +11,7 @@ from keras_portrait.faces.mtcnn import NETS as PACKAGED
 from keras_portrait.runtime import Runner
 from keras_portrait_export import mtcnn
 
-SHAPES = {"pnet": (1, 40, 33, 3), "rnet": (8, 24, 24, 3), "onet": (4, 48, 48, 3)}
+SHAPES = {"pnet": (1, 40, 33, 3), "rnet": (1, 24, 24, 3), "onet": (1, 48, 48, 3)}
 
 # What the runtimes of small machines have had for long.
 PLAIN = {

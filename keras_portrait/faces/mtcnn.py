@@ -43,6 +43,11 @@ OVERLAP_LEVEL, OVERLAP_PYRAMID, OVERLAP_RNET, OVERLAP_ONET = 0.5, 0.7, 0.7, 0.7
 # sees, and patches that are cut.
 LEVEL_PIXELS, PATCHES = 60_000, 64
 
+# Candidates that are compared with the better ones at a time, which bounds the memory; and, among
+# them, who is better than whom.
+COMPARED = 512
+BETTER = np.tri(COMPARED, k=-1, dtype=bool)
+
 
 class Mtcnn:
     """Detects faces and their five landmarks.
@@ -205,23 +210,26 @@ def suppress(
         Indices of the candidates kept, best score first.
     """
     order = np.argsort(scores)[::-1]
+    if len(order) < 2:
+        return order
     boxes = boxes[order]
     area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     keep = np.ones(len(boxes), bool)
-    step = 512  # bounds the memory of the comparison
-    for first in range(0, len(boxes), step):
-        some, better = boxes[first : first + step, None], boxes[None, : first + step]
+    for first in range(0, len(boxes), COMPARED):
+        last = first + COMPARED
+        some, better = boxes[first:last, None], boxes[None, :last]
         sides = np.minimum(some[..., 2:], better[..., 2:])
         sides -= np.maximum(some[..., :2], better[..., :2])
         sides = np.maximum(sides, 0, out=sides)
         common = sides[..., 0] * sides[..., 1]
-        some_area, better_area = area[first : first + step, None], area[None, : first + step]
+        some_area, better_area = area[first:last, None], area[None, :last]
         if of_smaller:
             whole = np.minimum(some_area, better_area)
         else:
             whole = some_area + better_area - common
-        covered = np.tril(common > overlap * whole, first - 1)
-        keep[first : first + step] = ~covered.any(axis=1)
+        covers = common > overlap * whole
+        covers[:, first:] &= BETTER[: len(some), : len(some)]
+        keep[first:last] = ~covers.any(axis=1)
     return order[keep]
 
 
@@ -240,14 +248,11 @@ def move(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 def _run_patches(runner: Runner, pixels: np.ndarray, boxes: np.ndarray) -> dict:
-    """Runs a net of fixed batch over the patches of any number of boxes."""
-    batch, size = runner.inputs[0].shape[:2]
+    """Runs a net over the patches of any number of boxes, one at a time."""
+    size = runner.inputs[0].shape[1]
     results = {tensor.name: [np.empty((0, *tensor.shape[1:]))] for tensor in runner.outputs}
     for first in range(0, len(boxes), PATCHES):
-        patches = cut_patches(pixels, boxes[first : first + PATCHES], size)
-        filled = np.zeros((-(-len(patches) // batch) * batch, *patches.shape[1:]), np.float32)
-        filled[: len(patches)] = patches
-        for start in range(0, len(patches), batch):
-            for name, array in runner(filled[start : start + batch]).items():
-                results[name].append(array[: len(patches) - start])
+        for patch in cut_patches(pixels, boxes[first : first + PATCHES], size):
+            for name, array in runner(patch[None]).items():
+                results[name].append(array)
     return {name: np.concatenate(arrays) for name, arrays in results.items()}

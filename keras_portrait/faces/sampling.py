@@ -4,7 +4,8 @@ Both follow the operations of TensorFlow that the detector's package uses, `tf.i
 the method "area" and `tf.image.crop_and_resize`, to float32 accuracy.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -39,37 +40,66 @@ class AreaSums:
 
     def shrink(self, height: int, width: int) -> np.ndarray:
         """Float32 (height, width, 3) in [0, 255]; neither side may grow."""
-        rows = np.linspace(0, self._photo.shape[0], height + 1)
-        columns = np.linspace(0, self._photo.shape[1], width + 1)
         if self._whole is not None:
             if height * width * PIXELS_PER_AREA < self._photo[..., 0].size:
-                return _area_means(self._whole, rows, columns)
+                return _area_means(self._whole, _even_grid(self._photo.shape[:2], (height, width)))
             return cv2.resize(self._real, (width, height), interpolation=cv2.INTER_AREA)
+        rows = np.linspace(0, self._photo.shape[0], height + 1)
+        columns = np.linspace(0, self._photo.shape[1], width + 1)
         bands = []
         step = max(1, int(SUM_PIXELS / (self._photo.shape[1] * rows[1])) - 1)
         for first in range(0, height, step):
             edges = rows[first : first + step + 1]
             top, bottom = int(edges[0]), int(np.ceil(edges[-1]))
             sums = cv2.integral(self._photo[top:bottom])
-            bands.append(_area_means(sums, edges - top, columns))
+            bands.append(_area_means(sums, _grid(sums.shape, edges - top, columns)))
         return np.concatenate(bands)
 
 
-def _area_means(integral: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Means over the cells of an even grid of edges, from an integral image (H + 1, W + 1, 3)."""
-    height, width = integral.shape[0] - 1, integral.shape[1] - 1
+class Grid(NamedTuple):
+    """Where an even grid of edges reads an integral image (H + 1, W + 1, 3).
+
+    Attributes:
+        corners: int (4, h + 1, w + 1), the pixels around each crossing: upper left, upper right,
+            lower left, lower right; indices into the flattened image.
+        y_part: float64 (h + 1, 1, 1), distance below the upper pixels.
+        x_part: float64 (w + 1, 1), distance right of the left pixels.
+        cells: cells in a pixel, the inverse of a cell's area.
+    """
+
+    corners: np.ndarray
+    y_part: np.ndarray
+    x_part: np.ndarray
+    cells: float
+
+
+@lru_cache(maxsize=16)  # the levels of a camera's frames
+def _even_grid(photo: tuple[int, int], level: tuple[int, int]) -> Grid:
+    rows, columns = (np.linspace(0, photo[i], level[i] + 1) for i in range(2))
+    return _grid((photo[0] + 1, photo[1] + 1), rows, columns)
+
+
+def _grid(integral_shape: tuple[int, ...], rows: np.ndarray, columns: np.ndarray) -> Grid:
+    height, width = integral_shape[0] - 1, integral_shape[1] - 1
     y, x = np.minimum(rows.astype(int), height - 1), np.minimum(columns.astype(int), width - 1)
-    y_part, x_part = (rows - y)[:, None, None], (columns - x)[None, :, None]
-    flat = integral.reshape(-1, 3)
     corner = y[:, None] * (width + 1) + x
-    upper, lower = flat.take(corner, axis=0), flat.take(corner + width + 1, axis=0)
-    upper = upper + x_part * (flat.take(corner + 1, axis=0) - upper)
-    lower = lower + x_part * (flat.take(corner + width + 2, axis=0) - lower)
+    corners = np.stack([corner, corner + 1, corner + width + 1, corner + width + 2])
+    cells = 1 / ((rows[1] - rows[0]) * (columns[1] - columns[0]))
+    return Grid(corners, (rows - y)[:, None, None], (columns - x)[:, None], cells)
+
+
+def _area_means(integral: np.ndarray, grid: Grid) -> np.ndarray:
+    """Means over the cells of a grid, float32 (h, w, 3), from an integral image."""
+    upper, upper_right, lower, lower_right = integral.reshape(-1, 3).take(grid.corners, axis=0)
+    # The differences are whole numbers, exact in 32 bits.
+    upper = upper + grid.x_part * (upper_right - upper)
+    lower = lower + grid.x_part * (lower_right - lower)
     lower -= upper
-    lower *= y_part
+    lower *= grid.y_part
     upper += lower
-    sums = np.diff(np.diff(upper, axis=0), axis=1)
-    sums *= 1 / ((rows[1] - rows[0]) * (columns[1] - columns[0]))
+    sums = upper[1:] - upper[:-1]
+    sums = sums[:, 1:] - sums[:, :-1]
+    sums *= grid.cells
     return sums.astype(np.float32)
 
 
@@ -95,18 +125,17 @@ def cut_patches(pixels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
     x, x_part, x_inside = _sample_points(boxes[:, 0], boxes[:, 2], width, size)
     y, y_part, y_inside = _sample_points(boxes[:, 1], boxes[:, 3], height, size)
     x_next, y_next = np.minimum(x + 1, width - 1), np.minimum(y + 1, height - 1)
-    flat = pixels.ravel()
-
-    def read(rows, columns):
-        index = rows[:, :, None] * width + columns[:, None, :]
-        return flat.take(index).view(np.uint8).reshape(*index.shape, 4)[..., :3].astype(np.float32)
-
-    x_part, y_part = x_part[:, None, :, None], y_part[:, :, None, None]
-    upper = read(y, x)
-    upper += (read(y, x_next) - upper) * x_part
-    lower = read(y_next, x)
-    lower += (read(y_next, x_next) - lower) * x_part
-    upper += (lower - upper) * y_part
+    # (2, 2, N, size, size): above and below, left and right.
+    index = (np.stack([y, y_next]) * width)[:, None, ..., None] + np.stack([x, x_next])[..., None, :]
+    read = pixels.ravel().take(index)[..., None].view(np.uint8)[..., :3].astype(np.float32)
+    left, right = read[:, 0], read[:, 1]
+    right -= left
+    right *= x_part[:, None, :, None]
+    left += right
+    upper, lower = left
+    lower -= upper
+    lower *= y_part[:, :, None, None]
+    upper += lower
     return normalize(upper) * (y_inside[:, :, None] & x_inside[:, None, :])[..., None]
 
 
