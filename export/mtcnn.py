@@ -11,7 +11,8 @@ nets. The layers below are table 1 / figure 2 of that paper with the widths of t
 
 Pixels are RGB, (value - 127.5) / 128. Batches are fixed, because a runtime leaves nets with a
 dynamic batch to slow kernels, and 1, because a patch costs the same in a larger batch (0.3 ms in
-ONet at batch 1, 4 and 8), which is rarely full. Run it with: `python -m keras_portrait_export.mtcnn FOLDER`.
+ONet at batch 1, 4 and 8), which is rarely full.
+Run it with: `python -m keras_portrait_export.mtcnn FOLDER`.
 """
 
 import argparse

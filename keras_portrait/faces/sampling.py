@@ -126,7 +126,8 @@ def cut_patches(pixels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
     y, y_part, y_inside = _sample_points(boxes[:, 1], boxes[:, 3], height, size)
     x_next, y_next = np.minimum(x + 1, width - 1), np.minimum(y + 1, height - 1)
     # (2, 2, N, size, size): above and below, left and right.
-    index = (np.stack([y, y_next]) * width)[:, None, ..., None] + np.stack([x, x_next])[..., None, :]
+    rows, columns = np.stack([y, y_next]) * width, np.stack([x, x_next])
+    index = rows[:, None, ..., None] + columns[..., None, :]
     read = pixels.ravel().take(index)[..., None].view(np.uint8)[..., :3].astype(np.float32)
     left, right = read[:, 0], read[:, 1]
     right -= left
