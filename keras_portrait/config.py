@@ -126,6 +126,10 @@ def _checked(name, value, expected):
         if not isinstance(value, list) or any(type(item) is not int for item in value):
             raise SettingError(f"{name}: expected a list of whole numbers. Received: {value!r}")
         return tuple(value)
+    if expected == dict[str, str]:
+        if not isinstance(value, dict) or any(type(item) is not str for item in value.values()):
+            raise SettingError(f"{name}: expected a section of words. Received: {value!r}")
+        return value
     # By type, not isinstance: a bool is an int there, but `epochs = true` is a mistake.
     if type(value) is not expected:
         raise SettingError(f"{name}: expected {expected.__name__}. Received: {value!r}")

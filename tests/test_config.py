@@ -46,6 +46,9 @@ def test_overrides_reach_their_section():
         (["train.epochs=many"], "train.epochs: expected int. Received: 'many'"),
         (["train.epochs=0"], "train.epochs: expected 1 to 1e+06. Received: 0"),
         (["data.size=100"], "data.size: expected a multiple of 32. Received: 100"),
+        (["data.lines=thin"], "data.lines: expected a section of words. Received: 'thin'"),
+        (["data.lines.pen=3"], "data.lines: expected a section of words. Received: {'pen': 3}"),
+        (["data.lines.pen=bold"], "data.lines.pen: expected one of filled, hatched, thin. Rec"),
         (["data.scale=0.5"], "data.scale: expected 1 to 4. Received: 0.5"),
         (["loss.adversarial=wgan"], "loss.adversarial: expected one of lsgan, log. Received: wgan"),
         (

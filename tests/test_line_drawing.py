@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.data.line_drawing import edge_tangent_flow, line_drawing
+from keras_portrait.data.flow import edge_tangent_flow
+from keras_portrait.data.hatching import hatching
+from keras_portrait.data.line_drawing import line_drawing
+from keras_portrait.data.line_filters import LINE_FILTERS
+from keras_portrait.settings.portrait import LINE_FILTER_NAMES
 
 
 def stroke(angle: float, size: int = 64, width: float = 1.5) -> np.ndarray:
@@ -67,3 +71,31 @@ def test_a_face_is_mostly_paper_with_ink_at_the_eyes():
     assert drawing.mean() > 0.75
     for x, y in face.landmarks[:2].round().astype(int):
         assert drawing[y - 4 : y + 5, x - 4 : x + 5].min() < 0.2
+
+
+def test_recipes_may_name_every_line_filter():
+    assert set(LINE_FILTERS) == set(LINE_FILTER_NAMES)
+
+
+@pytest.mark.parametrize("name", LINE_FILTERS)
+def test_every_filter_leaves_a_blank_picture_blank_and_draws_eyes(name):
+    blank = LINE_FILTERS[name](np.full((64, 64, 3), 200, np.uint8))
+    assert blank.shape == (64, 64) and blank.min() == 1
+    face = draw_face(2, 128)
+    drawing = LINE_FILTERS[name](face.photo, 0.5)
+    assert 0 <= drawing.min() and drawing.max() <= 1 and drawing.mean() > 0.5
+    for x, y in face.landmarks[:2].round().astype(int):
+        assert drawing[y - 4 : y + 5, x - 4 : x + 5].min() < 0.2
+
+
+def test_strokes_grow_denser_with_the_dark_and_follow_the_flow():
+    picture = np.full((96, 96), 200, np.float32)
+    picture[:, :24], picture[:, 72:] = 120, 20
+    drawing = hatching(picture)
+    light, middle, dark = drawing[:, 30:66], drawing[:, 4:20], drawing[:, 76:92]
+    assert light.min() == 1
+    assert 0.05 < 1 - middle.mean() < 1 - dark.mean() - 0.2
+    # The edges run down, and so do the strokes beside them.
+    down = np.abs(np.diff(dark, axis=0)).mean()
+    assert down < 0.5 * np.abs(np.diff(dark, axis=1)).mean()
+    assert (hatching(picture) == drawing).all() and (hatching(picture, seed=1) != drawing).any()

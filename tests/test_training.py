@@ -16,6 +16,7 @@ from keras_portrait import callbacks, run_folder, training
 from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.config import load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
+from keras_portrait.data.line_filters import LINE_FILTERS
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 from keras_portrait.data.prepare import prepare
 from keras_portrait.errors import InputError, MissingExtra, SettingError
@@ -51,6 +52,30 @@ def test_batch_shapes_and_ranges(drawn_data):
         for domain in ("photo", "drawing"):
             mask = batch[f"{domain}_{part}"]
             assert mask.shape == (2, 64, 64, 1) and mask.min() >= 0 and mask.max() == 1
+
+
+def test_lines_are_those_of_the_filter_of_the_drawings_style(drawn_data):
+    data = load_prepared(drawn_data)
+    data = replace(
+        data,
+        styles=["bold", "fine"],
+        drawings=[
+            replace(row, style=("bold", "fine")[i % 2]) for i, row in enumerate(data.drawings)
+        ],
+    )
+    settings = DataSettings(64, 4, lines={"fine": "thin"})
+    batch = PortraitBatches(data, settings, 0, lines=True).batch(1)
+    assert 0 < batch["style"][:, 1].sum() < 4
+    for photo, lines, style in zip(batch["photo"], batch["lines"], batch["style"], strict=True):
+        pixels = np.uint8(np.rint((photo + 1) * 127.5))
+        draw = LINE_FILTERS["thin" if style[1] else "filled"]
+        np.testing.assert_allclose(lines[..., 0], draw(pixels, 0.25) * 2 - 1, atol=1e-5)
+
+
+def test_lines_of_a_style_that_there_is_not_are_refused(drawn_data):
+    recipe = load_recipe("portrait-cpu", ["data.size=64", "data.lines.pencil=thin"])
+    with pytest.raises(SettingError, match=r"data.lines: expected styles of .* Received: pencil"):
+        portrait_setup.PortraitSetup(recipe, drawn_data)
 
 
 def test_each_photo_comes_once_in_a_pass(drawn_data):

@@ -6,16 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_index
-from keras_portrait.data.line_drawing import line_drawing
+from keras_portrait.data.line_filters import LINE_FILTERS
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.styles import check_styles, style_of, style_vector
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.masks import PARTS
 from keras_portrait.settings import DataSettings
-
-# Parts of a photo darker than this share of the face are filled in its line drawing.
-SHADE = 0.4
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,8 @@ class PortraitBatches(Batches):
         data: `PreparedData`.
         settings: `DataSettings`.
         seed: int.
-        lines: whether batches carry a filter's line drawing of each photo.
+        lines: whether batches carry a filter's line drawing of each photo, by the filter of the
+            drawing's style.
         edges: folder of edge maps that were computed beforehand, named like the photos; None where
             batches carry none.
     """
@@ -112,6 +110,7 @@ class PortraitBatches(Batches):
         self.lines = lines
         self.edges = edges
         self.groups = _group_by_style(data)
+        self.filters = [LINE_FILTERS[settings.lines.get(style, "filled")] for style in data.styles]
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step.
@@ -165,7 +164,9 @@ class PortraitBatches(Batches):
         if edges:
             sample["edges"] = to_signed(edges[0])
         if self.lines:
-            sample["lines"] = line_drawing(photo, shade=SHADE)[..., None] * 2.0 - 1.0
+            draw = self.filters[style_of(drawing_row, self.data.styles)]
+            # Widths suit 256 pixels.
+            sample["lines"] = draw(photo, self.settings.size / 256)[..., None] * 2.0 - 1.0
         return sample
 
     def _photo(self, number):

@@ -8,6 +8,7 @@ from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe,
 UPSAMPLINGS = ("transposed", "nearest")
 ADVERSARIAL = ("lsgan", "log")
 FORWARD_CYCLES = ("edges", "photos", "l1")
+LINE_FILTER_NAMES = ("filled", "hatched", "thin")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class DataSettings:
         stored_edges: whether the edge map of a photo is computed once, stored, and augmented with
             the photo, instead of being computed from each augmented photo. Nearly equal, and it
             saves an edge detector a step.
+        lines: the filter of `LINE_FILTERS` whose drawings warm start and anchor hold on to, by
+            style; "filled" where none is named. Filters as different as the styles keep the
+            styles apart.
     """
 
     size: int = between(256, 32, 4096)
@@ -33,11 +37,18 @@ class DataSettings:
     flip: bool = True
     soft_styles: bool = True
     stored_edges: bool = False
+    lines: dict[str, str] = field(default_factory=dict)
 
     def check(self, prefix: str):
         """Refuses sizes that the networks cannot halve often enough."""
         if self.size % 32:
             raise SettingError(f"{prefix}size: expected a multiple of 32. Received: {self.size}")
+        for style, name in self.lines.items():
+            if name not in LINE_FILTER_NAMES:
+                raise SettingError(
+                    f"{prefix}lines.{style}: expected one of {', '.join(LINE_FILTER_NAMES)}. "
+                    f"Received: {name}"
+                )
 
 
 @dataclass(frozen=True)

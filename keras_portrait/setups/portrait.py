@@ -10,6 +10,7 @@ import numpy as np
 from keras_portrait.callbacks import Validation
 from keras_portrait.data.fingerprint import fingerprint
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+from keras_portrait.errors import SettingError
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.warm_start import WarmStart
@@ -32,7 +33,8 @@ class PortraitSetup(Setup):
         data: the pictures to train on, `PreparedData`.
 
     Raises:
-        SettingError: the squares are smaller than `data.size`.
+        SettingError: the squares are smaller than `data.size`, or `data.lines` names a style
+            that there is not.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -40,6 +42,12 @@ class PortraitSetup(Setup):
         self.data = load_prepared(data)
         rows = (*self.data.photos, *self.data.drawings)
         check_size(recipe.data.size, rows, self.data.folder, multiple=32)
+        unknown = sorted(set(recipe.data.lines) - set(self.data.styles))
+        if unknown:
+            raise SettingError(
+                f"data.lines: expected styles of {self.data.folder} "
+                f"({', '.join(self.data.styles)}). Received: {', '.join(unknown)}"
+            )
 
     def description(self) -> dict:
         """Names of the styles, and how many photos and drawings there are."""
