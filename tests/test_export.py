@@ -30,12 +30,16 @@ SIZE = 64
 STYLES = ("pen", "brush", "chalk")
 
 
-def tiny_generator(styles=1, upsampling="nearest", policy="float32", seed=0):
+def tiny_generator(
+    styles=1, upsampling="nearest", policy="float32", seed=0, style_input="appended"
+):
     """A generator of 4 filters and 1 block whose drawings are neither flat nor saturated."""
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(policy)
     try:
-        net = resnet_generator(3, 1, styles, filters=4, blocks=1, upsampling=upsampling)
+        net = resnet_generator(
+            *(3, 1, styles), filters=4, blocks=1, upsampling=upsampling, style_input=style_input
+        )
     finally:
         keras.config.set_dtype_policy("float32")
     rng = np.random.default_rng(seed)
@@ -148,14 +152,15 @@ def test_unknown_layer_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("upsampling", "styles", "policy"),
+    ("upsampling", "styles", "policy", "style_input"),
     [
-        ("nearest", STYLES[:1], "float32"),
-        ("transposed", STYLES, "mixed_bfloat16"),
+        ("nearest", STYLES[:1], "float32", "appended"),
+        ("transposed", STYLES, "mixed_bfloat16", "appended"),
+        ("nearest", STYLES, "float32", "modulated"),
     ],
 )
-def test_float_export_holds_to_keras(tmp_path, upsampling, styles, policy):
-    net = tiny_generator(len(styles), upsampling, policy)
+def test_float_export_holds_to_keras(tmp_path, upsampling, styles, policy, style_input):
+    net = tiny_generator(len(styles), upsampling, policy, style_input=style_input)
     net.trainable = False  # as the averaged generator of a training
     run = write_run(tmp_path / "run", net, styles)
     artefact = export(run, tmp_path / "preset", "fp32")

@@ -130,6 +130,25 @@ def test_unknown_upsampling_is_refused():
         resnet_generator(3, 1, upsampling="bicubic")
 
 
+def test_unknown_style_input_is_refused():
+    with pytest.raises(ValueError, match="style_input.*Received"):
+        resnet_generator(3, 1, 2, style_input="added")
+
+
+def difference_of_styles(style_input):
+    """How much a fresh generator's drawing changes with the style, far from the border."""
+    keras.utils.set_random_seed(0)
+    net = resnet_generator(3, 1, 2, filters=8, blocks=2, style_input=style_input)
+    photo = np.random.default_rng(0).uniform(-1, 1, (1, 96, 96, 3)).astype("float32")
+    one, other = (net([photo, np.eye(2, dtype="float32")[i : i + 1]]).numpy() for i in range(2))
+    return np.abs(one - other)[:, 40:56, 40:56].mean() / np.abs(one).mean()
+
+
+def test_an_appended_style_is_normalized_away_but_for_the_border():
+    assert difference_of_styles("appended") < 0.02
+    assert difference_of_styles("modulated") > 0.2
+
+
 def test_nearest_upsampling_keeps_the_shape():
     model = resnet_generator(3, 1, filters=2, blocks=1, upsampling="nearest")
     assert model(np.zeros((1, 32, 48, 3), "float32")).shape == (1, 32, 48, 1)

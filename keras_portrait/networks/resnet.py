@@ -4,7 +4,11 @@ import keras
 from keras import layers
 
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
-from keras_portrait.settings import UPSAMPLINGS
+from keras_portrait.settings import STYLE_INPUTS, UPSAMPLINGS
+
+# Standard deviation of the weights that turn a style into scales and shifts: styles differ from
+# the first step on.
+STYLE_SPREAD = 0.2
 
 
 def normal_initializer():
@@ -21,6 +25,7 @@ def resnet_generator(
     upsampling: str = "transposed",
     name: str = "generator",
     up_filters: tuple[int, int] | None = None,
+    style_input: str = "appended",
 ) -> keras.Model:
     """Builds an encoder, residual blocks and a decoder with instance normalization.
 
@@ -39,6 +44,11 @@ def resnet_generator(
         name: str, name of the model.
         up_filters: channels after the first and the second upsampling; None mirrors the encoder:
             `(2 * filters, filters)`.
+        style_input: how the style vector enters: `"appended"` to the encoder's output, as
+            published, or `"modulated"`: it scales and shifts normalized features in every
+            residual block and on the way up (conditional instance normalization). What is
+            appended is the same at every pixel, so the instance normalization behind the
+            merging convolution takes it out again, but for the border.
 
     Returns:
         A model of image float (N, H, W, in_channels) in [-1, 1], H and W multiples of 4, or of
@@ -46,14 +56,17 @@ def resnet_generator(
         in [-1, 1].
 
     Raises:
-        ValueError: `upsampling` is not one of the two.
+        ValueError: `upsampling` or `style_input` is not one of the two.
 
     Reference:
         Yi et al., CVPR 2020, sec. 3.2; Zhu et al., "Unpaired Image-to-Image Translation using
-        Cycle-Consistent Adversarial Networks", ICCV 2017, appendix 7.2.
+        Cycle-Consistent Adversarial Networks", ICCV 2017, appendix 7.2; Dumoulin, Shlens, Kudlur,
+        "A Learned Representation For Artistic Style", ICLR 2017, for the conditional normalization.
     """
+    if style_input not in STYLE_INPUTS:
+        raise ValueError(f"style_input must be one of {STYLE_INPUTS}. Received: {style_input!r}")
     image = keras.Input((None, None, in_channels), name="image")
-    inputs = image
+    inputs, vector = image, None
     x = ReflectionPadding2D(3)(image)
     x = convolve(x, filters, 7)
     x = convolve(x, 2 * filters, 3, strides=2, zero_padding=1)
@@ -61,18 +74,41 @@ def resnet_generator(
     if styles > 1:
         style = keras.Input((styles,), name="style")
         inputs = [image, style]
-        x = AppendStyle()([x, style])
-        x = convolve(x, 4 * filters, 3, zero_padding=1)
+        if style_input == "appended":
+            x = AppendStyle()([x, style])
+            x = convolve(x, 4 * filters, 3, zero_padding=1)
+        else:
+            vector = layers.Reshape((1, 1, styles))(style)
     for _ in range(blocks):
-        x = residual_block(x, 4 * filters)
+        x = residual_block(x, 4 * filters, vector)
     for width in up_filters or (2 * filters, filters):
         x = enlarge(x, width, upsampling)
-        x = InstanceNormalization()(x)
+        x = modulate(InstanceNormalization()(x), vector)
         x = layers.ReLU()(x)
     return keras.Model(inputs, to_image(x, out_channels), name=name)
 
 
-def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int = 0):
+def modulate(x, vector):
+    """Scales and shifts the channels of normalized features by what the style says.
+
+    Args:
+        x: float (N, H, W, C), symbolic.
+        vector: float (N, 1, 1, K), the style vector; None leaves the features as they are.
+
+    Returns:
+        float (N, H, W, C).
+    """
+    if vector is None:
+        return x
+    spread = keras.initializers.RandomNormal(stddev=STYLE_SPREAD)
+    scale, shift = (
+        layers.Conv2D(x.shape[-1], 1, kernel_initializer=spread, bias_initializer=bias)(vector)
+        for bias in ("ones", "zeros")
+    )
+    return layers.Add()([layers.Multiply()([x, scale]), shift])
+
+
+def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int = 0, vector=None):
     """Convolution, instance normalization, ReLU.
 
     Args:
@@ -81,6 +117,7 @@ def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int =
         kernel: int, height and width of the kernel.
         strides: int, of the convolution.
         zero_padding: int, rows and columns of zeros added on every side before it.
+        vector: the style vector, as in `modulate`.
 
     Returns:
         float (N, h, w, filters); without padding and strides h is H + 1 - kernel.
@@ -90,22 +127,23 @@ def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int =
     if zero_padding:
         x = layers.ZeroPadding2D(zero_padding)(x)
     x = layers.Conv2D(filters, kernel, strides, kernel_initializer=normal_initializer())(x)
-    x = InstanceNormalization()(x)
+    x = modulate(InstanceNormalization()(x), vector)
     return layers.ReLU()(x)
 
 
-def residual_block(x, filters: int):
+def residual_block(x, filters: int, vector=None):
     """Two 3 x 3 convolutions with reflection padding, added to what came in; no ReLU after that.
 
     Args:
         x: float (N, H, W, filters), symbolic.
         filters: int, channels.
+        vector: the style vector, as in `modulate`.
 
     Returns:
         float (N, H, W, filters).
     """
     y = ReflectionPadding2D(1)(x)
-    y = convolve(y, filters, 3)
+    y = convolve(y, filters, 3, vector=vector)
     y = ReflectionPadding2D(1)(y)
     y = layers.Conv2D(filters, 3, kernel_initializer=normal_initializer())(y)
     y = InstanceNormalization()(y)

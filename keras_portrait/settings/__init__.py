@@ -13,6 +13,7 @@ from keras_portrait.settings.base import Recipe
 from keras_portrait.settings.distillation import DistillationRecipe
 from keras_portrait.settings.portrait import (
     ADVERSARIAL,
+    STYLE_INPUTS,
     UPSAMPLINGS,
     AsymmetricCycleRecipe,
     AsymmetricCycleWeights,
@@ -40,6 +41,7 @@ __all__ = [
     "Recipe",
     "StyleClassifierRecipe",
     "StyleDataSettings",
+    "STYLE_INPUTS",
     "StyleNetworkSettings",
     "UPSAMPLINGS",
 ]

@@ -6,6 +6,7 @@ from keras_portrait.errors import SettingError
 from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe, between, one_of
 
 UPSAMPLINGS = ("transposed", "nearest")
+STYLE_INPUTS = ("appended", "modulated")
 ADVERSARIAL = ("lsgan", "log")
 FORWARD_CYCLES = ("edges", "photos", "l1")
 LINE_FILTER_NAMES = ("filled", "hatched", "thin")
@@ -61,6 +62,8 @@ class NetworkSettings:
         inverse_filters: channels after the first convolution of F.
         inverse_blocks: residual blocks of F.
         upsampling: "transposed" (as published) or "nearest" (no checkerboard).
+        style_input: "appended" to G's features (as published) or "modulated": the style scales and
+            shifts normalized features, which no normalization takes out again.
         discriminator_filters: channels after the first convolution of the discriminators of
             drawings and photos.
         part_filters: the same for the local discriminators.
@@ -71,6 +74,7 @@ class NetworkSettings:
     inverse_filters: int = between(64, 1, 1024)
     inverse_blocks: int = between(9, 1, 100)
     upsampling: str = one_of("transposed", UPSAMPLINGS)
+    style_input: str = one_of("appended", STYLE_INPUTS)
     discriminator_filters: int = between(64, 1, 1024)
     part_filters: int = between(64, 1, 1024)
 

@@ -156,7 +156,9 @@ def build_asymmetric_cycle(
     )
     return AsymmetricCycle(
         generator=resnet_generator(
-            3, 1, styles, net.filters, net.blocks, net.upsampling, "generator"
+            *(3, 1, styles, net.filters, net.blocks, net.upsampling),
+            name="generator",
+            style_input=net.style_input,
         ),
         inverse_generator=resnet_generator(
             1, 3, 1, net.inverse_filters, net.inverse_blocks, net.upsampling, "inverse_generator"
