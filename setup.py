@@ -71,7 +71,7 @@ setup(
             for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2")
         ],
         "keras_portrait_export": ["*.j2"],
-        "keras_portrait_demo": ["static/*.html"],
+        "keras_portrait_demo": ["static/*.html", "install.sh", "portrait-demo.*"],
     },
     # The base draws a photo, on a desktop and on a Pi.  ai-edge-litert runs the networks; 32-bit
     # Raspberry Pi OS only has its predecessor, which was built against NumPy 1.
@@ -89,6 +89,8 @@ setup(
         "train": TRAIN,
         # For machines that already run the predecessor of ai-edge-litert.
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
+        # For the push button of a photo booth; lgpio reaches the pins of a Raspberry Pi.
+        "gpio": ["gpiozero>=2", 'lgpio>=0.2; platform_machine == "aarch64"'],
         # A second engine for quantization.  It is not part of `dev`, because it holds
         # ai-edge-litert at exactly one version.
         "quantizer": ["litert-quantizer>=0.11,<0.12"],
@@ -96,6 +98,7 @@ setup(
             *TRAIN,
             "mtcnn==1.0.0",
             "build",
+            "gpiozero>=2",
             "import-linter>=2.3",
             "pytest>=8",
             "pytest-timeout>=2.3",
@@ -109,6 +112,8 @@ setup(
             "portrait = keras_portrait.cli:main",
             "portrait-export = keras_portrait_export.__main__:main",
             "portrait-demo = keras_portrait_demo.__main__:main",
-        ]
+        ],
+        # Where pibooth, the photo booth, looks for plugins.
+        "pibooth": ["keras_portrait = keras_portrait_demo.pibooth_plugin"],
     },
 )

@@ -9,9 +9,30 @@ from pathlib import Path
 from keras_portrait.errors import PortraitError, SettingError
 
 from . import DEFAULT_PRESET
-from .once import draw_from_source, draw_once
+from .once import draw_from_source, draw_once, is_photo
 
 _BENCHMARK_FRAMES = 100
+# The ways to run, and for what only some of them heed, which; everything else goes with each.
+_PHOTO, _PHOTO_TO, _BENCHMARK = "--once PHOTO", "--once FILE --source PHOTO", "--benchmark"
+_TAKE = "--once FILE --source CAMERA"
+_WEB, _WINDOW, _NONE = "--view web", "--view window", "--view none"
+_LIVE = (_WEB, _WINDOW, _NONE)
+_GOES_WITH = {
+    "--out": (_PHOTO,),
+    "--width": (_TAKE, _BENCHMARK, *_LIVE),
+    "--height": (_TAKE, _BENCHMARK, *_LIVE),
+    "--faces": (_BENCHMARK, *_LIVE),
+    "--layout": (_BENCHMARK, *_LIVE),
+    "--frames": (_BENCHMARK,),
+    "--view": _LIVE,
+    "--record": _LIVE,
+    "--button": _LIVE,
+    "--countdown": _LIVE,
+    "--print-command": _LIVE,
+    "--host": (_WEB,),
+    "--port": (_WEB,),
+    "--token": (_WEB,),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     options = _parser().parse_args(arguments)
     try:
+        _refuse_idle(options, arguments)
         _run(options, started)
     except PortraitError as error:
         if options.debug:
@@ -37,6 +59,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _refuse_idle(options: argparse.Namespace, arguments: list[str] | None) -> None:
+    """Refuses an option that would do nothing in this way to run."""
+    if options.once is not None:
+        way = _PHOTO
+        if options.source is not None:
+            way = _PHOTO_TO if is_photo(options.source) else _TAKE
+    else:
+        way = _BENCHMARK if options.benchmark else f"--view {options.view}"
+    # The parser leaves alone what a namespace holds already, unless the user gives it.
+    nothing = object()
+    marked = argparse.Namespace(**dict.fromkeys(vars(options), nothing))
+    given = _parser().parse_args(arguments, marked)
+    for flag, ways in _GOES_WITH.items():
+        name = flag.lstrip("-").replace("-", "_")
+        if way not in ways and getattr(given, name) is not nothing:
+            raise SettingError(f"{flag} goes with {' or '.join(ways)}. Received: {flag} with {way}")
+
+
 def _usb_camera(number: str) -> str:
     if not number.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a number from 0 up. Received: {number}")
@@ -45,10 +85,6 @@ def _usb_camera(number: str) -> str:
 
 def _run(options: argparse.Namespace, started: float) -> None:
     """Does what the options ask for; what each needs is imported there, so that --help is quick."""
-    if options.out is not None and (options.once is None or options.source is not None):
-        raise SettingError(
-            f"-o goes with --once PHOTO, without --source. Received: -o {options.out}"
-        )
     drawn_with = {name: getattr(options, name) for name in ("preset", "style", "threads")}
     size = {"width": options.width, "height": options.height}
     if options.once is not None:
@@ -79,6 +115,9 @@ def _run(options: argparse.Namespace, started: float) -> None:
         port=options.port,
         token=options.token,
         record=options.record,
+        button=options.button,
+        countdown=options.countdown,
+        print_command=options.print_command,
     )
 
 
@@ -160,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", type=Path, metavar="DIR", help="write a video of what is shown into a folder"
     )
+    _add_booth(parser)
     task = parser.add_mutually_exclusive_group()
     task.add_argument(
         "--once",
@@ -185,6 +225,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     return parser
+
+
+def _add_booth(parser: argparse.ArgumentParser) -> None:
+    booth = parser.add_argument_group(
+        "photo booth",
+        "With any of these, each press of the button, of the one in the page or of the window's "
+        "space bar keeps a drawing in the folder pictures, or in that of --record.",
+    )
+    booth.add_argument(
+        "--button",
+        metavar="PIN",
+        help="GPIO number of a push button to ground; needs gpiozero",
+    )
+    booth.add_argument(
+        "--countdown",
+        type=float,
+        metavar="SECONDS",
+        help="from the press to the picture (default: 3)",
+    )
+    booth.add_argument(
+        "--print-command",
+        metavar="COMMAND",
+        help='prints each drawing, for example "lp -o fit-to-page {}"; {} is its file',
+    )
 
 
 if __name__ == "__main__":

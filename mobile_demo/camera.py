@@ -8,6 +8,8 @@ import contextlib
 import os
 import re
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -20,11 +22,14 @@ from keras_portrait.imaging import PICTURE_SUFFIXES
 # Seconds that a camera may keep a reader waiting, so that the demo ends in time even then. OpenCV
 # takes 10 unless told otherwise.
 READ_SECONDS = 1
+# Seconds that a USB camera has for its first picture: some first find focus and exposure.
+FIRST_SECONDS = 5
 _INSTALL_PICAMERA2 = (
     "install it with: sudo apt install python3-picamera2, and make the virtual environment with "
     "--system-site-packages"
 )
 _DEVICES = Path("/dev")
+_DRIVERS = Path("/sys/class/video4linux")
 # Pixels of a frame above which USB 2 carries no 30 frames a second unless they are compressed.
 _MOST_UNCOMPRESSED = 640 * 480
 
@@ -67,7 +72,12 @@ class Source(Protocol):
 
 
 def open_source(
-    text: str, width: int = 640, height: int = 480, loop: bool = False, paced: bool = True
+    text: str,
+    width: int = 640,
+    height: int = 480,
+    loop: bool = False,
+    paced: bool = True,
+    stopping: threading.Event | None = None,
 ) -> Source:
     """Opens what a user names.
 
@@ -78,6 +88,7 @@ def open_source(
         height: rows of a frame in pixels.
         loop: start a video again at its end.
         paced: give frames of files at their own speed; otherwise as fast as they are read.
+        stopping: ends the wait for a camera's first picture when it is set.
 
     Raises:
         SettingError: there is no such source, or the size is not one.
@@ -89,11 +100,11 @@ def open_source(
             f"A frame's sides must be from 16 to 4096 pixels. Received: {width} x {height}"
         )
     if text == "auto":
-        return _first_camera(width, height)
+        return _first_camera(width, height, stopping)
     if text == "picamera2":
         return PiCamera(width, height)
     if match := re.fullmatch(r"usb:(\d+)", text):
-        return UsbCamera(int(match[1]), width, height)
+        return UsbCamera(int(match[1]), width, height, stopping)
     # Here, because they are not needed where there is a camera.
     from .pictures import Photos, Synthetic, Video
 
@@ -109,10 +120,12 @@ def open_source(
     return Video(Path(text), width, height, loop, paced)
 
 
-def _first_camera(width: int, height: int) -> Source:
+def _first_camera(width: int, height: int, stopping: threading.Event | None) -> Source:
     tried = []
     cameras = [("picamera2", lambda: PiCamera(width, height))]
-    cameras += [(f"usb:{n}", lambda n=n: UsbCamera(n, width, height)) for n in _device_numbers()]
+    cameras += [
+        (f"usb:{n}", lambda n=n: UsbCamera(n, width, height, stopping)) for n in _device_numbers()
+    ]
     for name, camera in cameras:
         try:
             return camera()
@@ -130,7 +143,17 @@ def _device_numbers() -> list[int]:
     if sys.platform != "linux":
         return [0]
     names = [re.fullmatch(r"video(\d+)", path.name) for path in _DEVICES.glob("video*")]
-    return sorted(int(name[1]) for name in names if name)
+    return sorted(int(name[1]) for name in names if name and _may_be_a_camera(name[0]))
+
+
+def _may_be_a_camera(device: str) -> bool:
+    """Whether a device is on USB or made by software.
+
+    A Raspberry Pi has a dozen others, the decoders and scalers of its chip: to wait for a picture
+    from each would take a minute.
+    """
+    driver = os.path.realpath(_DRIVERS / device)
+    return not os.path.exists(driver) or "/usb" in driver or "/virtual/" in driver
 
 
 class PiCamera:
@@ -169,11 +192,12 @@ class PiCamera:
         """Opens the camera anew; see `Source`."""
         try:
             from picamera2 import Picamera2
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise MissingExtra(
                 f"The package picamera2 is not installed; {_INSTALL_PICAMERA2}."
             ) from error
-        except (AttributeError, ValueError) as error:  # built for another NumPy than this one
+        # What was built for another NumPy than this one says so by any of these.
+        except (ImportError, AttributeError, RuntimeError, ValueError) as error:
             raise MissingExtra(
                 f"The package picamera2 does not fit this NumPy ({_reason(error)}). Expected "
                 f'the one of the system: pip install "numpy<2"'
@@ -209,8 +233,8 @@ class PiCamera:
         """Gives the camera back."""
         camera, self._camera = self._camera, None
         if camera is not None:
-            # One that is gone cannot be given back in order.
-            with contextlib.suppress(RuntimeError, OSError):
+            # One that is gone cannot be given back in order, whatever it says to that.
+            with contextlib.suppress(Exception):
                 camera.close()
 
 
@@ -221,16 +245,20 @@ class UsbCamera:
         number: N of /dev/videoN.
         width: columns of a frame in pixels.
         height: rows of a frame in pixels.
+        stopping: ends the wait for the first picture when it is set.
 
     Raises:
         SourceLost: there is no such camera, or another program has it.
     """
 
-    def __init__(self, number: int, width: int, height: int):
+    def __init__(
+        self, number: int, width: int, height: int, stopping: threading.Event | None = None
+    ):
         self.name = f"usb:{number}"
         self._number = number
         self._size = (width, height)
         self._capture = None
+        self._stopping = stopping or threading.Event()
         self.reopen()
 
     def read(self) -> np.ndarray:
@@ -265,7 +293,7 @@ class UsbCamera:
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
         capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # no queue of old frames
         # A camera that another program has opens well and then gives nothing.
-        if not (capture.isOpened() and capture.read()[0]):
+        if not self._gives_a_picture(capture):
             capture.release()
             raise SourceLost(
                 "The camera gives no picture: it is no camera, or another program has it. "
@@ -273,11 +301,23 @@ class UsbCamera:
             )
         self._capture = capture
 
+    def _gives_a_picture(self, capture: cv2.VideoCapture) -> bool:
+        end = time.monotonic() + FIRST_SECONDS
+        while capture.isOpened() and not self._stopping.is_set():
+            asked = time.monotonic()
+            if capture.read()[0]:
+                return True
+            # One that says no at once, without a wait for a picture, means it.
+            if time.monotonic() >= end or time.monotonic() - asked < READ_SECONDS / 2:
+                return False
+        return False
+
     def close(self) -> None:
         """Gives the camera back."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        capture, self._capture = self._capture, None
+        if capture is not None:
+            with contextlib.suppress(Exception):  # as for `PiCamera`
+                capture.release()
 
 
 def silence_opencv() -> None:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +13,11 @@ from .camera import Source, SourceLost
 from .drawer import Drawer
 from .machine import runtime_version
 from .paper import LAYOUTS, Drawing, lay_out, placeholder
-from .timing import Stages, rate, summarize
+from .timing import History, Stages
 from .tracking import Tracker
 
 # Seconds between two tries to get a lost camera back: they grow from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 4.0
-# Results over which times are summed up.
-WINDOW = 120
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,7 @@ class Live:
         self.failure: Exception | None = None
         self._source, self._drawer, self._layout = source, drawer, layout
         self._tracker = Tracker(detect_every, faces, drawer.threads)
+        self._history = History()
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -102,7 +100,6 @@ class Live:
         self._latest: Result | None = None
         self._lost: str | None = None  # what is wrong with the source
         self._error: str | None = None  # what was wrong with the last drawing
-        self._history: deque[tuple[float, float, dict]] = deque(maxlen=WINDOW)
 
     def start(self) -> None:
         """Starts both threads."""
@@ -177,21 +174,30 @@ class Live:
         if layout is not None:
             self._layout = layout
 
-    def status(self) -> dict:
-        """How it goes, ready for JSON: rates, times in milliseconds, choices and errors."""
+    def displayed(self, number: int) -> None:
+        """Says that a view has just handed over the result of this number."""
+        self._history.displayed(number)
+
+    @property
+    def error(self) -> str | None:
+        """What is wrong just now, in one line; None where all is well."""
         with self._changed:
-            history, latest = list(self._history), self._latest
-            error = self._lost or self._error
+            return self._lost or self._error
+
+    def status(self) -> dict:
+        """How it goes, ready for JSON: rates, times in milliseconds, choices and errors.
+
+        `latency_ms` is measured from a frame's capture to the moment that the first view handed
+        it over: the web view wrote it to a viewer, the window showed it, or, without a view, the
+        video got it. While nobody looks it ends when the frame is drawn. `latency_to` says which:
+        "display" or "drawing".
+        """
+        with self._changed:
+            latest, error = self._latest, self._lost or self._error
             frames, dropped, ended = self._drawn, self._dropped, self._ended
-        names = dict.fromkeys(name for _, _, stages in history for name in stages)
         drawer = self._drawer
         return {
-            "fps": rate([moment for moment, _, _ in history]),
-            "latency_ms": summarize([latency for _, latency, _ in history]),
-            "stages": {
-                name: summarize([stages[name] for _, _, stages in history if name in stages])
-                for name in names
-            },
+            **self._history.summary(),
             "frames": frames,
             "dropped": dropped,
             "faces": latest.faces if latest else 0,
@@ -294,12 +300,11 @@ class Live:
             self._publish(result)
 
     def _publish(self, result: Result) -> None:
-        now = time.monotonic()
         with self._changed:
             if self._latest is not None and self._latest.number > result.number:
                 self._dropped += 1  # the camera was lost meanwhile
                 return
             self._latest, self._error = result, None
             self._drawn += 1
-            self._history.append((now, 1000 * (now - result.captured), result.stages))
+            self._history.drawn(result.number, result.captured, result.stages)
             self._changed.notify_all()

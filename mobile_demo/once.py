@@ -81,13 +81,13 @@ def draw_from_source(
     Raises:
         PortraitError: the source, preset or style cannot be used, or no face came in time.
     """
-    from keras_portrait.imaging import PICTURE_SUFFIXES, WRITABLE_SUFFIXES, write_image
+    from keras_portrait.imaging import WRITABLE_SUFFIXES, write_image
 
     if out.suffix.lower() not in WRITABLE_SUFFIXES:
         raise SettingError(
             f"The drawing must be a {' or '.join(WRITABLE_SUFFIXES)} file. Received: {out}"
         )
-    if Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source):
+    if is_photo(source):
         return draw_once(Path(source), out, preset, style, threads)
     from keras_portrait.stylizer import Stylizer, style_vector
 
@@ -97,6 +97,13 @@ def draw_from_source(
     drawing = _timed("drawing", lambda: stylizer(photo, style=style))
     _timed("write", lambda: write_image(out, drawing))
     return out
+
+
+def is_photo(source: str) -> bool:
+    """Whether a source is the path of one photo, which is drawn at its own size."""
+    from keras_portrait.imaging import PICTURE_SUFFIXES
+
+    return Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source)
 
 
 def _take_photo(text: str, width: int, height: int, stylizer):

@@ -25,20 +25,22 @@ class Recorder:
     Args:
         live: what is recorded; its first result sets the size.
         folder: gets a file of its own for each run, named by date and time.
+        is_view: whether nothing else shows the results, so that latency is measured to here.
 
     Attributes:
         path: the video's file.
+        failure: why no video could be written; None where all is well.
 
     Raises:
         InputError: the folder cannot be made.
     """
 
-    def __init__(self, live: Live, folder: Path):
+    def __init__(self, live: Live, folder: Path, is_view: bool = False):
         make_folder(folder)
         name = f"portrait-{datetime.now():%Y%m%d-%H%M%S}"
         self.path = folder / f"{name}.mp4"
         self.failure: InputError | None = None
-        self._live = live
+        self._live, self._is_view = live, is_view
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._write, name="portrait recorder", daemon=True)
 
@@ -74,6 +76,8 @@ class Recorder:
                     if self._stopping.is_set():
                         break
                     writer.write(frame)
+                    if self._is_view:
+                        self._live.displayed(result.number)
                 written, result = max(written, due), newer or result
         finally:
             writer.release()

@@ -1,19 +1,26 @@
 """The live demo with what it is looked at in, from its start to Ctrl-C or SIGTERM."""
 
 import signal
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import cv2
+import numpy as np
 
-from keras_portrait.errors import SettingError
+from keras_portrait.atomic import make_folder
+from keras_portrait.errors import InputError, SettingError
 
 from . import DEFAULT_PRESET
+from .booth import FOLDER, Booth
+from .button import push_button
 from .camera import open_source
 from .drawer import Drawer
 from .live import Live
+from .printing import Printer
 
 VIEWS = ("web", "window", "none")
 _TITLE = "portrait"
@@ -34,6 +41,9 @@ def show_live(
     port: int = 8000,
     token: str | None = None,
     record: Path | None = None,
+    button: str | None = None,
+    countdown: float | None = None,
+    print_command: str | None = None,
 ) -> None:
     """Draws live until it is stopped by a signal, its window is closed, or its file has ended.
 
@@ -52,13 +62,25 @@ def show_live(
         port: port that the web view listens on.
         token: what a visitor of the web view must bring; see `WebView`.
         record: folder that gets a video of what is shown.
+        button: pin of a push button that takes pictures; see `push_button`.
+        countdown: seconds before a picture is taken; None for those of `Booth`.
+        print_command: prints the pictures; see `Printer`.
 
     Raises:
         PortraitError: a setting, preset or source cannot be used.
     """
+    asked = any(wish is not None for wish in (button, countdown, print_command))
+    if asked and view == "none" and button is None:
+        raise SettingError("A booth without a view needs --button. Received: --view none")
+    printer = None if print_command is None else Printer(print_command)
     with stop_signals() as stopping, ExitStack() as stack:
         drawer = Drawer(preset, style, threads)
-        opened = open_source(source, width, height, loop=view != "none")
+        try:
+            opened = open_source(source, width, height, loop=view != "none", stopping=stopping)
+        except InputError:
+            if stopping.is_set():  # which ended the wait for the camera
+                return
+            raise
         stack.callback(opened.close)
         live = Live(opened, drawer, faces=faces, layout=layout)
         stack.pop_all()  # from here on `live` closes the source
@@ -67,17 +89,27 @@ def show_live(
         if record is not None:
             from .record import Recorder
 
-            recorder = stack.enter_context(Recorder(live, record))
+            recorder = stack.enter_context(Recorder(live, record, is_view=view == "none"))
             print(f"recording {recorder.path}", flush=True)
+        booth = None
+        if asked or view == "window":
+            booth = stack.enter_context(Booth(live, record or FOLDER, countdown, printer))
+        if asked:  # who has to know now where no pictures can be kept
+            make_folder(record or FOLDER)
+        if button is not None:
+            stack.enter_context(push_button(button, booth.press))
         if view == "web":
             from .web import WebView
 
-            url = stack.enter_context(WebView(live, host, port, token)).url
+            url = stack.enter_context(WebView(live, host, port, token, booth)).url
             print(f"open {url} (Ctrl-C ends)", flush=True)
+        watch = _Watch(live, stopping, recorder)
         if view == "window":
-            _show_window(live, stopping)
+            _show_window(live, watch, booth)
         else:
-            _wait(live, stopping, recorder)
+            while not watch.is_over():
+                stopping.wait(0.1)
+        stopping.set()  # also where a window was closed: nothing waits for a camera now
         status = live.status()
     if live.failure is not None:
         raise live.failure
@@ -105,14 +137,26 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _wait(live: Live, stopping: threading.Event, recorder) -> None:
-    while not (stopping.wait(0.1) or live.finished.is_set()):
-        if recorder is not None and recorder.failure is not None:
-            return
+class _Watch:
+    """Says on stderr what goes wrong and that it is well again, each time that it changes."""
+
+    def __init__(self, live: Live, stopping: threading.Event, recorder):
+        self._live, self._stopping, self._recorder = live, stopping, recorder
+        self._said: str | None = None
+
+    def is_over(self) -> bool:
+        """Whether the view has to end: asked to, at the end of the source, or on a failure."""
+        error = self._live.error
+        if error != self._said:
+            print(f"portrait-demo: {error or 'All is well again.'}", file=sys.stderr, flush=True)
+            self._said = error
+        if self._recorder is not None and self._recorder.failure is not None:
+            return True
+        return self._stopping.is_set() or self._live.finished.is_set()
 
 
-def _show_window(live: Live, stopping: threading.Event) -> None:
-    """Shows each result in a window; Escape, q or its closing ends."""
+def _show_window(live: Live, watch: _Watch, booth: Booth) -> None:
+    """Shows each result in a window; Escape, q or its closing ends, the space bar takes one."""
     try:
         cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL)
     except cv2.error as error:
@@ -120,17 +164,50 @@ def _show_window(live: Live, stopping: threading.Event) -> None:
             "This OpenCV opens no windows: there is no display, or it is opencv-python-headless. "
             "Expected --view web or none. Received: --view window"
         ) from error
-    number = -1
-    while not (stopping.is_set() or live.finished.is_set()):
+    number, view, told = -1, None, None
+    while not watch.is_over():
         result = live.wait_newer(number, 0.05)
         if result is not None:
-            number = result.number
-            picture = cv2.cvtColor(result.view, cv2.COLOR_RGB2BGR)
-            text = f"{live.status()['fps']:.1f} FPS"
-            cv2.putText(picture, text, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (160, 90, 0), 1)
+            number, view = result.number, result.view
+        count, notice = (booth.status()[name] for name in ("left", "notice"))
+        if view is not None and (result is not None or (count, notice) != told):
+            told = count, notice
+            picture = cv2.cvtColor(view, cv2.COLOR_RGB2BGR)
+            _write(picture, f"{live.status()['fps']:.1f} FPS", (8, 24))
+            lines = textwrap.wrap(notice or "", picture.shape[1] // 10)
+            for row, line in enumerate(reversed(lines)):
+                _write(picture, line, (8, picture.shape[0] - 12 - 24 * row))
+            if count is not None:
+                _write_count(picture, count)
             cv2.imshow(_TITLE, picture)
-        if cv2.waitKey(1) & 0xFF in (_ESCAPE, ord("q")):
+        key = cv2.waitKey(1) & 0xFF  # the window is painted meanwhile
+        if result is not None:
+            live.displayed(number)
+        if key == ord(" "):
+            booth.press()
+        if key in (_ESCAPE, ord("q")):
             break
         if number >= 0 and cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:
             break
     cv2.destroyAllWindows()
+
+
+def _write(picture: np.ndarray, text: str, corner: tuple[int, int]) -> None:
+    cv2.putText(picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.6, (160, 90, 0), 1, cv2.LINE_AA)
+
+
+def _write_count(picture: np.ndarray, count: int) -> None:
+    """Writes a number on a dark disc into the middle of a picture, half as high."""
+    height, width = picture.shape[:2]
+    side, middle = min(height, width), (width // 2, height // 2)
+    dark = cv2.circle(picture.copy(), middle, int(0.36 * side), (0, 0, 0), -1, cv2.LINE_AA)
+    cv2.addWeighted(dark, 0.55, picture, 0.45, 0, picture)
+    # OpenCV 4 and 5 write in different fonts and measure differently: the ink itself is centred.
+    ink = np.zeros((height, width), np.uint8)
+    size, stroke = side / 60, max(1, side // 30)
+    corner = stroke, height - 2 * stroke
+    cv2.putText(ink, str(count), corner, cv2.FONT_HERSHEY_SIMPLEX, size, 255, stroke)
+    x, y, across, up = cv2.boundingRect(ink)
+    left, top = middle[0] - across // 2, middle[1] - up // 2
+    place = picture[top : top + up, left : left + across]
+    np.maximum(place, ink[y : y + up, x : x + across, None], out=place)

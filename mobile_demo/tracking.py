@@ -17,8 +17,12 @@ SMOOTHING = 0.35
 # Two boxes with less in common, as a part of their union, are not the same face; a face that
 # jumps is a new one, and is followed from where it is.
 LEAST_OVERLAP = 0.3
-# Searches in a row that may miss a face before it is given up: heads turn, eyes blink.
+# Searches in a row that may miss a face before it is given up: heads turn, eyes blink. Until then
+# it keeps its place, and nobody beside it is drawn instead.
 MISSES = 2
+# A face found so near to one that was missed, from centre to centre, in sides of the smaller box,
+# is that one, which has jumped.
+NEAR = 1.0
 # Below this score some finds are no faces.
 LEAST_SCORE = 0.9
 # The smallest face looked for, as a part of the frame's shorter side: 80 pixels of 480.
@@ -101,18 +105,17 @@ class Tracker:
     def _match(self, found: list[Face]) -> None:
         """Tells which face is which; new ones get a number, lost ones are kept for a while."""
         found = [face for face in found if face.score >= LEAST_SCORE]
-        matched, missed = [], []
+        known, missed = [], []
         for track in self._tracks:
             overlaps = [_overlap(track.box, face.box) for face in found]
             best = int(np.argmax(overlaps)) if overlaps else -1
             if best >= 0 and overlaps[best] >= LEAST_OVERLAP:
                 track.aim(found.pop(best))
-                matched.append(track)
+                known.append(track)
             elif track.misses < MISSES:
                 track.misses += 1
                 missed.append(track)
-        # A face nobody followed may well be one that jumped.
-        known = matched if found else matched + missed
+        known += [one for one in missed if not any(_near(one.box, face.box) for face in found)]
         self._tracks = [*known, *map(self._track, found)]
         self._tracks.sort(
             key=lambda track: track.box.area * (_LOYALTY if track in known else 1), reverse=True
@@ -153,3 +156,10 @@ def _overlap(one: Box, other: Box) -> float:
     height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
     common = max(0.0, width) * max(0.0, height)
     return common / max(one.area + other.area - common, 1e-9)
+
+
+def _near(one: Box, other: Box) -> bool:
+    across = one.left + one.width / 2 - other.left - other.width / 2
+    down = one.top + one.height / 2 - other.top - other.height / 2
+    side = min(one.width, one.height, other.width, other.height)
+    return float(np.hypot(across, down)) < NEAR * side

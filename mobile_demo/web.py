@@ -13,6 +13,7 @@ from pathlib import Path
 
 from keras_portrait.errors import SettingError
 
+from .booth import Booth
 from .web_access import Access, is_loopback
 from .web_handler import Handler
 from .web_pictures import Pictures
@@ -32,15 +33,24 @@ class WebView:
             print(f"Open {view.url}")
     """
 
-    def __init__(self, live, host: str = "127.0.0.1", port: int = 8000, token: str | None = None):
+    def __init__(
+        self,
+        live,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        booth: Booth | None = None,
+    ):
         """Takes the port; `start` begins to answer.
 
         Args:
-            live: has `latest`, `wait_newer`, `choose` and `status`; see `mobile_demo/live.py`.
+            live: has `latest`, `wait_newer`, `displayed`, `choose` and `status`; see
+                `mobile_demo/live.py`.
             host: name or address to listen on; `0.0.0.0` for all of this machine.
             port: 0 takes any that is free.
             token: what a visitor must bring once; see `mobile_demo/web_access.py`. Without one,
                 one is made where the address is not a loopback one.
+            booth: takes the page's pictures; None where each visitor takes their own.
 
         Raises:
             SettingError: the address or port cannot be listened on, or the token does not fit.
@@ -55,6 +65,7 @@ class WebView:
                 f"Expected an address of this machine and a free port. Received: {host}:{port}"
             ) from None
         self._server.live = live
+        self._server.booth = booth
         self._server.access = access
         self._server.pictures = Pictures(live)
         self._server.page = Page(Path(__file__).with_name("static") / "index.html")

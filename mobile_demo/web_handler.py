@@ -159,6 +159,7 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.settimeout(SEND_SECONDS)
             # The boundary follows at once: some browsers show a part only when they see its end.
             self.wfile.write(head.encode() + b"\r\n\r\n" + jpeg + b"\r\n" + boundary)
+            self.server.live.displayed(number)
 
     def _viewer_left(self) -> bool:
         """While no frames come, only reading tells that nobody is there."""
@@ -171,7 +172,12 @@ class Handler(BaseHTTPRequestHandler):
     # ---- facts and choices ----
 
     def _status(self):
-        self._json(200, self.server.live.status())
+        facts = self.server.live.status()
+        booth = self.server.booth
+        if booth is not None:
+            name = booth.picture and self.server.pictures.name_of(booth.picture)
+            facts["booth"] = booth.status() | {"picture": name and self._kept(name)}
+        self._json(200, facts)
 
     def _health(self):
         result = self.server.live.latest()
@@ -184,14 +190,14 @@ class Handler(BaseHTTPRequestHandler):
         choice = self._body()
         if choice is None:
             return
-        fits = isinstance(choice, dict) and choice and set(choice) <= _CHOICES
+        fits = choice and set(choice) <= _CHOICES
         if not fits or not all(isinstance(value, str) for value in choice.values()):
             return self._json(400, {"error": 'Expected {"style" | "preset" | "layout": text}.'})
         try:
             self.server.live.choose(**choice)
         except PortraitError as error:
             return self._json(400, {"error": str(error)})
-        self._json(200, self.server.live.status())
+        self._status()
 
     def _take_snapshot(self):
         if self._body() is None:
@@ -199,13 +205,23 @@ class Handler(BaseHTTPRequestHandler):
         name = self.server.pictures.take_snapshot()
         if name is None:
             return self._json(503, {"error": "There is no picture yet."})
-        answer = {"id": name, "address": None}
-        if self.server.address_for_phones:
-            answer["address"] = self._phone_address(name)
-        self._json(200, answer)
+        self._json(200, self._kept(name))
+
+    def _kept(self, name: str) -> dict:
+        address = self._phone_address(name) if self.server.address_for_phones else None
+        return {"id": name, "address": address}
+
+    def _begin_round(self):
+        if self._body() is None:
+            return
+        if self.server.booth is None:
+            return self.send_error(404)
+        if not self.server.booth.press():
+            return self._json(409, {"error": "A picture is being taken already."})
+        self._status()
 
     def _body(self):
-        """The JSON of a POST from our own page; None after an error has been answered."""
+        """The JSON object of a POST from our own page; None after an error has been answered."""
         if not same_origin(self.headers.get("Origin"), self.headers.get("Host")):
             return self.send_error(403)
         # Another site's form cannot send this type, and its script must ask first.
@@ -222,7 +238,9 @@ class Handler(BaseHTTPRequestHandler):
             body = json.loads(self.rfile.read(int(length)))
         except (ValueError, RecursionError):
             body = None
-        return self._json(400, {"error": "Expected JSON."}) if body is None else body
+        if not isinstance(body, dict):
+            return self._json(400, {"error": "Expected a JSON object."})
+        return body
 
     # ---- answers ----
 
@@ -270,6 +288,7 @@ _ROUTES = {
     "/qr.png": _get(Handler._qr_code),
     "/choose": {"POST": Handler._choose},
     "/snapshot": {"POST": Handler._take_snapshot},
+    "/round": {"POST": Handler._begin_round},
 }
 # What a visitor with a snapshot's name may see without the token.
 _BY_NAME = {"/snapshot.png", "/snapshot-photo.png"}

@@ -45,6 +45,8 @@ class Pictures:
         self._newest: dict[str, tuple[int, bytes]] = {}
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
         self._snapshots_lock = threading.Lock()
+        self._named: tuple | None = None
+        self._named_lock = threading.Lock()
 
     def newer(self, kind: str, number: int, timeout: float) -> tuple[int, bytes] | None:
         """Waits for a frame after a given one.
@@ -72,8 +74,16 @@ class Pictures:
             A name that cannot be guessed, or None before the first frame.
         """
         result = self._live.latest()
-        if result is None:
-            return None
+        return None if result is None else self._keep(result)
+
+    def name_of(self, result) -> str:
+        """The name of a frame that is kept; all who ask for the last one get the same."""
+        with self._named_lock:
+            if self._named is None or self._named[0] is not result:
+                self._named = result, self._keep(result)
+            return self._named[1]
+
+    def _keep(self, result) -> str:
         snapshot = Snapshot(encode_image(result.drawing), encode_image(result.photo))
         name = secrets.token_urlsafe(12)
         with self._snapshots_lock:

@@ -16,11 +16,11 @@ class FakeLive:
     """`show()` makes the next frame; `play()` makes one every 40 ms until `stop()`.
 
     The photo is orange; the drawing is a gray that tells the style, with a black bar that moves
-    with the frame's number.
+    with the frame's number. What it is told lies in `choices` and `displays`.
     """
 
     def __init__(self, height: int = HEIGHT, width: int = WIDTH):
-        self.choices = []
+        self.choices, self.displays = [], []
         self.error = None
         self.ended = False
         self._size = height, width
@@ -76,6 +76,9 @@ class FakeLive:
             newer = self._result
         return newer if newer is not None and newer.number > number else None
 
+    def displayed(self, number: int) -> None:
+        self.displays.append(number)
+
     def choose(self, style=None, preset=None, layout=None) -> None:
         if style is not None and style not in STYLES:
             raise SettingError(f"There is no such style. Received: {style}")
@@ -88,6 +91,7 @@ class FakeLive:
         return {
             "fps": 24.96,
             "latency_ms": {"p50": 41.2, "p95": 55.0},
+            "latency_to": "display",
             "stages": {
                 "detect": {"p50": 3.1, "p95": 4.0},
                 "align": {"p50": 0.4, "p95": 0.6},

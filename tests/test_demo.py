@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 from conftest import EXAMPLE
 from keras_portrait.errors import SettingError
 from keras_portrait.imaging import read_image, write_image
-from keras_portrait_demo import once, show
+from keras_portrait_demo import camera, once, show
 from keras_portrait_demo.__main__ import _parser, draw_once, main
 
 
@@ -55,8 +57,6 @@ def test_draws_the_same_as_the_library(photo, tiny_preset, tmp_path):
         (["--once", "out.png", "--source", "nothing"], "No such source"),
         (["--once", "out.gif", "--source", "me.jpg"], "out.gif"),
         (["--once", "me.jpg", "--source", "me.jpg"], "overwrite"),
-        (["--once", "out.png", "--source", "me.jpg", "-o", "b.png"], "-o goes with --once PHOTO"),
-        (["-o", "b.png", "--view", "none"], "-o goes with --once PHOTO"),
         (["--once", "out.png", "--source", "synthetic", "--style", "blod"], "blod"),
         (["--source", "usb:77", "--view", "none"], "usb:77"),
         (["--source", "synthetic", "--layout", "round"], "No such layout"),
@@ -64,12 +64,25 @@ def test_draws_the_same_as_the_library(photo, tiny_preset, tmp_path):
         (["--source", "synthetic", "--threads", "0", "--view", "none"], "Received: 0"),
         (["--source", "me.jpg", "--view", "none", "--record", "me.jpg"], "me.jpg"),
         (["--benchmark", "--source", "me.mp4"], "me.mp4"),
+        (["--source", "no.mp4", "--view", "none"], "Not a readable video"),
+        (["--view", "none"], "No camera gives a picture"),
+        (["--view", "none", "--preset", "altered"], "unaltered preset"),
+        (["--once", "me.jpg", "--preset", "altered"], "unaltered preset"),
+        (["--view", "none", "--preset", "empty"], "empty"),
     ],
 )
 def test_errors_are_one_line_and_write_nothing(
     options, text, photo, tiny_preset, monkeypatch, capsys
 ):
     monkeypatch.chdir(photo.parent)
+    monkeypatch.setattr(camera, "_DEVICES", photo.parent)
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    photo.with_name("no.mp4").write_bytes(b"no video at all")
+    photo.with_name("empty").mkdir()
+    altered = Path(shutil.copytree(tiny_preset, "altered")) / "tiny.tflite"
+    model = bytearray(altered.read_bytes())
+    model[100] ^= 1
+    altered.write_bytes(model)
     before = sorted(photo.parent.iterdir())
     if "--preset" not in options:
         options = [*options, "--preset", str(tiny_preset)]
@@ -77,6 +90,69 @@ def test_errors_are_one_line_and_write_nothing(
     error = capsys.readouterr().err
     assert text in error and error.count("\n") == 1
     assert sorted(photo.parent.iterdir()) == before
+
+
+VALUES = {
+    "--out": "b.png",
+    "--width": "320",
+    "--height": "240",
+    "--faces": "1",  # even where it is what it would be anyway
+    "--layout": "drawing",
+    "--frames": "100",
+    "--view": "web",
+    "--record": "films",
+    "--host": "127.0.0.1",
+    "--port": "8000",
+    "--token": "a-secret-of-eight",
+    "--button": "17",
+    "--countdown": "3",
+    "--print-command": "lp {}",
+}
+WAYS = {
+    "--once PHOTO": ["--once", "me.jpg"],
+    "--once FILE --source PHOTO": ["--once", "out.png", "--source", "me.jpg"],
+    "--once FILE --source CAMERA": ["--once", "out.png", "--source", "synthetic"],
+    "--benchmark": ["--benchmark"],
+    "--view web": ["--source", "synthetic"],
+    "--view window": ["--source", "synthetic", "--view", "window"],
+    "--view none": ["--source", "synthetic", "--view", "none"],
+}
+CAMERA, LIVE = {"--width", "--height"}, {"--view", "--record"}
+SHOWN = CAMERA | {"--faces", "--layout"}
+BOOTH = {"--button", "--countdown", "--print-command"}
+HEEDED = {
+    "--once PHOTO": {"--out"},
+    "--once FILE --source PHOTO": set(),
+    "--once FILE --source CAMERA": CAMERA,
+    "--benchmark": SHOWN | {"--frames"},
+    "--view web": SHOWN | LIVE | BOOTH | {"--host", "--port", "--token"},
+    "--view window": SHOWN | LIVE | BOOTH,
+    "--view none": SHOWN | LIVE | BOOTH,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_option_that_would_do_nothing_is_refused_in_one_line(way, monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr("keras_portrait_demo.__main__._run", lambda *_: ran.append(1))
+    for flag, value in VALUES.items():
+        ran.clear()
+        given = [] if flag == "--view" and "--view" in WAYS[way] else [flag, value]
+        if flag in HEEDED[way]:
+            assert main([*WAYS[way], *given]) == 0 and ran
+        else:
+            assert main([*WAYS[way], *given]) == 2 and not ran
+            error = capsys.readouterr().err
+            assert error.startswith(f"portrait-demo: {flag} goes with --")
+            assert error.endswith(f"Received: {flag} with {way}\n") and error.count("\n") == 1
+    for given in (["--style", "ink"], ["--threads", "2"], ["--model", "a.tflite"], ["--debug"]):
+        assert main([*WAYS[way], *given]) == 0
+
+
+def test_each_option_is_known_to_go_with_some_ways_or_with_all():
+    flags = {"--" + name.replace("_", "-") for name in vars(_parser().parse_args([]))}
+    everywhere = {"--source", "--preset", "--style", "--threads", "--debug"}
+    assert flags == set(VALUES) | everywhere | {"--once", "--benchmark"}
 
 
 @pytest.mark.parametrize(

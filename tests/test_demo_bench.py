@@ -6,7 +6,7 @@ from keras_portrait.errors import InputError, SettingError
 from keras_portrait_demo import machine
 from keras_portrait_demo.__main__ import main
 from keras_portrait_demo.bench import measure
-from keras_portrait_demo.timing import Stages, rate, summarize
+from keras_portrait_demo.timing import WINDOW, History, Stages, rate, summarize
 
 
 def test_figures_are_json_and_add_up(tiny_preset, capsys):
@@ -79,3 +79,27 @@ def test_times_are_summed_up(monkeypatch):
         with stages("draw"):
             pass
     assert stages.ms == {"draw": 750.0}
+
+
+def test_latency_ends_at_the_display_where_there_is_one(monkeypatch):
+    clock = [10.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    history = History()
+    empty = {"fps": 0.0, "latency_ms": {"p50": 0, "p95": 0}, "latency_to": "drawing", "stages": {}}
+    assert history.summary() == empty
+    for number in range(4):
+        clock[0] = 10.0 + 0.25 * number
+        history.drawn(number, clock[0] - 0.1, {"draw": 40.0 + number})
+    summary = history.summary()
+    assert summary["fps"] == 4.0 and summary["stages"]["draw"]["p50"] == 41.5
+    assert (summary["latency_to"], summary["latency_ms"]["p50"]) == ("drawing", 100.0)
+    clock[0] += 0.05
+    history.displayed(3)
+    clock[0] += 1.0
+    history.displayed(3)  # to a second viewer
+    history.displayed(9)  # never drawn
+    summary = history.summary()
+    assert (summary["latency_to"], summary["latency_ms"]["p95"]) == ("display", 150.0)
+    for number in range(4, 4 + WINDOW):  # nobody looks any more
+        history.drawn(number, clock[0] - 0.1, {})
+    assert history.summary()["latency_to"] == "drawing"

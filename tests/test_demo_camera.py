@@ -1,4 +1,5 @@
 import sys
+import threading
 from types import ModuleType
 
 import cv2
@@ -18,11 +19,33 @@ def plain(colour, width=64, height=48):
     return np.full((height, width, 3), colour, np.uint8)
 
 
+class Clock:
+    """Stands in for the module `time`."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(pictures, "time", clock)
+    monkeypatch.setattr(camera, "time", clock)
+    return clock
+
+
 class FakeCapture:
     """`cv2.VideoCapture` for cameras: same calls, same answers to a missing or busy camera."""
 
     plugged = {0}
     busy = set()
+    waits = []  # called, one after the other, by the next reads, which then give nothing
     opened = []
 
     def __init__(self, index, apiPreference=cv2.CAP_ANY):  # noqa: N803
@@ -40,6 +63,9 @@ class FakeCapture:
     def read(self, image=None):
         if not self.isOpened() or self.index in self.busy:
             return False, None
+        if self.waits:
+            self.waits.pop(0)()
+            return False, None
         self.count += 1
         return True, plain((255, self.count, self.index))  # blue first, as OpenCV has it
 
@@ -53,10 +79,12 @@ def usb(monkeypatch, tmp_path):
     for number in (0, 2):
         (tmp_path / f"video{number}").touch()
     monkeypatch.setattr(camera, "_DEVICES", tmp_path)
+    monkeypatch.setattr(camera, "_DRIVERS", tmp_path / "drivers")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.setattr(FakeCapture, "plugged", {0})
     monkeypatch.setattr(FakeCapture, "busy", set())
+    monkeypatch.setattr(FakeCapture, "waits", [])
     monkeypatch.setattr(FakeCapture, "opened", [])
     monkeypatch.setitem(sys.modules, "picamera2", None)
     return FakeCapture
@@ -156,9 +184,61 @@ def test_usb_camera_unplugged_and_back(usb, tmp_path):
 
 def test_usb_camera_that_another_program_has(usb):
     usb.busy = {0}
-    with pytest.raises(InputError, match="another program has it.*usb:0"):
+    with pytest.raises(InputError, match="another program has it.*usb:0$") as raised:
         open_source("usb:0")
-    assert usb.opened[0].released
+    assert usb.opened[0].released and "\n" not in str(raised.value)
+
+
+def a_second(clock):
+    return lambda: clock.sleep(camera.READ_SECONDS)
+
+
+def test_usb_camera_has_five_seconds_for_its_first_picture(usb, clock):
+    usb.waits = [a_second(clock)] * 4
+    source = open_source("usb:0")
+    assert clock.now - 100 == 4 and len(usb.opened) == 1
+    usb.waits = [a_second(clock)]
+    with pytest.raises(SourceLost, match="no more pictures"):  # one second from then on
+        source.read()
+    assert clock.now - 100 == 5
+    usb.waits = [a_second(clock)] * 9
+    with pytest.raises(SourceLost, match="gives no picture"):
+        source.reopen()
+    assert clock.now - 105 == camera.FIRST_SECONDS and usb.opened[-1].released
+
+
+def test_the_wait_for_a_first_picture_ends_when_asked(usb, clock):
+    stopping = threading.Event()
+    last = a_second(clock)
+    usb.waits = [last, lambda: (stopping.set(), last()), *[last] * 9]
+    with pytest.raises(InputError):
+        open_source("auto", stopping=stopping)
+    assert clock.now - 100 == 2 and all(capture.released for capture in usb.opened)
+
+
+def test_auto_waits_for_no_chip_of_the_board(usb, tmp_path):
+    for number, place in ((0, "soc/isp"), (2, "soc/usb1/1-2"), (3, "virtual"), (4, "soc/codec")):
+        device = tmp_path / "devices" / place / "video4linux" / f"video{number}"
+        device.mkdir(parents=True)
+        (tmp_path / "drivers").mkdir(exist_ok=True)
+        (tmp_path / "drivers" / device.name).symlink_to(device)
+        (tmp_path / device.name).touch()
+    usb.plugged = {3}
+    assert open_source("auto").name == "usb:3"
+    assert [capture.index for capture in usb.opened] == [2, 3]
+    usb.plugged = {0}
+    assert open_source("usb:0").name == "usb:0"  # who names one gets it
+
+
+def test_a_usb_camera_that_cannot_be_given_back(usb, monkeypatch):
+    def refuse(self):
+        raise cv2.error("The device is gone")
+
+    source = open_source("usb:0")
+    monkeypatch.setattr(FakeCapture, "release", refuse)
+    source.close()
+    source.reopen()
+    assert source.read() is not None and len(usb.opened) == 2
 
 
 def test_picamera2_gives_rgb_of_the_size_asked_for(ribbon):
@@ -196,9 +276,42 @@ def test_picamera2_that_stands_still_is_lost_and_comes_back(ribbon):
     assert ribbon.opened[0].closed
 
 
+@pytest.mark.parametrize("error", [RuntimeError("gone"), TimeoutError(), AttributeError("_cm")])
+def test_picamera2_that_cannot_be_given_back(ribbon, monkeypatch, error):
+    def refuse(self):
+        raise error
+
+    source = open_source("picamera2")
+    monkeypatch.setattr(FakePicamera2, "close", refuse)
+    source.close()
+    source.reopen()
+    assert source.read() is not None and len(ribbon.opened) == 2
+
+
 def test_picamera2_that_is_not_installed(usb):
     with pytest.raises(MissingExtra, match="apt install python3-picamera2"):
         open_source("picamera2")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("numpy.dtype size changed, may indicate binary incompatibility."),
+        RuntimeError("module compiled against ABI version 0x1000009\nbut this is 0x2000000"),
+        ImportError("numpy.core.multiarray failed to import"),
+        AttributeError("_ARRAY_API not found"),
+    ],
+)
+def test_picamera2_built_for_another_numpy_says_what_to_do(usb, tmp_path, monkeypatch, error):
+    (tmp_path / "picamera2.py").write_text(f"raise {error!r}")
+    monkeypatch.delitem(sys.modules, "picamera2")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingExtra) as raised:
+        open_source("picamera2")
+    text = str(raised.value)
+    assert str(error).split("\n")[0] in text and text.endswith('pip install "numpy<2"')
+    assert "\n" not in text
+    assert open_source("auto").name == "usb:0"
 
 
 def test_auto_prefers_the_ribbon_cable(ribbon):
@@ -215,8 +328,9 @@ def test_auto_takes_the_first_usb_camera_that_gives_a_picture(ribbon):
 def test_auto_says_what_it_tried(usb, tmp_path):
     usb.busy, usb.plugged = {0}, {0}
     text = r"Tried: picamera2 \(.*apt install.*\); usb:0 \(.*another program.*\); usb:2 \("
-    with pytest.raises(InputError, match=text):
+    with pytest.raises(InputError, match=text) as raised:
         open_source("auto")
+    assert "\n" not in str(raised.value)
     for path in tmp_path.glob("video*"):
         path.unlink()
     with pytest.raises(InputError, match=r"USB \(no .*no camera is plugged in\)"):
@@ -246,26 +360,6 @@ def test_video_ends_or_starts_again(video):
     again = [int(source.read()[..., 2].mean()) for _ in range(10)]
     assert again == levels + levels[:2]
     source.close()
-
-
-class Clock:
-    """Stands in for the module `time`."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(pictures, "time", clock)
-    return clock
 
 
 def test_video_keeps_its_own_pace_and_leaves_out_what_is_late(video, clock):

@@ -3,20 +3,23 @@ import threading
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
+from found_faces import FoundFaces, face_at
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.faces import Box, Face
-from keras_portrait.geometry import paste_back, square_to_photo
+from keras_portrait.geometry import paste_back
 from keras_portrait.imaging import resize
 from keras_portrait.stylizer import Stylizer
 from keras_portrait_demo.camera import SourceLost
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.live import Live, draw_frame
 from keras_portrait_demo.paper import lay_on_paper, lay_out, placeholder
+from keras_portrait_demo.record import Recorder
 from keras_portrait_demo.timing import Stages
-from keras_portrait_demo.tracking import MISSES, TrackedFace, Tracker
+from keras_portrait_demo.tracking import TrackedFace, Tracker
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 
 
@@ -46,23 +49,6 @@ class Frames:
 
     def close(self):
         self.closed = True
-
-
-class FoundFaces:
-    """A detector that answers what it is told, and counts how often it is asked."""
-
-    def __init__(self, faces=()):
-        self.faces, self.asked = list(faces), 0
-
-    def detect(self, photo):
-        self.asked += 1
-        return list(self.faces)
-
-
-def face_at(x, y, side=100, score=0.99):
-    points = [[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]
-    landmarks = (np.array(points) * side + [x, y]).astype(np.float32)
-    return Face(Box(x, y, side, side), landmarks, score)
 
 
 @pytest.fixture
@@ -217,18 +203,62 @@ def test_a_frame_that_cannot_be_drawn_is_said_and_passed_over(drawer, monkeypatc
         assert live.status()["error"] is None
 
 
-def test_frames_may_change_their_size(drawer):
-    source = Frames()
-    sizes = [(48, 64), (90, 30), (48, 64)]
-    source.read = lambda: (
-        time.sleep(0.05) or (np.zeros((*sizes.pop(), 3), np.uint8) if sizes else None)
-    )
-    seen = []
+@pytest.mark.parametrize("layout", ["drawing", "side-by-side", "overlay"])
+def test_frames_may_change_their_size(drawer, layout, tmp_path):
+    source, drawn = Frames(), []
+    sizes = [(48, 64)] * 4 + [(90, 30)] * 4 + [(96, 128)] * 4
+    live = Live(source, drawer, layout=layout)
+    live._tracker = Tracker(detector=FoundFaces([face_at(4, 4, 20)]))
+    publish = live._publish
+    live._publish = lambda result: (drawn.append(result), publish(result))
+
+    def read_when_drawn():
+        wait_until(lambda: len(drawn) + len(sizes) == 12)
+        time.sleep(0.05)
+        return np.zeros((*sizes.pop(), 3), np.uint8) if sizes else None
+
+    source.read = read_when_drawn
+    with live, Recorder(live, tmp_path) as recorder:
+        assert live.finished.wait(10)
+    assert live.failure is None and live.error is None
+    assert [result.photo.shape[0] for result in drawn] == [96] * 4 + [90] * 4 + [48] * 4
+    assert all(result.drawing.shape == result.photo.shape for result in drawn)
+    assert all(result.faces == 1 for result in drawn)
+    # A video has one size, that of its first picture; the others are fitted into it.
+    video = cv2.VideoCapture(str(recorder.path))
+    size = video.get(cv2.CAP_PROP_FRAME_HEIGHT), video.get(cv2.CAP_PROP_FRAME_WIDTH)
+    assert size in {result.view.shape[:2] for result in drawn}
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) > 5
+
+
+def test_latency_is_measured_to_the_first_view_that_shows_a_frame(drawer):
+    source = Frames(interval=0.05)
     with Live(source, drawer) as live:
-        while (result := live.wait_newer(seen[-1].number if seen else -1, 0.5)) is not None:
-            seen.append(result)
-    assert {result.photo.shape[:2] for result in seen} == {(48, 64), (90, 30)}
-    assert all(result.drawing.shape == result.photo.shape for result in seen)
+        wait_until(lambda: live.status()["frames"] > 2)
+        status = live.status()
+        assert status["latency_to"] == "drawing" and status["latency_ms"]["p50"] < 200
+        for _ in range(3):
+            result = live.wait_newer(-1, 5)
+            time.sleep(0.25)  # a view that is slow to show it
+            live.displayed(result.number)
+            live.displayed(result.number)
+        status = live.status()
+        assert status["latency_to"] == "display"
+        assert 250 <= status["latency_ms"]["p50"] < 600
+        live.displayed(10**6)  # what was never drawn
+        assert live.status()["latency_ms"]["p50"] >= 250
+
+
+def test_a_source_that_cannot_be_closed_ends_the_whole_and_is_told(drawer):
+    def refuse():
+        raise OSError("the device is gone")
+
+    source = Frames(count=3)
+    source.close = refuse
+    with Live(source, drawer) as live:
+        assert live.finished.wait(5)
+        wait_until(lambda: live.failure is not None)
+    assert isinstance(live.failure, OSError) and str(live.failure) == "the device is gone"
 
 
 def test_status_is_json_and_choices_take_effect(drawer):
@@ -337,6 +367,14 @@ def test_a_face_at_the_frames_edge(drawer, example):
     assert picture.shape == cut.shape and picture.min() < 128
 
 
+@pytest.mark.parametrize(("x", "y"), [(-40, 100), (600, 100), (250, -40), (250, 430), (-90, -90)])
+def test_a_face_half_out_of_the_frame(drawer, x, y):
+    photo = np.full((480, 640, 3), 90, np.uint8)
+    tracker = Tracker(detector=FoundFaces([face_at(x, y)]))
+    result = draw_frame(0, 0.0, photo, tracker, drawer, "side-by-side")
+    assert result.faces == 1 and result.view.shape == (480, 1280, 3)
+
+
 def test_layouts(drawer, example, tmp_path):
     photo, landmarks = example
     face = TrackedFace(0, Box(180, 70, 90, 90), landmarks.astype(np.float32))
@@ -366,92 +404,15 @@ def test_nobody_there_gives_the_calm_sheet(drawer):
     assert 0.9 < (result.drawing == 255).mean() < 1 and result.drawing.min() > 180
 
 
-def test_faces_are_looked_for_every_few_frames():
-    detector = FoundFaces([face_at(100, 100)])
-    tracker = Tracker(every=4, detector=detector)
-    photo = np.zeros((480, 640, 3), np.uint8)
-    for _ in range(9):
-        assert len(tracker.update(photo)) == 1
-    assert detector.asked == 3
-    detector.faces = []
-    for _ in range(4 * (MISSES + 1)):
-        tracker.update(photo)
-    assert tracker.update(photo) == []
-    asked = detector.asked
-    for _ in range(3):  # nobody is there: in every frame
-        tracker.update(photo)
-    assert detector.asked == asked + 3
-
-
-def test_a_face_glides_to_where_it_is_found():
-    detector = FoundFaces([face_at(100, 100)])
-    tracker = Tracker(every=3, detector=detector)
-    photo = np.zeros((480, 640, 3), np.uint8)
-    (first,) = tracker.update(photo)
-    np.testing.assert_allclose(first.landmarks, face_at(100, 100).landmarks)
-    detector.faces = [face_at(120, 100)]
-    places = [tracker.update(photo)[0].landmarks[0, 0] - 130 for _ in range(30)]
-    assert places[:2] == [0, 0] and 0 < places[2] < places[3] < places[4] < 20
-    # The closed form of the average: what is left of the way shrinks by the same part.
-    assert places[4] == pytest.approx(20 * (1 - 0.65**3), abs=1e-3)
-    assert places[-1] == pytest.approx(20, abs=0.01)
-
-
-def test_smoothing_lessens_tremble():
-    rng = np.random.default_rng(0)
+def test_nobody_for_minutes_is_no_error(drawer):
     detector = FoundFaces()
-    tracker = Tracker(every=1, detector=detector)
-    photo = np.zeros((480, 640, 3), np.uint8)
-    found, shown = [], []
-    for x in 200 + rng.normal(0, 2, 200):
-        detector.faces = [face_at(x, 100)]
-        found.append(x)
-        shown.append(tracker.update(photo)[0].box.left)
-    # An exponential average of weight a leaves a / (2 - a) of the variance.
-    assert np.var(shown) / np.var(found) == pytest.approx(0.35 / 1.65, rel=0.3)
-
-
-def test_a_face_that_jumps_starts_anew():
-    detector = FoundFaces([face_at(50, 50)])
-    tracker = Tracker(every=1, detector=detector)
-    photo = np.zeros((480, 640, 3), np.uint8)
-    (before,) = tracker.update(photo)
-    detector.faces = [face_at(400, 300)]
-    (after,) = tracker.update(photo)
-    assert after.number != before.number
-    np.testing.assert_allclose(after.landmarks, face_at(400, 300).landmarks)
-
-
-def test_the_largest_faces_and_no_turns_between_equals():
-    small, large, third = face_at(50, 50, 90), face_at(300, 100, 100), face_at(500, 300, 80)
-    detector = FoundFaces([small, large, third, face_at(10, 300, 200, score=0.85)])
-    photo = np.zeros((480, 640, 3), np.uint8)
-    two = Tracker(every=1, faces=2, detector=detector).update(photo)
-    assert [face.box.width for face in two] == [100, 90]
-    tracker = Tracker(every=1, detector=detector)
-    (first,) = tracker.update(photo)
-    detector.faces = [face_at(50, 50, 105), face_at(300, 100, 100)]
-    assert tracker.update(photo)[0].number == first.number
-    detector.faces = [face_at(50, 50, 150), face_at(300, 100, 100)]
-    assert tracker.update(photo)[0].number != first.number
-
-
-def test_another_frame_size_starts_anew(example):
-    photo = example[0]
-    tracker = Tracker(every=100)
-    (face,) = tracker.update(resize(photo, 480, 480))
-    (smaller,) = tracker.update(resize(photo, 384, 384))
-    assert smaller.number != face.number
-    np.testing.assert_allclose(smaller.landmarks, face.landmarks * 0.8, atol=2)
-
-
-@pytest.mark.parametrize("numbers", [{"every": 0}, {"faces": 0}])
-def test_numbers_out_of_range(numbers):
-    with pytest.raises(SettingError, match="from 1 up. Received: 0"):
-        Tracker(**numbers)
-
-
-def test_landmarks_of_a_tracked_face_can_be_aligned():
-    detector = FoundFaces([face_at(100, 100)])
-    (face,) = Tracker(detector=detector).update(np.zeros((480, 640, 3), np.uint8))
-    assert np.isfinite(square_to_photo(face.landmarks, 256)).all()
+    tracker = Tracker(detector=detector)
+    photo = np.full((48, 64, 3), 90, np.uint8)
+    for number in range(3 * 60 * 25):  # three minutes
+        result = draw_frame(number, 0.0, photo, tracker, drawer, "drawing")
+        assert result.faces == 0
+    assert (result.view == placeholder(48, 64)).all()
+    assert detector.asked == number + 1  # whoever comes is seen at once
+    with Live(Frames(count=50), drawer) as live:
+        assert live.finished.wait(10)
+        assert live.error is None and (live.latest().view == placeholder(48, 64)).all()

@@ -1,5 +1,8 @@
 """The demo's page in a real browser."""
 
+import contextlib
+import socket
+import threading
 import time
 
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from fake_live import STYLES, FakeLive
 from headless_chromium import Chromium
 from keras_portrait.imaging import read_image
-from keras_portrait_demo.web import WebView
+from keras_portrait_demo.web import MOST_VIEWERS, WebView
 
 DESKTOP = 1280, 800
 PHONE = 360, 740
@@ -164,9 +167,83 @@ def test_the_page_finds_a_demo_that_was_started_again(browser, live):
         browser.open(view.url)
         browser.wait_for(PLAYING)
     browser.wait_for(f"String({MESSAGE}).includes('Trying again')")
-    with WebView(live, "127.0.0.1", int(view.url.split(":")[2].strip("/"))):
+    with WebView(live, "127.0.0.1", port_of(view)):
         browser.wait_for(PLAYING)
         browser.open("about:blank")
+
+
+class Cable:
+    """Carries connections to a web view until it is cut: then they stay open and say nothing."""
+
+    def __init__(self):
+        self.port = None  # of the view that new connections reach; None while there is no power
+        self._ends = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                browser, _ = self._listener.accept()
+                self._ends.append(browser)
+                if self.port is not None:
+                    view = socket.create_connection(("127.0.0.1", self.port))
+                    self._ends.append(view)
+                    for ends in ((browser, view), (view, browser)):
+                        threading.Thread(target=self._carry, args=(*ends, self.port)).start()
+
+    def _carry(self, source, target, port):
+        with contextlib.suppress(OSError):
+            while (data := source.recv(65536)) and self.port == port:
+                target.sendall(data)
+            if self.port == port:  # the end of an answer is told; a cut is not
+                target.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.port = None
+        for end in (self._listener, *self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def port_of(view: WebView) -> int:
+    return int(view.url.split(":")[2].strip("/"))
+
+
+def test_the_picture_comes_back_after_the_board_lost_its_power(browser, live):
+    browser.resize(*DESKTOP)
+    cable = Cable()
+    with contextlib.closing(cable), WebView(live, "127.0.0.1", 0) as view:
+        cable.port = port_of(view)
+        browser.open(cable.address)
+        browser.wait_for(PLAYING)
+        cable.port = None
+        browser.wait_for(f"String({MESSAGE}).includes('cannot be reached')")
+        assert browser.run("document.getElementById('live').classList.contains('old')")
+        again = FakeLive()
+        again.play()
+        with WebView(again, "127.0.0.1", 0) as view:
+            cable.port = port_of(view)
+            browser.wait_for(PLAYING)
+            first = browser.run(PICTURE)
+            wait_until(lambda: browser.run(PICTURE) != first)
+            assert not browser.run("document.getElementById('live').classList.contains('old')")
+            browser.open("about:blank")
+        again.stop()
+
+
+def test_a_stream_that_died_alone_is_opened_again(browser, live):
+    with contextlib.closing(Cable()) as cable, WebView(live, "127.0.0.1", 0) as view:
+        cable.port = port_of(view)
+        browser.open(cable.address)
+        browser.wait_for(PLAYING)
+        with WebView(live, "127.0.0.1", 0) as other:
+            cable.port = port_of(other)  # what was open stays so, and brings nothing more
+            wait_until(lambda: other._server.viewers._value < MOST_VIEWERS)
+            browser.wait_for(PLAYING)
+            browser.open("about:blank")
 
 
 def test_a_phone_comes_in_with_the_token_and_gets_a_qr_code(browser, live):

@@ -145,8 +145,8 @@ def difference_of_styles(style_input):
 
 
 def test_an_appended_style_is_normalized_away_but_for_the_border():
-    assert difference_of_styles("appended") < 0.02
-    assert difference_of_styles("modulated") > 0.2
+    assert difference_of_styles("appended") < 0.1
+    assert difference_of_styles("modulated") > 0.5
 
 
 def test_nearest_upsampling_keeps_the_shape():

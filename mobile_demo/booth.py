@@ -1,0 +1,188 @@
+"""Takes pictures as a photo booth does: a press, a countdown, a picture, a print."""
+
+import math
+import sys
+import threading
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+from keras_portrait.atomic import make_folder, whole_file
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.imaging import encode_image
+
+from .printing import Printer
+
+FOLDER = Path("pictures")
+COUNTDOWN, LONGEST_COUNTDOWN = 3.0, 60.0
+# After the countdown a face must come in so many seconds.
+FACE_SECONDS = 5.0
+# Seconds for which a notice stays in the status.
+NOTICE_SECONDS = 15.0
+# A number on the screen is late by so many seconds at most, and so is an end of the demo.
+_TICK_SECONDS = 0.05
+
+
+class Booth:
+    """Takes one picture after the other, each begun by a press.
+
+    Each is a round: the countdown, then the first drawing with a face in it of a frame that was
+    captured after that. The drawing is kept as a PNG file, and printed where there is a printer.
+
+    Args:
+        live: has `wait_newer`; see `mobile_demo/live.py`.
+        folder: gets the drawings; it is made with the first.
+        countdown: seconds from the press to the picture; None for 3.
+        printer: prints every drawing; None for none.
+
+    Attributes:
+        picture: the `Result` of the last round that took one; None before.
+
+    Raises:
+        SettingError: the countdown is not from 0 to 60 seconds.
+    """
+
+    def __init__(
+        self,
+        live,
+        folder: Path = FOLDER,
+        countdown: float | None = None,
+        printer: Printer | None = None,
+    ):
+        countdown = COUNTDOWN if countdown is None else countdown
+        if not 0 <= countdown <= LONGEST_COUNTDOWN:
+            raise SettingError(
+                f"A countdown has from 0 to {LONGEST_COUNTDOWN:g} seconds. Received: {countdown:g}"
+            )
+        self.picture = None
+        self._live, self._folder, self._countdown = live, folder.absolute(), countdown
+        self._printer = printer
+        self._thread = threading.Thread(target=self._work, name="portrait booth", daemon=True)
+        self._stopping = threading.Event()
+        self._pressed = threading.Event()
+        self._lock = threading.Lock()
+        # Guarded by `_lock`:
+        self._state, self._ends = "ready", 0.0
+        self._taken = self._ignored = 0
+        self._notice, self._notice_ends = "", 0.0
+
+    def start(self) -> None:
+        """Begins to answer presses."""
+        if self._printer is not None:
+            self._printer.start(self._say)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Breaks off a round and a print."""
+        self._stopping.set()
+        self._pressed.set()
+        self._thread.join()
+        if self._printer is not None:
+            self._printer.stop()
+
+    def __enter__(self) -> "Booth":
+        self.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.stop()
+
+    def press(self) -> bool:
+        """Begins a round, from any thread.
+
+        Returns:
+            Whether one was begun; while one runs, a press is only counted.
+        """
+        with self._lock:
+            if self._state != "ready":
+                self._ignored += 1
+                return False
+            self._state, self._ends, self._notice = "counting", monotonic() + self._countdown, ""
+        self._pressed.set()
+        return True
+
+    def status(self) -> dict:
+        """How it goes, ready for JSON.
+
+        Returns:
+            `state`: "ready", "counting" or "taking"; `countdown`: its length in seconds; `left`:
+            the number to show, seconds of the countdown rounded up, None while there is none;
+            `taken`, `ignored`: pictures and presses so far; `printing`: pictures that are not
+            printed yet; `notice`: what went wrong just now, or None.
+        """
+        with self._lock:
+            now = monotonic()
+            counting = self._state == "counting"
+            return {
+                "state": self._state,
+                "countdown": self._countdown,
+                "left": max(1, math.ceil(self._ends - now)) if counting else None,
+                "taken": self._taken,
+                "ignored": self._ignored,
+                "printing": self._printer.waiting if self._printer is not None else 0,
+                "notice": self._notice if self._notice and now < self._notice_ends else None,
+            }
+
+    def _work(self) -> None:
+        while True:
+            self._pressed.wait()
+            self._pressed.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self._round()
+            except InputError as error:
+                self._say(str(error))
+            with self._lock:
+                self._state = "ready"
+
+    def _round(self) -> None:
+        while (left := self._ends - monotonic()) > 0:
+            if self._stopping.wait(min(left, _TICK_SECONDS)):
+                return
+        with self._lock:
+            self._state = "taking"
+        picture = self._take()
+        if picture is None:
+            if not self._stopping.is_set():
+                self._say(
+                    f"No picture: no face was seen within {FACE_SECONDS:g} seconds. Look into the "
+                    "camera and try again."
+                )
+            return
+        path = self._keep(picture.drawing)
+        print(f"picture {path}", flush=True)
+        with self._lock:
+            self.picture = picture
+            self._taken += 1
+        if self._printer is not None:
+            self._printer.put(path)
+
+    def _take(self):
+        """The `Result` of the round, or None."""
+        number = -1
+        while monotonic() < self._ends + FACE_SECONDS and not self._stopping.is_set():
+            result = self._live.wait_newer(number, _TICK_SECONDS)
+            if result is not None:
+                number = result.number
+                if result.captured >= self._ends and result.faces:
+                    return result
+        return None
+
+    def _keep(self, drawing) -> Path:
+        make_folder(self._folder)
+        name = f"portrait-{datetime.now():%Y%m%d-%H%M%S}"
+        path, count = self._folder / f"{name}.png", 1
+        # A Pi without network forgets the time: the same second may come again.
+        while path.exists():
+            count += 1
+            path = self._folder / f"{name}-{count}.png"
+        # Booths are switched off at the wall.
+        with whole_file(path, durable=True) as part:
+            part.write_bytes(encode_image(drawing))
+        return path
+
+    def _say(self, text: str) -> None:
+        print(f"portrait-demo: {text}", file=sys.stderr, flush=True)
+        with self._lock:
+            self._notice, self._notice_ends = text, monotonic() + NOTICE_SECONDS

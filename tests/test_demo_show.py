@@ -1,0 +1,283 @@
+"""What the live demo says while it runs, what it measures, and how it ends, in each view."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+import pytest
+
+from keras_portrait.errors import InputError
+from keras_portrait_demo import show
+from keras_portrait_demo.camera import SourceLost
+from keras_portrait_demo.live import Live
+
+VIEWS = ("web", "window", "none")
+
+
+class Camera:
+    """Stands in for a camera that can be unplugged."""
+
+    name = "camera"
+
+    def __init__(self):
+        self.unplugged, self.taken, self.reopened = False, 0, 0
+
+    def read(self):
+        time.sleep(0.02)
+        if self.unplugged:
+            raise SourceLost("The camera gives no more pictures. Received: camera")
+        self.taken += 1
+        return np.full((48, 64, 3), 200, np.uint8)
+
+    def reopen(self):
+        self.reopened += 1
+        if self.unplugged:
+            raise SourceLost("No such camera. Received: camera")
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def window(monkeypatch):
+    """Pictures that a window was given; there is no display here."""
+    shown = []
+    monkeypatch.setattr(cv2, "namedWindow", lambda winname, flags=0: None)
+    monkeypatch.setattr(cv2, "imshow", lambda winname, mat: shown.append(mat))
+    monkeypatch.setattr(cv2, "waitKey", lambda delay=0: -1)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda winname, prop_id: 1.0)
+    monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
+    return shown
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    camera = Camera()
+    monkeypatch.setattr(show, "open_source", lambda *_, **__: camera)
+    return camera
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+def wait_until(holds, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def show_until_ctrl_c(view, preset, work, **settings) -> float:
+    """Shows until `work` is done in a thread beside it; seconds from Ctrl-C to the end."""
+    failures, pressed = [], []
+
+    def watch():
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            pressed.append(time.monotonic())
+            signal.raise_signal(signal.SIGINT)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    show.show_live("auto", view, preset=str(preset), threads=1, port=0, **settings)
+    watcher.join()
+    assert not failures, failures
+    return time.monotonic() - pressed[0]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
+    view, camera, window, tiny_preset, capsys
+):
+    def unplug_and_plug_in_again():
+        wait_until(lambda: camera.taken > 3)
+        camera.unplugged = True
+        wait_until(lambda: camera.reopened >= 2)
+        camera.unplugged = False
+        taken = camera.taken
+        wait_until(lambda: camera.taken > taken + 20)
+
+    assert show_until_ctrl_c(view, tiny_preset, unplug_and_plug_in_again) < 2
+    *first, second, last = capsys.readouterr().err.splitlines()
+    assert second == "portrait-demo: Reconnecting. No such camera. Received: camera"
+    assert last == "portrait-demo: All is well again."
+    # What stands for a quarter of a second only may be passed over on a busy machine.
+    text = "portrait-demo: Reconnecting. The camera gives no more pictures. Received: camera"
+    assert first in ([text], [])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_ctrl_c_ends_it_in_time_while_the_camera_is_lost(view, camera, window, tiny_preset):
+    def unplug():
+        wait_until(lambda: camera.taken > 3)
+        camera.unplugged = True
+        wait_until(lambda: camera.reopened >= 1)
+
+    assert show_until_ctrl_c(view, tiny_preset, unplug) < 2
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_video_that_cannot_be_written_ends_it_in_every_view(
+    view, camera, window, tiny_preset, tmp_path, monkeypatch
+):
+    class Refusing:
+        def __init__(self, *_):
+            pass
+
+        def isOpened(self):  # noqa: N802
+            return False
+
+    monkeypatch.setattr(cv2, "VideoWriter", Refusing)
+    Refusing.fourcc = staticmethod(lambda *_: 0)
+    with pytest.raises(InputError, match="Cannot write a video there. Received: .*mp4$"):
+        show.show_live(
+            "auto", view, preset=str(tiny_preset), threads=1, port=0, record=tmp_path / "out"
+        )
+
+
+@pytest.mark.parametrize(
+    ("view", "recorded", "displays"),
+    [
+        ("window", False, True),
+        ("none", True, True),
+        ("none", False, False),
+        ("web", True, False),  # nobody looks, and a video is no display beside a view
+    ],
+)
+def test_what_counts_as_displayed(
+    view, recorded, displays, camera, window, tiny_preset, tmp_path, monkeypatch
+):
+    states = []
+    status = Live.status
+    monkeypatch.setattr(Live, "status", lambda self: states.append(status(self)) or states[-1])
+    record = tmp_path / "out" if recorded else None
+    show_until_ctrl_c(
+        view, tiny_preset, lambda: wait_until(lambda: camera.taken > 15), record=record
+    )
+    assert states[-1]["frames"] > 5
+    assert states[-1]["latency_to"] == ("display" if displays else "drawing")
+    assert 0 < states[-1]["latency_ms"]["p50"] <= states[-1]["latency_ms"]["p95"]
+
+
+# Runs the command on a camera that gives so many pictures and then makes a reader wait as long as
+# OpenCV does for one that stands still; says at the end which threads are left.
+COMMAND = """
+import pathlib, sys, threading, time
+import cv2, numpy as np
+from keras_portrait_demo import camera
+from keras_portrait_demo.__main__ import main
+
+class Capture:
+    left = int(sys.argv[2])
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+
+    def __init__(self, *_):
+        print("opening", flush=True)
+
+    def isOpened(self):
+        return True
+
+    def set(self, *_):
+        return True
+
+    def read(self):
+        if Capture.left <= 0:
+            time.sleep(camera.READ_SECONDS)
+            return False, None
+        time.sleep(0.02)
+        Capture.left -= 1
+        return True, self.noise.copy()
+
+    def release(self):
+        pass
+
+camera._DEVICES = pathlib.Path(sys.argv[1])
+cv2.VideoCapture = Capture
+code = main(["--source", "usb:0", "--port", "0", *sys.argv[3:]])
+print("left:", *[thread.name for thread in threading.enumerate()])
+sys.exit(code)
+"""
+
+
+@pytest.fixture
+def command(tmp_path, tiny_preset):
+    """Starts the command with a camera of so many pictures."""
+    (tmp_path / "video0").touch()
+    started = []
+
+    def start(pictures):
+        options = [tmp_path, pictures, "--preset", tiny_preset, "--threads", 1]
+        process = subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "opening\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ends_cleanly(process, number) -> str:
+    """Sends a signal; what the process, which must end in time, wrote to stderr."""
+    started = time.monotonic()
+    process.send_signal(number)
+    out, error = process.communicate(timeout=20)
+    assert time.monotonic() - started < 2
+    assert process.returncode == 0 and out.splitlines()[-1] == "left: MainThread"
+    return error
+
+
+def address_of(process) -> str:
+    return re.search(r"http://\S+", process.stdout.readline())[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it_in_time_while_a_camera_is_awaited(number, command):
+    process = command(pictures=5)
+    address = address_of(process)
+
+    def is_lost():
+        with urllib.request.urlopen(address + "status.json", timeout=5) as answer:
+            return json.load(answer)["error"]
+
+    wait_until(is_lost)
+    time.sleep(0.8)  # now it waits for a first picture
+    error = ends_cleanly(process, number)
+    assert error.startswith("portrait-demo: Reconnecting. ") and error.count("\n") <= 2
+
+
+def test_sigterm_ends_it_in_time_before_the_first_picture(command):
+    assert ends_cleanly(command(pictures=0), signal.SIGTERM) == ""
+
+
+def test_sigterm_ends_it_in_time_while_a_viewer_does_not_read(command):
+    process = command(pictures=10**9)
+    port = urlsplit(address_of(process)).port
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.sendall(b"GET /stream.mjpg?picture=pair HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert slow.recv(20).startswith(b"HTTP/1.0 200")
+        time.sleep(1)  # a few pictures of noise, 400 kB each, are more than is taken unread
+        assert ends_cleanly(process, signal.SIGTERM) == ""
