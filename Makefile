@@ -13,10 +13,10 @@ OUT ?= example.portrait.png
 endif
 export PHOTO OUT
 
-.PHONY: help portrait test test-slow test-all lint wheel check fmt help-texts clean
+.PHONY: help portrait test test-slow test-all test-arm64 lint wheel check fmt help-texts clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
 
 portrait: $(VENV)/.base ## draw a photo: PHOTO=me.jpg [OUT=drawing.png]; without PHOTO the example
 	@$(BIN)/portrait stylize "$$PHOTO" $${OUT:+-o "$$OUT"}
@@ -29,6 +29,9 @@ test-slow: $(VENV)/.dev ## run the slow tests: whole steps, killed trainings, se
 
 test-all: $(VENV)/.dev ## run every test, the slow ones too
 	@$(BIN)/python -m pytest -q -n 2
+
+test-arm64: $(VENV)/.dev ## draw under an emulated 64-bit Arm processor (QEMU) and compare with this machine
+	@$(BIN)/python tests/arm64/run.py
 
 lint: $(VENV)/.dev ## look for faults of style and for imports that point up
 	@$(BIN)/ruff check --quiet .
@@ -43,6 +46,9 @@ wheel: $(VENV)/.dev ## build the wheel, install it alone and draw with it outsid
 	@cp $(EXAMPLE) build/check/example.jpg
 	@cd build/check && venv/bin/portrait stylize example.jpg -o drawing.png
 	@cd build/check && venv/bin/portrait-demo --once example.jpg -o again.png
+	@cd build/check && venv/bin/portrait-demo --benchmark --frames 20 --threads 1 >benchmark.json
+	@cd build/check && ! venv/bin/python -c "import tensorflow" 2>/dev/null
+	@build/check/venv/bin/python tests/installed_size.py
 	@cd build/check && venv/bin/portrait sample avatars -o avatars.png
 	@rm -rf build
 
@@ -56,7 +62,7 @@ help-texts: $(VENV)/.dev ## write docs/help again after a change to a command's 
 	@$(BIN)/python tests/test_help_texts.py
 
 clean: ## remove .venv and everything built
-	@rm -rf $(VENV) build dist *.egg-info
+	@rm -rf $(VENV) .arm64 build dist *.egg-info
 
 $(VENV)/.base: setup.py | $(BIN)/python
 	@echo "Installing keras-portrait into $(VENV) ..."
