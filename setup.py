@@ -45,6 +45,9 @@ TRAIN = [
     "tensorboard>=2.19",
 ]
 
+# What `-o drawing.svg` needs.  The form of the tracer's answer is read, so it stays in one series.
+SVG = ["vtracer>=0.6.11,<0.7"]
+
 setup(
     name="keras-portrait",
     version=version(),
@@ -89,6 +92,8 @@ setup(
         "train": TRAIN,
         # For machines that already run the predecessor of ai-edge-litert.
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
+        # Traces drawings to the paths of an SVG file.
+        "svg": SVG,
         # For the push button of a photo booth; lgpio reaches the pins of a Raspberry Pi.
         "gpio": ["gpiozero>=2", 'lgpio>=0.2; platform_machine == "aarch64"'],
         # A second engine for quantization.  It is not part of `dev`, because it holds
@@ -96,6 +101,7 @@ setup(
         "quantizer": ["litert-quantizer>=0.11,<0.12"],
         "dev": [
             *TRAIN,
+            *SVG,
             "mtcnn==1.0.0",
             "build",
             "gpiozero>=2",

@@ -5,6 +5,7 @@ square that the network made: where it ended in a photo its colours would break 
 head is larger than the face that it was made of.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -82,8 +83,8 @@ class Stylizer:
             image: path of a file, its bytes, a PIL image, or an array as `imaging.read_image`
                 takes it. EXIF orientation is honoured.
             style: name of a style, its index from 0, or one weight for each style to mix them
-                (weights are scaled to a sum of 1); a text may hold any of these. None is the first
-                style.
+                (weights are scaled to a sum of 1); a text may hold any of these, or names to mix
+                such as "ink,pen" and "ink:0.7,pen:0.3". None is the first style.
             faces: "largest" draws the largest face, "all" every face.
             crop: return the aligned square instead of putting the drawing back at the face's place;
                 with `faces="all"` the squares side by side, from left to right. Pictures in colour
@@ -242,7 +243,8 @@ def style_vector(style, styles: tuple[str, ...]) -> np.ndarray:
     """What a user says about style as the network's style vector.
 
     Args:
-        style: None, a name, an index from 0, or one weight for each style; a text may hold any.
+        style: None, a name, an index from 0, or one weight for each style. A text may hold any,
+            or names with commas between them, each with its weight after a colon or with 1.
         styles: names of the preset's styles.
 
     Returns:
@@ -251,7 +253,7 @@ def style_vector(style, styles: tuple[str, ...]) -> np.ndarray:
     Raises:
         SettingError: no such style, or weights that do not fit.
     """
-    count = len(styles)
+    count, given = len(styles), style
     if style is None:
         style = 0
     if isinstance(style, str):
@@ -271,19 +273,32 @@ def style_vector(style, styles: tuple[str, ...]) -> np.ndarray:
     if not fits or weights.sum() == 0:
         raise SettingError(
             f"A mix needs {count} weight(s) from 0 up, not all 0, one for each of: "
-            f"{', '.join(styles)}. Received: {style!r}"
+            f"{', '.join(styles)}. Received: {given!r}"
         )
     return (weights / weights.sum()).astype(np.float32)[None]
 
 
 def _parse_style(text: str, styles: tuple[str, ...]) -> "int | list[float]":
-    try:
-        return [float(part) for part in text.split(",")] if "," in text else int(text)
-    except ValueError:
-        raise SettingError(
-            f"No such style. {nearest(text, styles)}Expected a name, an index or a mix such as "
-            f"0.5,0.5. Received: {text}"
-        ) from None
+    """An index, or the weight of each style."""
+    parts = [part.strip() for part in text.split(",")]
+    with contextlib.suppress(ValueError):
+        return int(text) if len(parts) == 1 else [float(part) for part in parts]
+    weights = [0.0] * len(styles)
+    for part in parts:
+        name, _, weight = (part, "", "1") if part in styles else part.partition(":")
+        name = name.strip()
+        if name not in styles:
+            raise SettingError(
+                f"No such style. {nearest(name, styles)}Expected a name, an index, or a mix such "
+                f"as 0.7,0.3 or NAME,NAME or NAME:0.7,NAME:0.3. Received: {text}"
+            )
+        try:
+            weights[styles.index(name)] += float(weight)
+        except ValueError:
+            raise SettingError(
+                f"The weight of a style must be a number, as in {name}:0.7. Received: {text}"
+            ) from None
+    return weights
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

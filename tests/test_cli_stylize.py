@@ -52,10 +52,11 @@ def test_options(portrait, me, tmp_path, options, shape):
 
 
 def test_style_names_and_indices_agree(portrait, me, tmp_path):
-    for style in ("bold", "1", "0,1"):
+    for style in ("bold", "1", "0,1", "thin:0,bold"):
         assert portrait("stylize", me, "-o", tmp_path / f"{style}.png", "--style", style)[0] == 0
     assert (tmp_path / "bold.png").read_bytes() == (tmp_path / "1.png").read_bytes()
     assert (tmp_path / "bold.png").read_bytes() == (tmp_path / "0,1.png").read_bytes()
+    assert (tmp_path / "bold.png").read_bytes() == (tmp_path / "thin:0,bold.png").read_bytes()
 
 
 def test_output_may_be_a_folder_or_a_new_one(portrait, me, tmp_path):

@@ -180,6 +180,11 @@ def test_a_preset_of_one_style(example, tmp_path):
         ("2", [0, 0, 1]),
         ("0.5,0.5,0", [0.5, 0.5, 0]),
         ([1, 1, 2], [0.25, 0.25, 0.5]),
+        ("ink,pen", [0.5, 0.5, 0]),
+        ("wash:1.5, pen:0.5", [0.25, 0, 0.75]),
+        ("ink:3,pen", [0.25, 0.75, 0]),
+        ("ink:0.7", [0, 1, 0]),
+        ("pen,pen,pen,ink", [0.75, 0.25, 0]),
     ],
 )
 def test_style_vector(style, expected):
@@ -202,11 +207,27 @@ def test_style_vector(style, expected):
         ("-1,1,1", "from 0 up"),
         (1.5, "needs 3 weight"),
         ({"pen": 1}, "needs 3 weight"),
+        ("ink,wahs", 'Did you mean "wash"[?].*Received: ink,wahs'),
+        ("wahs:1,ink", 'Did you mean "wash"[?].*a mix such as .*NAME:0.7,NAME:0.3'),
+        ("ink,0.5", "No such style"),
+        ("ink,", "No such style"),
+        ("ink:x,pen", "must be a number, as in ink:0.7. Received: ink:x,pen"),
+        ("ink:,pen", "must be a number"),
+        ("ink:-1,pen", "from 0 up.*Received: 'ink:-1,pen'"),
+        ("ink:0,pen:0", "not all 0"),
+        ("ink:nan", "from 0 up"),
     ],
 )
 def test_style_vector_refuses(style, text):
     with pytest.raises(SettingError, match=text):
         style_vector(style, ("pen", "ink", "wash"))
+
+
+def test_a_style_name_may_hold_a_colon_or_a_comma():
+    styles = ("pen:soft", "a,b", "ink")
+    assert style_vector("pen:soft", styles).tolist() == [[1, 0, 0]]
+    assert style_vector("a,b", styles).tolist() == [[0, 1, 0]]
+    assert style_vector("pen:soft,ink:3", styles).tolist() == [[0.25, 0, 0.75]]
 
 
 def test_options_that_do_not_exist_or_fit(stylizer, example):

@@ -13,6 +13,7 @@ from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, PortraitError, SettingError
 
 RESULT_SUFFIX = ".portrait.png"
+SVG_SUFFIX = ".svg"
 
 
 class Faces(enum.StrEnum):
@@ -37,15 +38,18 @@ def stylize(
             "-o",
             "--output",
             metavar="OUT",
-            help="Where to: a .png or .jpg file, or a folder. By default me.jpg becomes "
-            "me.portrait.png beside it, and a folder holiday becomes holiday.portraits.",
+            help="Where to: a .png or .jpg file, an .svg file of traced paths, or a folder. By "
+            "default me.jpg becomes me.portrait.png beside it, and a folder holiday becomes "
+            "holiday.portraits.",
         ),
     ] = None,
     preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "pen",
     style: Annotated[
         str | None,
         typer.Option(
-            metavar="STYLE", help="A name, an index from 0, or weights such as 0.5,0.5 for a mix."
+            metavar="STYLE",
+            help="A name, an index from 0, or a mix: ink,pen in equal parts, ink:0.7,pen:0.3, or "
+            "a weight for each style such as 0.7,0.3.",
         ),
     ] = None,
     crop: Annotated[
@@ -73,23 +77,70 @@ def stylize(
     is_folder = os.path.isdir(photo)
     jobs, result = _plan_folder(photo, output) if is_folder else _plan_photo(photo, output)
     from keras_portrait.atomic import make_folder
-    from keras_portrait.imaging import read_image, write_image
+    from keras_portrait.imaging import read_image
     from keras_portrait.stylizer import Stylizer, style_vector
 
     stylizer = Stylizer(open_generator(preset))
-    style_vector(style, stylizer.contract.styles)  # a mistyped style would fail photo by photo
+    # A mistyped style would fail photo by photo.
+    vector = style_vector(style, stylizer.contract.styles)
+    if _is_svg(result):
+        _check_svg(stylizer.contract, in_place=not (crop or whole), background=background)
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
 
     def draw(source: Path, target: Path) -> None:
         drawing = read_image(stylizer(source, background=background, **options))
         make_folder(target.parent)
-        write_image(target, drawing)
+        _write(target, drawing, stylizer.contract, vector)
 
     if is_folder:
         _draw_folder(jobs, draw, result)
     else:
         draw(*jobs[0])
         print(result)
+
+
+def _is_svg(path: Path) -> bool:
+    return path.suffix.lower() == SVG_SUFFIX
+
+
+def _check_svg(contract, in_place: bool, background: Background) -> None:
+    """Raises where the drawing cannot become an SVG file, before anything is drawn."""
+    from keras_portrait.vector import load_tracer
+
+    if contract.channels == 3:
+        raise SettingError(
+            "An .svg file holds lines in black, and pictures of this preset are in colour. "
+            f"Expected -o with .png or .jpg. Received: --preset {contract.name}"
+        )
+    if in_place and background == Background.keep:
+        raise SettingError(
+            "An .svg file holds lines alone, not the photo around them. Expected --crop or "
+            "--whole with it, or --background white. Received: --background keep"
+        )
+    load_tracer()
+
+
+def _write(target: Path, drawing, contract, vector) -> None:
+    """Writes a drawing, RGB, made with a preset and a style vector (1, K)."""
+    from keras_portrait.atomic import write_whole
+    from keras_portrait.imaging import write_image
+
+    if not _is_svg(target):
+        write_image(target, drawing)
+        return
+    from keras_portrait.vector import trace_drawing
+
+    style = ",".join(
+        name if weight == 1 else f"{name}:{weight:.3g}"
+        for name, weight in zip(contract.styles, vector[0], strict=True)
+        if weight > 0
+    )
+    svg = trace_drawing(
+        drawing[..., 0],
+        title=f"Portrait in the style {style}",
+        description=f"Drawn by keras-portrait with the preset {contract.name}, style {style}.",
+    )
+    write_whole(target, svg.encode())
 
 
 def _plan_photo(photo: Path, output: Path | None) -> tuple[list[tuple[Path, Path]], Path]:
@@ -101,12 +152,12 @@ def _plan_photo(photo: Path, output: Path | None) -> tuple[list[tuple[Path, Path
         target = photo.with_name(name)
     elif os.path.isdir(output):
         target = output / name
-    elif output.suffix.lower() in WRITABLE_SUFFIXES:
+    elif output.suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX):
         target = output
     else:
         raise SettingError(
-            f"-o must be a {' or '.join(WRITABLE_SUFFIXES)} file, or a folder that exists. "
-            f"Received: {output}"
+            f"-o must be a {', '.join(WRITABLE_SUFFIXES)} or {SVG_SUFFIX} file, or a folder "
+            f"that exists. Received: {output}"
         )
     refuse_overwriting(target, photo)
     return [(photo, target)], target
@@ -127,7 +178,7 @@ def _plan_folder(photos: Path, output: Path | None) -> tuple[list[tuple[Path, Pa
     if output is None:
         photos = photos.resolve() if photos.name in ("", "..") else photos
         output = photos.with_name(photos.name + ".portraits")
-    elif output.suffix.lower() in WRITABLE_SUFFIXES or os.path.isfile(output):
+    elif output.suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX) or os.path.isfile(output):
         raise SettingError(f"-o must be a folder when the photos are a folder. Received: {output}")
     sources = [path for path in list_images(photos) if not path.name.endswith(RESULT_SUFFIX)]
     if not sources:
