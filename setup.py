@@ -74,7 +74,7 @@ setup(
             for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2")
         ],
         "keras_portrait_export": ["*.j2"],
-        "keras_portrait_demo": ["static/*.html", "install.sh", "portrait-demo.*"],
+        "keras_portrait_demo": ["static/*.html"],
     },
     # The base draws a photo, on a desktop and on a Pi.  ai-edge-litert runs the networks; 32-bit
     # Raspberry Pi OS only has its predecessor, which was built against NumPy 1.

@@ -34,12 +34,24 @@ def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
         os.replace(part, path)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise InputError(f"Cannot write the file ({reason}). Received: {path}") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until the disk has a folder's new names too, where the system can do that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -2,3 +2,5 @@
 
 # A student: drawn with many times a second.
 DEFAULT_PRESET = "fast"
+# What the live drawing is looked at in.
+VIEWS = ("web", "window", "none")

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from keras_portrait.errors import PortraitError, SettingError
 
-from . import DEFAULT_PRESET
+from . import DEFAULT_PRESET, VIEWS
 from .once import draw_from_source, draw_once, is_photo
 
 _BENCHMARK_FRAMES = 100
 # The ways to run, and for what only some of them heed, which; everything else goes with each.
 _PHOTO, _PHOTO_TO, _BENCHMARK = "--once PHOTO", "--once FILE --source PHOTO", "--benchmark"
 _TAKE = "--once FILE --source CAMERA"
-_WEB, _WINDOW, _NONE = "--view web", "--view window", "--view none"
-_LIVE = (_WEB, _WINDOW, _NONE)
+_LIVE = tuple(f"--view {view}" for view in VIEWS)
+_WEB = "--view web"
 _GOES_WITH = {
     "--out": (_PHOTO,),
     "--width": (_TAKE, _BENCHMARK, *_LIVE),
@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--style", help="name, index or mix of the preset's styles")
     parser.add_argument(
         "--view",
-        choices=("web", "window", "none"),
+        choices=VIEWS,
         default="web",
         help="where to look at it (default: %(default)s)",
     )
@@ -230,8 +230,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_booth(parser: argparse.ArgumentParser) -> None:
     booth = parser.add_argument_group(
         "photo booth",
-        "With any of these, each press of the button, of the one in the page or of the window's "
-        "space bar keeps a drawing in the folder pictures, or in that of --record.",
+        "The window's space bar takes a picture after a countdown and keeps its drawing in the "
+        "folder pictures, or in that of --record. With any of these options so does the push "
+        "button, and the page's button.",
     )
     booth.add_argument(
         "--button",

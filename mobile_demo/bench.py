@@ -7,7 +7,7 @@ from keras_portrait.errors import InputError, SettingError
 from . import DEFAULT_PRESET
 from .camera import open_source
 from .drawer import Drawer
-from .live import draw_frame
+from .frame import draw_frame
 from .machine import describe_machine, package_versions, peak_memory_mb, runtime_version
 from .timing import summarize
 from .tracking import Tracker

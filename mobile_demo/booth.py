@@ -1,16 +1,20 @@
 """Takes pictures as a photo booth does: a press, a countdown, a picture, a print."""
 
+import contextlib
 import math
 import sys
 import threading
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+
+import numpy as np
 
 from keras_portrait.atomic import make_folder, whole_file
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import encode_image
 
+from .kept_files import fresh_path, remove_unfinished
 from .printing import Printer
 
 FOLDER = Path("pictures")
@@ -19,15 +23,32 @@ COUNTDOWN, LONGEST_COUNTDOWN = 3.0, 60.0
 FACE_SECONDS = 5.0
 # Seconds for which a notice stays in the status.
 NOTICE_SECONDS = 15.0
+_SUFFIX = ".png"
 # A number on the screen is late by so many seconds at most, and so is an end of the demo.
 _TICK_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was taken and kept.
+
+    Attributes:
+        path: its file.
+        drawing: the bytes of that PNG file.
+        photo: uint8 RGB (H, W, 3), what was drawn.
+    """
+
+    path: Path
+    drawing: bytes
+    photo: np.ndarray
 
 
 class Booth:
     """Takes one picture after the other, each begun by a press.
 
     Each is a round: the countdown, then the first drawing with a face in it of a frame that was
-    captured after that. The drawing is kept as a PNG file, and printed where there is a printer.
+    captured after that, and that was seen by the last search for faces. The drawing is kept as a
+    PNG file, and printed where there is a printer.
 
     Args:
         live: has `wait_newer`; see `mobile_demo/live.py`.
@@ -36,7 +57,7 @@ class Booth:
         printer: prints every drawing; None for none.
 
     Attributes:
-        picture: the `Result` of the last round that took one; None before.
+        picture: the `Picture` of the last round that took one; None before.
 
     Raises:
         SettingError: the countdown is not from 0 to 60 seconds.
@@ -54,20 +75,24 @@ class Booth:
             raise SettingError(
                 f"A countdown has from 0 to {LONGEST_COUNTDOWN:g} seconds. Received: {countdown:g}"
             )
-        self.picture = None
+        self.picture: Picture | None = None
         self._live, self._folder, self._countdown = live, folder.absolute(), countdown
         self._printer = printer
         self._thread = threading.Thread(target=self._work, name="portrait booth", daemon=True)
         self._stopping = threading.Event()
         self._pressed = threading.Event()
         self._lock = threading.Lock()
+        # When the countdown ends. Only a press that begins a round sets it, and none does while a
+        # round runs, so that the round may read it as it is.
+        self._ends = 0.0
         # Guarded by `_lock`:
-        self._state, self._ends = "ready", 0.0
+        self._state = "ready"
         self._taken = self._ignored = 0
         self._notice, self._notice_ends = "", 0.0
 
     def start(self) -> None:
         """Begins to answer presses."""
+        remove_unfinished(self._folder, _SUFFIX)
         if self._printer is not None:
             self._printer.start(self._say)
         self._thread.start()
@@ -133,8 +158,11 @@ class Booth:
                 self._round()
             except InputError as error:
                 self._say(str(error))
-            with self._lock:
-                self._state = "ready"
+            except Exception as error:  # a booth goes on, whatever happens in one round
+                self._say(f"No picture: {type(error).__name__}: {error}".splitlines()[0])
+            finally:
+                with self._lock:
+                    self._state = "ready"
 
     def _round(self) -> None:
         while (left := self._ends - monotonic()) > 0:
@@ -142,21 +170,21 @@ class Booth:
                 return
         with self._lock:
             self._state = "taking"
-        picture = self._take()
-        if picture is None:
+        result = self._take()
+        if result is None:
             if not self._stopping.is_set():
                 self._say(
                     f"No picture: no face was seen within {FACE_SECONDS:g} seconds. Look into the "
                     "camera and try again."
                 )
             return
-        path = self._keep(picture.drawing)
-        print(f"picture {path}", flush=True)
+        picture = self._keep(result)
         with self._lock:
             self.picture = picture
             self._taken += 1
         if self._printer is not None:
-            self._printer.put(path)
+            self._printer.put(picture.path)
+        _write(f"picture {picture.path}", sys.stdout)
 
     def _take(self):
         """The `Result` of the round, or None."""
@@ -165,24 +193,25 @@ class Booth:
             result = self._live.wait_newer(number, _TICK_SECONDS)
             if result is not None:
                 number = result.number
-                if result.captured >= self._ends and result.faces:
+                if result.captured >= self._ends and result.found:
                     return result
         return None
 
-    def _keep(self, drawing) -> Path:
+    def _keep(self, result) -> Picture:
         make_folder(self._folder)
-        name = f"portrait-{datetime.now():%Y%m%d-%H%M%S}"
-        path, count = self._folder / f"{name}.png", 1
-        # A Pi without network forgets the time: the same second may come again.
-        while path.exists():
-            count += 1
-            path = self._folder / f"{name}-{count}.png"
+        path, drawing = fresh_path(self._folder, _SUFFIX), encode_image(result.drawing)
         # Booths are switched off at the wall.
         with whole_file(path, durable=True) as part:
-            part.write_bytes(encode_image(drawing))
-        return path
+            part.write_bytes(drawing)
+        return Picture(path, drawing, result.photo)
 
     def _say(self, text: str) -> None:
-        print(f"portrait-demo: {text}", file=sys.stderr, flush=True)
         with self._lock:
             self._notice, self._notice_ends = text, monotonic() + NOTICE_SECONDS
+        _write(f"portrait-demo: {text}", sys.stderr)
+
+
+def _write(line: str, stream) -> None:
+    """Writes a line, unless nobody is there any more to read it."""
+    with contextlib.suppress(OSError, ValueError):  # a closed stream raises ValueError
+        print(line, file=stream, flush=True)

@@ -1,4 +1,4 @@
-"""Where frames come from: a camera, or what stands in for one.
+"""Opens where frames come from: a camera, or what stands in for one.
 
 `auto` takes the first that gives a picture: the camera on the ribbon cable through picamera2, then
 USB cameras through OpenCV in the order of their device files.
@@ -11,64 +11,20 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 
-from keras_portrait.errors import InputError, MissingExtra, PortraitError, SettingError
+from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.imaging import PICTURE_SUFFIXES
 
-# Seconds that a camera may keep a reader waiting, so that the demo ends in time even then. OpenCV
-# takes 10 unless told otherwise.
-READ_SECONDS = 1
-# Seconds that a USB camera has for its first picture: some first find focus and exposure.
-FIRST_SECONDS = 5
-_INSTALL_PICAMERA2 = (
-    "install it with: sudo apt install python3-picamera2, and make the virtual environment with "
-    "--system-site-packages"
-)
+from .ribbon_camera import PiCamera
+from .source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
+
 _DEVICES = Path("/dev")
 _DRIVERS = Path("/sys/class/video4linux")
 # Pixels of a frame above which USB 2 carries no 30 frames a second unless they are compressed.
 _MOST_UNCOMPRESSED = 640 * 480
-
-
-class SourceLost(InputError):
-    """A camera stopped giving pictures; `reopen` may bring it back."""
-
-
-class Source(Protocol):
-    """Gives frames, one at a time. Used from one thread.
-
-    Attributes:
-        name: what a status calls it.
-    """
-
-    name: str
-
-    def read(self) -> np.ndarray | None:
-        """Waits for the next frame.
-
-        Returns:
-            uint8 RGB (H, W, 3); None after the last one of a file.
-
-        Raises:
-            SourceLost: the camera was unplugged or does not answer.
-        """
-        ...
-
-    def reopen(self) -> None:
-        """Tries to get a lost camera back.
-
-        Raises:
-            InputError: it is not there yet.
-        """
-        ...
-
-    def close(self) -> None:
-        """Gives the camera or file back; may be called twice."""
-        ...
 
 
 def open_source(
@@ -102,7 +58,7 @@ def open_source(
     if text == "auto":
         return _first_camera(width, height, stopping)
     if text == "picamera2":
-        return PiCamera(width, height)
+        return PiCamera(width, height, stopping)
     if match := re.fullmatch(r"usb:(\d+)", text):
         return UsbCamera(int(match[1]), width, height, stopping)
     # Here, because they are not needed where there is a camera.
@@ -122,7 +78,7 @@ def open_source(
 
 def _first_camera(width: int, height: int, stopping: threading.Event | None) -> Source:
     tried = []
-    cameras = [("picamera2", lambda: PiCamera(width, height))]
+    cameras = [("picamera2", lambda: PiCamera(width, height, stopping))]
     cameras += [
         (f"usb:{n}", lambda n=n: UsbCamera(n, width, height, stopping)) for n in _device_numbers()
     ]
@@ -154,88 +110,6 @@ def _may_be_a_camera(device: str) -> bool:
     """
     driver = os.path.realpath(_DRIVERS / device)
     return not os.path.exists(driver) or "/usb" in driver or "/virtual/" in driver
-
-
-class PiCamera:
-    """The camera on a Raspberry Pi's ribbon cable.
-
-    One stream serves the display and the search for faces: halving a frame of 640 x 480 takes a
-    tenth of a millisecond, less than converting a second stream from YUV to RGB would.
-
-    Args:
-        width: columns of a frame in pixels.
-        height: rows of a frame in pixels.
-
-    Raises:
-        MissingExtra: picamera2 is not installed.
-        SourceLost: there is no such camera, or another program has it.
-    """
-
-    name = "picamera2"
-
-    def __init__(self, width: int, height: int):
-        self._size = (width, height)
-        self._camera = None
-        self.reopen()
-
-    def read(self) -> np.ndarray:
-        """Waits for the next frame; see `Source`."""
-        try:
-            frame = self._camera.capture_array("main", wait=READ_SECONDS)
-        except (RuntimeError, OSError, TimeoutError, AttributeError) as error:
-            raise SourceLost(
-                f"The camera gives no more pictures ({_reason(error)}). Received: picamera2"
-            ) from error
-        return np.ascontiguousarray(frame)
-
-    def reopen(self) -> None:
-        """Opens the camera anew; see `Source`."""
-        try:
-            from picamera2 import Picamera2
-        except ModuleNotFoundError as error:
-            raise MissingExtra(
-                f"The package picamera2 is not installed; {_INSTALL_PICAMERA2}."
-            ) from error
-        # What was built for another NumPy than this one says so by any of these.
-        except (ImportError, AttributeError, RuntimeError, ValueError) as error:
-            raise MissingExtra(
-                f"The package picamera2 does not fit this NumPy ({_reason(error)}). Expected "
-                f'the one of the system: pip install "numpy<2"'
-            ) from error
-        self.close()
-        try:
-            # libcamera lists USB cameras too; those are OpenCV's.
-            found = Picamera2.global_camera_info()
-        except (RuntimeError, OSError) as error:
-            raise SourceLost(
-                f"Cannot ask for cameras ({_reason(error)}). Received: picamera2"
-            ) from error
-        numbers = [number for number, info in enumerate(found) if "/usb" not in info["Id"]]
-        if not numbers:
-            raise SourceLost(
-                "No camera on the ribbon cable: check that it is in firmly and the right way "
-                "round. Received: picamera2"
-            )
-        try:
-            self._camera = Picamera2(numbers[0])
-            # The formats' names count bytes from the last: BGR888 is red, green, blue in memory.
-            main = {"size": self._size, "format": "BGR888"}
-            self._camera.configure(self._camera.create_preview_configuration(main=main))
-            self._camera.start()
-        except (RuntimeError, OSError) as error:
-            self.close()
-            raise SourceLost(
-                "Cannot start the camera; another program may have it "
-                f"({_reason(error)}). Received: picamera2"
-            ) from error
-
-    def close(self) -> None:
-        """Gives the camera back."""
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            # One that is gone cannot be given back in order, whatever it says to that.
-            with contextlib.suppress(Exception):
-                camera.close()
 
 
 class UsbCamera:
@@ -323,7 +197,3 @@ class UsbCamera:
 def silence_opencv() -> None:
     """Stops OpenCV from writing to stderr what is raised as an error anyway."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__

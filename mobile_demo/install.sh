@@ -9,8 +9,7 @@ usage="Usage: install.sh [--service] [--dry-run]
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 home=/opt/portrait-demo
 python=$home/venv/bin/python
-# The example photo lies beside this folder, in a checkout and in an installed package alike.
-example=$here/../keras_portrait/example.jpg
+checkout=$(dirname "$here")
 
 fail() {
     printf '%s\n' "install.sh: $1" "${@:2}" >&2
@@ -72,10 +71,7 @@ install_packages() {
 }
 
 install_demo() {
-    local source=keras-portrait wanted=()
-    if [[ -f $here/../setup.py ]]; then
-        source=$(cd "$here/.." && pwd)
-    fi
+    local wanted=()
     # Bookworm's picamera2 was built for NumPy 1 and does not load with 2; Trixie's takes 2.
     if [[ $codename == bookworm ]]; then
         wanted=('numpy<2')
@@ -83,7 +79,7 @@ install_demo() {
     run sudo install -d -o "$(id -un)" "$home"
     # picamera2 comes from apt alone, so the environment must see the system's packages.
     run python3 -m venv --system-site-packages "$home/venv"
-    run "$python" -m pip install "$source" ${wanted[@]+"${wanted[@]}"}
+    run "$python" -m pip install "$checkout" ${wanted[@]+"${wanted[@]}"}
 }
 
 try_demo() {
@@ -91,7 +87,7 @@ try_demo() {
     folder=$(mktemp -d)
     # shellcheck disable=SC2064
     trap "rm -rf '$folder'" EXIT
-    run "$home/venv/bin/portrait-demo" --once "$example" -o "$folder/portrait.png"
+    run "$home/venv/bin/portrait-demo" --once "$checkout/keras_portrait/example.jpg" -o "$folder/portrait.png"
     [[ $dry_run || -s $folder/portrait.png ]] || fail "The demo drew nothing."
 }
 
@@ -101,7 +97,8 @@ install_service() {
     fi
     run sudo install -m 644 "$here/portrait-demo.service" /etc/systemd/system/portrait-demo.service
     if [[ ! -e /etc/default/portrait-demo ]]; then
-        run sudo install -m 644 "$here/portrait-demo.default" /etc/default/portrait-demo
+        # It may hold the page's token; systemd reads it as root.
+        run sudo install -m 600 "$here/portrait-demo.default" /etc/default/portrait-demo
     fi
     run sudo systemctl daemon-reload
     run sudo systemctl enable portrait-demo
@@ -110,6 +107,7 @@ install_service() {
 
 umask 022
 read_options "$@"
+[[ -f $checkout/setup.py ]] || fail "Run it from a checkout of the repository. Received: $here"
 check_machine
 if [[ $(id -u) == 0 ]]; then
     fail "Run it as the user who looks after the demo, without sudo; it asks for that itself."
@@ -117,7 +115,8 @@ fi
 install_packages
 install_demo
 try_demo
+run sudo ln -sf "$home/venv/bin/portrait-demo" /usr/local/bin/portrait-demo
 if [[ $service ]]; then
     install_service
 fi
-[[ $dry_run ]] || echo "Ready: $home/venv/bin/portrait-demo"
+[[ $dry_run ]] || echo "Ready: portrait-demo"

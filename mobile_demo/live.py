@@ -2,58 +2,22 @@
 
 import threading
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.stylizer import check_choice
 
-from .camera import Source, SourceLost
 from .drawer import Drawer
+from .frame import Result, draw_frame
 from .machine import runtime_version
 from .paper import LAYOUTS, Drawing, lay_out, placeholder
-from .timing import History, Stages
+from .source import Source, SourceLost
+from .timing import History
 from .tracking import Tracker
 
 # Seconds between two tries to get a lost camera back: they grow from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 4.0
-
-
-@dataclass(frozen=True)
-class Result:
-    """One frame and what was drawn of it.
-
-    Attributes:
-        number: of the frame; grows by one or, where frames were dropped, more.
-        captured: when the frame was there, seconds of `time.monotonic`.
-        photo: uint8 RGB (H, W, 3) as captured.
-        drawing: uint8 RGB (H, W, 3), what layout "drawing" shows.
-        view: uint8 RGB, what the chosen layout shows; see `paper.lay_out`.
-        faces: how many were drawn.
-        stages: wall time of each stage that was run, milliseconds.
-    """
-
-    number: int
-    captured: float
-    photo: np.ndarray
-    drawing: np.ndarray
-    view: np.ndarray
-    faces: int
-    stages: dict[str, float]
-
-
-def draw_frame(
-    number: int, captured: float, photo: np.ndarray, tracker: Tracker, drawer: Drawer, layout: str
-) -> Result:
-    """Finds the faces of a frame, draws them and lays the result out; see `Result`."""
-    stages = Stages()
-    with stages("detect" if tracker.due(photo) else "track"):
-        faces = tracker.update(photo)
-    drawing = drawer.draw(photo, faces, stages)
-    with stages("layout"):
-        view = lay_out(layout, photo, drawing)
-    return Result(number, captured, photo, drawing.picture, view, len(faces), stages.ms)
 
 
 class Live:
@@ -184,6 +148,11 @@ class Live:
         with self._changed:
             return self._lost or self._error
 
+    @property
+    def fps(self) -> float:
+        """Drawings a second of late."""
+        return self._history.fps
+
     def status(self) -> dict:
         """How it goes, ready for JSON: rates, times in milliseconds, choices and errors.
 
@@ -276,7 +245,8 @@ class Live:
             if self._latest is not None:
                 blank = placeholder(*self._latest.photo.shape[:2])
                 view = lay_out(self._layout, blank, Drawing(blank, ()))
-                self._latest = Result(self._captured, time.monotonic(), blank, blank, view, 0, {})
+                now = time.monotonic()
+                self._latest = Result(self._captured, now, blank, blank, view, 0, 0, {})
                 self._captured += 1
                 self._changed.notify_all()
 

@@ -105,7 +105,10 @@ class Printer:
                 if not self._paths:
                     return
                 path = self._paths[0]
-            fault = self._print(path)
+            try:
+                fault = self._print(path)
+            except Exception as error:  # the pictures after it are printed, whatever happened
+                fault = f"{type(error).__name__}: {error}".splitlines()[0]
             with self._changed:
                 self._paths.popleft()
                 if fault and self._stopping:
@@ -126,7 +129,9 @@ class Printer:
                 return f"{words[0]} does not run ({error.strerror or error})"
             except subprocess.TimeoutExpired:
                 self._signal(signal.SIGKILL)
-                self._process.wait()
+                # What runs as another user does not end; the next picture does not wait for it.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_LAST_SECONDS)
                 return f"{words[0]} took more than {PRINT_SECONDS:g} seconds"
             finally:
                 with self._changed:
@@ -152,5 +157,6 @@ class Printer:
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            # It has ended already, or may not be ended: sudo made it another user's.
+            with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, number)

@@ -2,15 +2,14 @@
 
 import threading
 import time
-from datetime import datetime
 from pathlib import Path
 
 import cv2
 
-from keras_portrait.atomic import make_folder
 from keras_portrait.errors import InputError
 
 from .camera import silence_opencv
+from .kept_files import fresh_path, make_writable_folder
 from .live import Live
 from .pictures import fit_frame
 
@@ -32,13 +31,12 @@ class Recorder:
         failure: why no video could be written; None where all is well.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder cannot be made or not be written.
     """
 
     def __init__(self, live: Live, folder: Path, is_view: bool = False):
-        make_folder(folder)
-        name = f"portrait-{datetime.now():%Y%m%d-%H%M%S}"
-        self.path = folder / f"{name}.mp4"
+        make_writable_folder(folder)
+        self.path = fresh_path(folder, ".mp4")
         self.failure: InputError | None = None
         self._live, self._is_view = live, is_view
         self._stopping = threading.Event()

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 
 import cv2
 import numpy as np
 
-from keras_portrait.atomic import make_folder
 from keras_portrait.errors import InputError, SettingError
 
 from . import DEFAULT_PRESET
@@ -19,12 +19,14 @@ from .booth import FOLDER, Booth
 from .button import push_button
 from .camera import open_source
 from .drawer import Drawer
+from .kept_files import make_writable_folder
 from .live import Live
 from .printing import Printer
 
-VIEWS = ("web", "window", "none")
 _TITLE = "portrait"
 _ESCAPE = 27
+# Seconds in which the same line is not said again: a bad plug comes and goes all day.
+_SAID_SECONDS = 10.0
 
 
 def show_live(
@@ -95,7 +97,7 @@ def show_live(
         if asked or view == "window":
             booth = stack.enter_context(Booth(live, record or FOLDER, countdown, printer))
         if asked:  # who has to know now where no pictures can be kept
-            make_folder(record or FOLDER)
+            make_writable_folder(record or FOLDER)
         if button is not None:
             stack.enter_context(push_button(button, booth.press))
         if view == "web":
@@ -138,18 +140,21 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 class _Watch:
-    """Says on stderr what goes wrong and that it is well again, each time that it changes."""
+    """Says on stderr what goes wrong and that it is well again, when that changes."""
 
     def __init__(self, live: Live, stopping: threading.Event, recorder):
         self._live, self._stopping, self._recorder = live, stopping, recorder
-        self._said: str | None = None
+        self._last: str | None = None  # what was said last
+        self._said: dict[str | None, float] = {}  # what was said of late, and when
 
     def is_over(self) -> bool:
         """Whether the view has to end: asked to, at the end of the source, or on a failure."""
-        error = self._live.error
-        if error != self._said:
+        error, now = self._live.error, monotonic()
+        self._said = {line: at for line, at in self._said.items() if now - at < _SAID_SECONDS}
+        # What may not be said yet is said later, where it still holds: the last line is true.
+        if error != self._last and error not in self._said:
             print(f"portrait-demo: {error or 'All is well again.'}", file=sys.stderr, flush=True)
-            self._said = error
+            self._last, self._said[error] = error, now
         if self._recorder is not None and self._recorder.failure is not None:
             return True
         return self._stopping.is_set() or self._live.finished.is_set()
@@ -173,7 +178,7 @@ def _show_window(live: Live, watch: _Watch, booth: Booth) -> None:
         if view is not None and (result is not None or (count, notice) != told):
             told = count, notice
             picture = cv2.cvtColor(view, cv2.COLOR_RGB2BGR)
-            _write(picture, f"{live.status()['fps']:.1f} FPS", (8, 24))
+            _write(picture, f"{live.fps:.1f} FPS", (8, 24))
             lines = textwrap.wrap(notice or "", picture.shape[1] // 10)
             for row, line in enumerate(reversed(lines)):
                 _write(picture, line, (8, picture.shape[0] - 12 - 24 * row))

@@ -72,6 +72,13 @@ class History:
             if frame is not None and frame.displayed is None:
                 frame.displayed = now
 
+    @property
+    def fps(self) -> float:
+        """Frames drawn a second of late; costs little, so that it may be asked for each frame."""
+        with self._changing:
+            moments = [frame.drawn for frame in self._frames]
+        return rate(moments)
+
     def summary(self) -> dict:
         """Rate and times, ready for JSON; see `Live.status`."""
         with self._changing:
@@ -82,7 +89,7 @@ class History:
         ]
         names = dict.fromkeys(name for frame in frames for name in frame.stages)
         return {
-            "fps": rate([frame.drawn for frame in frames]),
+            "fps": self.fps,
             "latency_ms": summarize([1000 * latency for latency in latencies]),
             "latency_to": "display" if displayed else "drawing",
             "stages": {

@@ -1,7 +1,7 @@
 """Follows faces from frame to frame, so that drawings neither tremble nor need a search each time.
 
-Faces are looked for in every few frames only. In between each face glides towards where it was
-found last: an exponential moving average of its box and landmarks.
+Faces are looked for in every few frames only, and in each while one is missed. In between each face
+glides towards where it was found last: an exponential moving average of its box and landmarks.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,12 @@ SMOOTHING = 0.35
 # Two boxes with less in common, as a part of their union, are not the same face; a face that
 # jumps is a new one, and is followed from where it is.
 LEAST_OVERLAP = 0.3
-# Searches in a row that may miss a face before it is given up: heads turn, eyes blink. Until then
-# it keeps its place, and nobody beside it is drawn instead.
-MISSES = 2
+# Seconds from the first search that misses a face until it is given up: heads turn, eyes blink.
+# Until then it keeps its place, and only a face that is clearly larger is drawn instead.
+KEPT_SECONDS = 1.0
+# Seconds after which faces are looked for whatever the number of frames: a slow preset draws two
+# frames a second, and where a face was five of them ago tells nothing.
+SEARCH_SECONDS = 0.5
 # A face found so near to one that was missed, from centre to centre, in sides of the smaller box,
 # is that one, which has jumped.
 NEAR = 1.0
@@ -40,18 +43,21 @@ class TrackedFace:
         number: the same for the same face as long as it is followed.
         box: where it is, in pixels of the frame.
         landmarks: float32 (5, 2) as in `faces.Face`.
+        found: whether the last search saw it; one that was missed is drawn where it was.
     """
 
     number: int
     box: Box
     landmarks: np.ndarray
+    found: bool = True
 
 
 class Tracker:
     """Follows the largest faces of a sequence of frames.
 
     Args:
-        every: faces are looked for in one of so many frames; in each frame while there is none.
+        every: faces are looked for in one of so many frames, but after `SEARCH_SECONDS` at the
+            latest; in each frame while there is none or one is missed.
         faces: how many are followed at most, the largest first.
         threads: CPU threads for the search.
         detector: looks for faces; None for MTCNN, for faces down to `LEAST_PART` of a frame.
@@ -73,26 +79,34 @@ class Tracker:
         self._every, self._most, self._threads = every, faces, threads
         self._given, self._detector = detector, detector
         self._shape, self._wait, self._count = None, 0, 0
+        self._searched = 0.0  # when the frame of the last search was captured
         self._tracks: list[_Track] = []
 
-    def due(self, photo: np.ndarray) -> bool:
-        """Whether `update` will look for faces in this frame, uint8 RGB (H, W, 3)."""
-        return self._wait <= 0 or not self._tracks or photo.shape != self._shape
+    def due(self, photo: np.ndarray, captured: float) -> bool:
+        """Whether `update` will look for faces in this frame; takes what that takes."""
+        return (
+            self._wait <= 0
+            or captured - self._searched >= SEARCH_SECONDS
+            or not all(track.found for track in self._tracks)
+            or not self._tracks
+            or photo.shape != self._shape
+        )
 
-    def update(self, photo: np.ndarray) -> list[TrackedFace]:
+    def update(self, photo: np.ndarray, captured: float) -> list[TrackedFace]:
         """Takes the next frame.
 
         Args:
             photo: uint8 RGB (H, W, 3); another size than before starts anew.
+            captured: when the frame was there, seconds of a clock that never goes back.
 
         Returns:
             The faces in it, largest first.
         """
-        if self.due(photo):
+        if self.due(photo, captured):
             if photo.shape != self._shape:
                 self._start(photo.shape)
-            self._match(find_faces(photo, self._detector))
-            self._wait = self._every
+            self._match(find_faces(photo, self._detector), captured)
+            self._wait, self._searched = self._every, captured
         self._wait -= 1
         return [track.step() for track in self._tracks]
 
@@ -102,7 +116,7 @@ class Tracker:
             shorter = min(shape[:2]) * min(1.0, DETECTION_SIDE / max(shape[:2]))
             self._detector = find_detector(max(20.0, shorter * LEAST_PART), self._threads)
 
-    def _match(self, found: list[Face]) -> None:
+    def _match(self, found: list[Face], now: float) -> None:
         """Tells which face is which; new ones get a number, lost ones are kept for a while."""
         found = [face for face in found if face.score >= LEAST_SCORE]
         known, missed = [], []
@@ -112,8 +126,7 @@ class Tracker:
             if best >= 0 and overlaps[best] >= LEAST_OVERLAP:
                 track.aim(found.pop(best))
                 known.append(track)
-            elif track.misses < MISSES:
-                track.misses += 1
+            elif track.miss(now) < KEPT_SECONDS:
                 missed.append(track)
         known += [one for one in missed if not any(_near(one.box, face.box) for face in found)]
         self._tracks = [*known, *map(self._track, found)]
@@ -136,12 +149,22 @@ class _Track:
         self.aim(face)
 
     def aim(self, face: Face) -> None:
-        self.box, self._target, self.misses = face.box, _numbers(face), 0
+        self.box, self._target, self._missed = face.box, _numbers(face), None
+
+    def miss(self, now: float) -> float:
+        """Notes a search that missed it; seconds since the first one in a row."""
+        self._missed = now if self._missed is None else self._missed
+        return now - self._missed
+
+    @property
+    def found(self) -> bool:
+        return self._missed is None
 
     def step(self) -> TrackedFace:
         self._now = self._now + SMOOTHING * (self._target - self._now)
         box = Box(*map(float, self._now[:4]))
-        return TrackedFace(self.number, box, self._now[4:].reshape(5, 2).astype(np.float32))
+        landmarks = self._now[4:].reshape(5, 2).astype(np.float32)
+        return TrackedFace(self.number, box, landmarks, self.found)
 
 
 def _numbers(face: Face) -> np.ndarray:

@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_portrait.imaging import encode_image
 
+from .booth import Picture
+
 # Lines stay clean at this quality; a frame of 640 x 480 takes 20 to 60 kB.
 JPEG_QUALITY = 85
 # A pair of 640 x 480 takes up to 1 MB as PNG; all kept ones together are the demo's to bear.
@@ -45,7 +47,8 @@ class Pictures:
         self._newest: dict[str, tuple[int, bytes]] = {}
         self._snapshots: OrderedDict[str, Snapshot] = OrderedDict()
         self._snapshots_lock = threading.Lock()
-        self._named: tuple | None = None
+        # The booth's last picture, its name and its files: it stays, however many snapshots come.
+        self._named: tuple[Picture, str, Snapshot] | None = None
         self._named_lock = threading.Lock()
 
     def newer(self, kind: str, number: int, timeout: float) -> tuple[int, bytes] | None:
@@ -74,26 +77,36 @@ class Pictures:
             A name that cannot be guessed, or None before the first frame.
         """
         result = self._live.latest()
-        return None if result is None else self._keep(result)
+        if result is None:
+            return None
+        name = _new_name()
+        self._keep(name, Snapshot(encode_image(result.drawing), encode_image(result.photo)))
+        return name
 
-    def name_of(self, result) -> str:
-        """The name of a frame that is kept; all who ask for the last one get the same."""
+    def name_of(self, picture: Picture) -> str:
+        """The name of the booth's last picture, the same for all who ask.
+
+        It can be had by it as long as it is the last one, and then like any other snapshot.
+        """
         with self._named_lock:
-            if self._named is None or self._named[0] is not result:
-                self._named = result, self._keep(result)
+            if self._named is None or self._named[0] is not picture:
+                if self._named is not None:
+                    self._keep(*self._named[1:])
+                snapshot = Snapshot(picture.drawing, encode_image(picture.photo))
+                self._named = picture, _new_name(), snapshot
             return self._named[1]
 
-    def _keep(self, result) -> str:
-        snapshot = Snapshot(encode_image(result.drawing), encode_image(result.photo))
-        name = secrets.token_urlsafe(12)
+    def _keep(self, name: str, snapshot: Snapshot) -> None:
         with self._snapshots_lock:
             self._snapshots[name] = snapshot
             while len(self._snapshots) > MOST_SNAPSHOTS:
                 self._snapshots.popitem(last=False)
-        return name
 
     def snapshot(self, name: str | None) -> Snapshot | None:
         """A kept pair by its name, or None where there is none (any more)."""
+        named = self._named
+        if named is not None and named[1] == name:
+            return named[2]
         with self._snapshots_lock:
             return self._snapshots.get(name)
 
@@ -105,6 +118,10 @@ class Pictures:
                 newest = (result.number, self._encoders[kind](result))
                 self._newest[kind] = newest
             return newest
+
+
+def _new_name() -> str:
+    return secrets.token_urlsafe(12)
 
 
 def qr_code(text: str) -> bytes:

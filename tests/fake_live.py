@@ -45,6 +45,7 @@ class FakeLive:
             drawing=drawing,
             view=view,
             faces=1,
+            found=1,
             stages={"stylize": 12.5},
         )
         with self._changed:

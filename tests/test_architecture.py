@@ -109,7 +109,7 @@ def test_wheel_holds_every_module_and_all_package_data(wheel):
         folder, _, rest = path.partition("/")
         if folder == "keras_portrait" or (
             folder in INSTALLED_AS
-            and rest.endswith((".py", ".j2", ".html", ".sh", ".service", ".default"))
+            and rest.endswith((".py", ".j2", ".html"))
         ):
             expected.add(f"{INSTALLED_AS[folder]}/{rest}")
     assert expected - set(wheel.namelist()) == set()

@@ -9,8 +9,9 @@ import pytest
 from conftest import EXAMPLE
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.imaging import read_image, write_image
-from keras_portrait_demo import camera, pictures
-from keras_portrait_demo.camera import SourceLost, open_source
+from keras_portrait_demo import camera, pictures, ribbon_camera
+from keras_portrait_demo.camera import open_source
+from keras_portrait_demo.source import SourceLost
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 
@@ -37,6 +38,7 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(pictures, "time", clock)
     monkeypatch.setattr(camera, "time", clock)
+    monkeypatch.setattr(ribbon_camera, "time", clock)
     return clock
 
 
@@ -97,6 +99,7 @@ class FakePicamera2:
         {"Model": "imx708", "Location": 2, "Rotation": 180, "Id": "/base/i2c/imx708@1a", "Num": 0}
     ]
     broken = None
+    waits = []  # called, one after the other, by the next captures, which then give nothing
     opened = []
 
     @staticmethod
@@ -122,6 +125,9 @@ class FakePicamera2:
         assert self.running and name == "main" and isinstance(wait, int | float)
         if FakePicamera2.broken == "timeout":
             raise TimeoutError
+        if FakePicamera2.waits:
+            FakePicamera2.waits.pop(0)()
+            raise TimeoutError
         assert self.configuration["main"]["format"] == "BGR888"  # red first in memory
         width, height = self.configuration["main"]["size"]
         return plain(RED, width, height)
@@ -138,6 +144,7 @@ def ribbon(monkeypatch, usb):
     monkeypatch.setitem(sys.modules, "picamera2", module)
     monkeypatch.setattr(FakePicamera2, "found", FakePicamera2.found)
     monkeypatch.setattr(FakePicamera2, "broken", None)
+    monkeypatch.setattr(FakePicamera2, "waits", [])
     monkeypatch.setattr(FakePicamera2, "opened", [])
     return FakePicamera2
 
@@ -274,6 +281,33 @@ def test_picamera2_that_stands_still_is_lost_and_comes_back(ribbon):
     source.reopen()
     assert source.read() is not None
     assert ribbon.opened[0].closed
+
+
+def test_picamera2_has_five_seconds_for_its_first_picture(ribbon, clock):
+    ribbon.waits = [a_second(clock)] * 4
+    source = open_source("picamera2")
+    assert clock.now - 100 == 4 and len(ribbon.opened) == 1
+    ribbon.waits = [a_second(clock)]
+    with pytest.raises(SourceLost, match="no more pictures"):  # one second from then on
+        source.read()
+    ribbon.waits = [a_second(clock)] * 9
+    with pytest.raises(SourceLost, match="gives no picture: .* ribbon cable .*picamera2$"):
+        source.reopen()
+    assert clock.now - 105 == ribbon_camera.FIRST_SECONDS and ribbon.opened[-1].closed
+
+
+def test_the_wait_for_picamera2_ends_when_asked(ribbon, usb, clock):
+    stopping = threading.Event()
+    last = a_second(clock)
+    ribbon.waits = [last, lambda: (stopping.set(), last()), *[last] * 9]
+    with pytest.raises(InputError):
+        open_source("auto", stopping=stopping)
+    assert clock.now - 100 == 2 and ribbon.opened[0].closed
+
+
+def test_auto_passes_over_a_ribbon_cable_without_a_picture(ribbon, clock):
+    ribbon.waits = [a_second(clock)] * 9
+    assert open_source("auto").name == "usb:0"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("gone"), TimeoutError(), AttributeError("_cm")])

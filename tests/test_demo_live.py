@@ -13,14 +13,16 @@ from keras_portrait.faces import Box, Face
 from keras_portrait.geometry import paste_back
 from keras_portrait.imaging import resize
 from keras_portrait.stylizer import Stylizer
-from keras_portrait_demo.camera import SourceLost
 from keras_portrait_demo.drawer import Drawer
-from keras_portrait_demo.live import Live, draw_frame
+from keras_portrait_demo.frame import draw_frame
+from keras_portrait_demo.live import Live
 from keras_portrait_demo.paper import lay_on_paper, lay_out, placeholder
 from keras_portrait_demo.record import Recorder
+from keras_portrait_demo.source import SourceLost
 from keras_portrait_demo.timing import Stages
 from keras_portrait_demo.tracking import TrackedFace, Tracker
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
+from waiting import wait_until
 
 
 class Frames:
@@ -61,13 +63,6 @@ def no_thread_is_left():
     before = set(threading.enumerate())
     yield
     assert set(threading.enumerate()) <= before
-
-
-def wait_until(holds, seconds=5.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.005)
 
 
 def test_every_frame_once_and_in_order(drawer):
@@ -161,7 +156,7 @@ def test_unplugged_and_plugged_in_again(drawer):
 
 def test_a_lost_camera_stops_in_time_and_shows_no_stale_face(drawer, monkeypatch):
     found = [TrackedFace(0, Box(8, 4, 30, 30), face_at(8, 4, 30).landmarks)]
-    monkeypatch.setattr(Tracker, "update", lambda self, photo: found)
+    monkeypatch.setattr(Tracker, "update", lambda self, photo, captured: found)
     source = Frames()
     live = Live(source, drawer)
     live.start()

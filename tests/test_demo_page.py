@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from fake_live import STYLES, FakeLive
 from headless_chromium import Chromium
 from keras_portrait.imaging import read_image
 from keras_portrait_demo.web import MOST_VIEWERS, WebView
+from waiting import wait_until
 
 DESKTOP = 1280, 800
 PHONE = 360, 740
@@ -52,14 +52,6 @@ def page(browser, live):
 
 def click(page, selector: str):
     page.run(f"document.querySelector({selector!r}).click()")
-
-
-def wait_until(condition):
-    ends = time.monotonic() + 10
-    while not (value := condition()):
-        assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.05)
-    return value
 
 
 def test_the_picture_changes(page):

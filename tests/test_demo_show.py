@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import cv2
@@ -16,11 +17,10 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import InputError
-from keras_portrait_demo import show
-from keras_portrait_demo.camera import SourceLost
+from keras_portrait_demo import VIEWS, show
 from keras_portrait_demo.live import Live
-
-VIEWS = ("web", "window", "none")
+from keras_portrait_demo.source import SourceLost
+from waiting import wait_until
 
 
 class Camera:
@@ -73,13 +73,6 @@ def no_thread_is_left():
     assert set(threading.enumerate()) <= before
 
 
-def wait_until(holds, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def show_until_ctrl_c(view, preset, work, **settings) -> float:
     """Shows until `work` is done in a thread beside it; seconds from Ctrl-C to the end."""
     failures, pressed = [], []
@@ -120,6 +113,30 @@ def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
     # What stands for a quarter of a second only may be passed over on a busy machine.
     text = "portrait-demo: Reconnecting. The camera gives no more pictures. Received: camera"
     assert first in ([text], [])
+
+
+def test_a_plug_that_comes_and_goes_writes_few_lines_and_a_true_last_one(monkeypatch, capsys):
+    now = 50.0
+    monkeypatch.setattr(show, "monotonic", lambda: now)
+    live = SimpleNamespace(error=None, finished=threading.Event())
+    watch = show._Watch(live, threading.Event(), None)
+
+    def said(error) -> list[str]:
+        live.error = error
+        assert not watch.is_over()
+        return capsys.readouterr().err.splitlines()
+
+    lost, well = "portrait-demo: Lost.", "portrait-demo: All is well again."
+    assert said(None) == []
+    assert said("Lost.") == [lost] and said("Lost.") == []
+    assert said(None) == [well]
+    for now in range(51, 60):
+        assert said("Lost.") == [] and said(None) == [], f"again at {now} s"
+    assert said("Broken.") == ["portrait-demo: Broken."], "something new is said at once"
+    assert said("Lost.") == []
+    now = 60.0
+    assert said("Lost.") == [lost], "what still holds is never said"
+    assert said(None) == [well]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -170,6 +187,7 @@ def test_what_counts_as_displayed(
     show_until_ctrl_c(
         view, tiny_preset, lambda: wait_until(lambda: camera.taken > 15), record=record
     )
+    assert len(states) == 1, "each picture in the window costs a whole status"
     assert states[-1]["frames"] > 5
     assert states[-1]["latency_to"] == ("display" if displays else "drawing")
     assert 0 < states[-1]["latency_ms"]["p50"] <= states[-1]["latency_ms"]["p95"]

@@ -11,7 +11,8 @@ from fake_live import HEIGHT, STYLES, WIDTH, FakeLive
 from keras_portrait.imaging import read_image
 from keras_portrait_demo import web, web_handler, web_pictures
 from keras_portrait_demo.web import WebView
-from web_client import Client, Viewer, wait_until
+from waiting import wait_until
+from web_client import Client, Viewer
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 from fake_live import FakeLive
 from keras_portrait_demo import web, web_handler, web_request
 from keras_portrait_demo.web import WebView
-from web_client import JSON, Client, wait_until
+from waiting import wait_until
+from web_client import JSON, Client
 
 
 @pytest.fixture

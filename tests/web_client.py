@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -80,10 +79,3 @@ def read_headers(file) -> dict[str, str]:
     return {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
     }
-
-
-def wait_until(condition, seconds: float = 5.0):
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "waited in vain"
-        time.sleep(0.01)
