@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_portrait.imaging import from_signed
+from keras_portrait.metrics import line_overlap
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.presets import Generator
 
@@ -148,9 +149,7 @@ def line_f1(expected: np.ndarray, received: np.ndarray) -> float:
     Returns:
         2 hits / (2 hits + misses + false finds); 1 where neither drawing has a line.
     """
-    lines = [_luminance(picture) < 0 for picture in (expected, received)]
-    marked = lines[0].sum() + lines[1].sum()
-    return float(2 * (lines[0] & lines[1]).sum() / marked) if marked else 1.0
+    return line_overlap(*(_luminance(picture) < 0 for picture in (expected, received)))
 
 
 _MEASURES = {"psnr": psnr, "ssim": ssim, "lpips": lpips, "line_f1": line_f1}

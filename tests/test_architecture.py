@@ -108,8 +108,7 @@ def test_wheel_holds_every_module_and_all_package_data(wheel):
     for path in tracked():
         folder, _, rest = path.partition("/")
         if folder == "keras_portrait" or (
-            folder in INSTALLED_AS
-            and rest.endswith((".py", ".j2", ".html"))
+            folder in INSTALLED_AS and rest.endswith((".py", ".j2", ".html"))
         ):
             expected.add(f"{INSTALLED_AS[folder]}/{rest}")
     assert expected - set(wheel.namelist()) == set()

@@ -12,6 +12,7 @@ import typer
 import keras_portrait
 from keras_portrait.cli.compare import compare
 from keras_portrait.cli.distill import distill
+from keras_portrait.cli.evaluate import evaluate
 from keras_portrait.cli.prepare import prepare
 from keras_portrait.cli.presets import presets
 from keras_portrait.cli.sample import sample
@@ -33,6 +34,7 @@ app.command()(presets)
 app.command()(prepare)
 app.command()(train)
 app.command()(distill)
+app.command()(evaluate)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,0 +1,239 @@
+"""`portrait evaluate`: how good drawings are, in figures and side by side."""
+
+import contextlib
+import functools
+import importlib
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
+from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.quiet import silent_stderr
+
+# Where the pictures lie in the report's folder.
+PICTURES = "pictures"
+# Folders in it that hold the photos, and what the edge detector sees in them.
+OF_PHOTOS = ("photos", "edges")
+# Whose versions may change a figure.
+PACKAGES = (
+    "keras-portrait",
+    "keras",
+    "tensorflow",
+    "ai-edge-litert",
+    "numpy",
+    "opencv-python-headless",
+)
+
+
+def evaluate(
+    generators: Annotated[list[str], typer.Argument(metavar="RUN|PRESET", help=ARGUMENT_HELP)],
+    photos: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of photos that were not trained on; subfolders are searched too.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="REPORT", help="Folder to make; open its evaluation.html."
+        ),
+    ],
+    drawings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Drawings to compare the style with: a folder made by `portrait prepare`, or one "
+            "whose subfolders are styles. Without it style is not measured.",
+        ),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Which photos show women and which men: lines of file,group. By default the names "
+            "of folders and files tell.",
+        ),
+    ] = None,
+    face_model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.onnx", help="Face recognition model of OpenCV; measures identity too."
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only so many photos, evenly chosen. Default: all of them."),
+    ] = None,
+    classical: Annotated[
+        bool, typer.Option(help="Measure what filters without a trained generator draw, too.")
+    ] = True,
+    hide_photos: Annotated[
+        bool,
+        typer.Option("--no-photos", help="Leave the photos out of the report, to pass it on."),
+    ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the figures as a Markdown table, too.")
+    ] = False,
+) -> None:
+    """Measure how good the drawings of presets and runs are, on photos that they never saw.
+
+    REPORT/evaluation.html shows all figures, the worst drawings first, and all of them side by
+    side; evaluation.json has the figures alone.
+    """
+    output = _check_output(output, {"--photos": photos, "--drawings": drawings})
+    opened = [open_generator(given) for given in generators]
+    evaluation = _load_evaluation()
+    from keras_portrait.report import evaluation_page
+    from keras_portrait.report.evaluation_figures import markdown as as_markdown
+
+    evaluation_page.require_template()
+    with _new_folder(output) as part, _progress() as show:
+        result = evaluation.evaluate(
+            [
+                evaluation.Source(_name(given), generator, _kind(given))
+                for given, generator in zip(generators, opened, strict=True)
+            ],
+            photos,
+            part / PICTURES,
+            drawings=drawings,
+            groups=groups,
+            face_model=face_model,
+            limit=count,
+            baselines=classical,
+            progress=show,
+        )
+        evaluation_page.write_evaluation(
+            part,
+            result,
+            functools.partial(evaluation.picture_path, part / PICTURES),
+            photos=not hide_photos,
+            command=shlex.join(["portrait", *sys.argv[1:]]),
+            versions=_versions(),
+        )
+        if hide_photos:
+            for name in OF_PHOTOS:
+                shutil.rmtree(part / PICTURES / name)
+    skipped = len(result["photos"]["skipped"])
+    if skipped:
+        typer.echo(f"{skipped} photos were left out; the report says why", err=True)
+    if markdown:
+        typer.echo(as_markdown(result))
+    typer.echo(output)
+
+
+def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:
+    """Refuses, before anything is measured, a place that the report cannot go to."""
+    if output.suffix.lower() in (".html", ".htm", ".json"):
+        raise SettingError(f"-o must be a folder. Received: {output}")
+    resolved = output.resolve()
+    for option, folder in inputs.items():
+        if folder is not None and resolved.is_relative_to(folder.resolve()):
+            raise SettingError(
+                f"-o lies in the folder of {option}: the next evaluation would take its pictures "
+                f"for more of them. Expected another place. Received: {output}"
+            )
+    try:
+        taken = os.path.lexists(output) and (not output.is_dir() or any(output.iterdir()))
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the output folder ({error.strerror}). Received: {output}"
+        ) from None
+    if taken:
+        raise InputError(
+            "The output is there and holds something. Expected a new or empty folder. "
+            f"Received: {output}"
+        )
+    return output
+
+
+def _load_evaluation():
+    from keras_portrait.settings.base import check_backend
+
+    # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
+    check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    try:
+        with silent_stderr():
+            return importlib.import_module("keras_portrait.evaluation")
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"An evaluation needs {error.name}. "
+            'Install it with: pip install "keras-portrait[train]"'
+        ) from None
+
+
+def _name(given: str) -> str:
+    """What a source is called: the name of a preset, of its folder or file, or of the run."""
+    from keras_portrait.presets import list_presets
+
+    if given in list_presets():
+        return given
+    path = Path(given).resolve()
+    return path.parent.name if path.suffix == ".keras" else path.name
+
+
+def _kind(given: str) -> str:
+    from keras_portrait.presets import is_preset
+
+    return "preset" if is_preset(given) else "run"
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
+
+
+@contextlib.contextmanager
+def _new_folder(folder: Path) -> Iterator[Path]:
+    """Gives a folder beside the wanted one, which takes its place at the end and only then."""
+    from keras_portrait.atomic import UNFINISHED_PREFIX, make_folder
+
+    target = folder.resolve()
+    part = target.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-{target.name}")
+    make_folder(part)
+    try:
+        yield part
+        if target.is_dir():
+            target.rmdir()
+        part.rename(target)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write the report ({error.strerror}). Received: {folder}"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A line on terminals; gives the function that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    stage_column = TextColumn("{task.description}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), stage_column)
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage != bar.tasks[0].description:
+                bar.reset(task, description=stage)
+            bar.update(task, completed=done, total=total)
+
+        yield show

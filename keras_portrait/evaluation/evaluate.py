@@ -1,0 +1,164 @@
+"""Measures what presets, runs and baselines make of the same photos."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.faces import find_detector
+from keras_portrait.stylizer import Stylizer
+
+from .baselines import flow_drawing
+from .content import Identity, open_edge_distance
+from .extractors import Extractor
+from .inputs import GROUPS, Source, check_sources, find_photos, fingerprint
+from .measures import measures
+from .photo_measures import Judges, find_hands, measure_sitter
+from .references import References, measure_references
+from .sitters import align
+from .summary import SCORE, Summarizer
+
+FORMAT = 1
+# Smallest face in pixels that MTCNN looks for, as in its package.
+_LEAST_FACE = 20
+# Photos, evenly chosen, on which baselines are measured; they are drawn of all. It keeps the time
+# for the networks, and gives intervals that are narrow enough to compare with.
+BASELINE_PHOTOS = 32
+
+
+def evaluate(
+    sources: list[Source],
+    photos: str | Path,
+    folder: str | Path,
+    drawings: str | Path | None = None,
+    groups: str | Path | None = None,
+    face_model: str | Path | None = None,
+    size: int = 512,
+    seed: int = 0,
+    limit: int | None = None,
+    baselines: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict:
+    """Draws photos with each source in each of its styles, and measures the drawings.
+
+    Photos are aligned as `portrait stylize` does, each generator draws at its own size, and
+    drawings are measured at `size`. The same inputs give the same figures.
+
+    Args:
+        sources: what draws.
+        photos: folder of photos, subfolders too.
+        folder: where aligned photos, edge maps and drawings go, see `picture_path`.
+        drawings: training drawings: a folder made by `portrait prepare`, or one with a subfolder
+            for each style; None leaves out what is measured against them.
+        groups: CSV file that tells women from men, see `inputs.find_photos`.
+        face_model: file for `cv2.FaceRecognizerSF`; None leaves out the identity.
+        size: side in pixels at which drawings are measured.
+        seed: of choices and resampling.
+        limit: at most so many photos.
+        baselines: whether to measure drawings that need no network, too.
+        progress: called with what is being done, how much of it is done, and of how much.
+
+    Returns:
+        What can be written as JSON: photos, drawings, extractor, measures, entries with figures,
+        the worst drawings and values for each photo. Only `seconds` differs from run to run.
+
+    Raises:
+        InputError: no photo with a face, no drawings, or a file that cannot be read or written.
+        SettingError: a source that does not draw photos, or two of one name.
+        MissingExtra: the weights of the edge detector are not there.
+    """
+    check_sources(sources)
+    clock = _Clock(progress or (lambda stage, done, total: None))
+    listed = find_photos(photos, groups, limit)
+    identity = None if face_model is None else Identity(face_model)
+    detector = find_detector(_LEAST_FACE)
+    stylizers = [Stylizer(source.generator) for source in sources]
+    with clock("photos") as report:
+        sitters, skipped = align(listed, stylizers[0], size, detector, report)
+    with clock("networks"):
+        square = sitters[0].square
+        distance = open_edge_distance(square, flow_drawing(square))
+        extractor = Extractor(distance.precision)
+    references = None
+    if drawings is not None:
+        with clock("training drawings") as report:
+            references = measure_references(drawings, size, seed, extractor, detector, report)
+    hands = find_hands(sources, stylizers, baselines)
+    judges = Judges(distance, extractor, detector, identity)
+    photo_lips, compared = [], _evenly(len(sitters), BASELINE_PHOTOS)
+    with clock("drawings") as report:
+        for index, sitter in enumerate(sitters):
+            report(index, len(sitters))
+            measured = index in compared
+            lips = measure_sitter(sitter, index, hands, judges, Path(folder), measured)
+            photo_lips.append(lips)
+        report(len(sitters), len(sitters))
+    summarizer = Summarizer(
+        measures=measures(extractor.suffix, extractor.name, identity is not None),
+        suffix=extractor.suffix,
+        photo_names=[sitter.photo.name for sitter in sitters],
+        groups=[sitter.photo.group for sitter in sitters],
+        photo_lips=photo_lips,
+        references=references,
+        seed=seed,
+    )
+    with clock("figures"):
+        entries = [summarizer.entry(hand.entry) for hand in hands] + summarizer.floors()
+    counts = Counter(summarizer.groups)
+    return {
+        "format": FORMAT,
+        "size": size,
+        "seed": seed,
+        "photos": {
+            "folder": str(photos),
+            "count": len(sitters),
+            "sha256": fingerprint(listed),
+            "groups": {group: counts[group] for group in GROUPS},
+            "skipped": skipped,
+        },
+        "drawings": _described(drawings, references),
+        "extractor": extractor.name,
+        "precision": "bfloat16" if "bfloat16" in distance.precision else "float32",
+        "measures": summarizer.measures,
+        "entries": entries,
+        "photo_names": summarizer.photo_names,
+        "score": SCORE,
+        "seconds": clock.seconds,
+    }
+
+
+def _evenly(count, most):
+    """At most so many of the numbers below `count`."""
+    return set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())
+
+
+def _described(drawings, references: References | None) -> dict | None:
+    if references is None:
+        return None
+    styles = {style: int(references.of(style).sum()) for style in references.styles}
+    return {"folder": str(drawings), "count": len(references.style), "styles": styles}
+
+
+class _Clock:
+    """Sums up the seconds of each stage, and tells how far it is."""
+
+    def __init__(self, progress):
+        self._progress = progress
+        self._seconds = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[Callable[[int, int], None]]:
+        """Times a stage; gives a function of what is done of it, and of how much."""
+        start = time.perf_counter()
+        try:
+            yield lambda done, total: self._progress(stage, done, total)
+        finally:
+            self._seconds[stage] += time.perf_counter() - start
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """By stage, rounded."""
+        return {stage: round(value, 2) for stage, value in self._seconds.items()}

@@ -1,0 +1,144 @@
+"""The photos that are drawn, who is in them, and what draws them."""
+
+import csv
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.imaging import list_images
+from keras_portrait.presets import Generator
+
+GROUPS = ("women", "men")
+_WORDS = {
+    "women": {"women", "woman", "female", "females"},
+    "men": {"men", "man", "male", "males"},
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What draws.
+
+    Attributes:
+        name: what it is called in the result.
+        generator: the generator, of drawings.
+        kind: "preset" or "run".
+    """
+
+    name: str
+    generator: Generator
+    kind: str = "preset"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of the folder.
+
+    Attributes:
+        name: its path in the folder, with forward slashes.
+        path: where it lies.
+        group: one of `GROUPS`, or None.
+    """
+
+    name: str
+    path: Path
+    group: str | None
+
+
+def find_photos(
+    folder: str | Path, groups: str | Path | None = None, limit: int | None = None
+) -> list[Photo]:
+    """Lists photos, and tells women from men.
+
+    Args:
+        folder: of photos, subfolders too.
+        groups: a CSV file with the columns `file`, a path in the folder or a bare name, and
+            `group`; None tells by whole words of folder and file names, such as `female-007.jpg`.
+        limit: at most so many, evenly chosen.
+
+    Returns:
+        The photos, sorted by path.
+
+    Raises:
+        InputError: there is no such folder, no photo in it, or the CSV file cannot be used.
+    """
+    folder = Path(folder)
+    paths = list_images(folder)
+    if not paths:
+        raise InputError(f"Expected a folder of photos. Received: no picture in {folder}")
+    table = None if groups is None else _read_groups(Path(groups))
+    names = {name for path in paths for name in (path.name, path.relative_to(folder).as_posix())}
+    unknown = sorted(set(table or ()) - names)
+    if unknown:
+        raise InputError(f"{groups}: expected files of {folder}. Received: {unknown[0]}")
+    if limit is not None and limit < len(paths):
+        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
+    photos = []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        group = _group_of(name) if table is None else table.get(name, table.get(path.name))
+        photos.append(Photo(name, path, group))
+    return photos
+
+
+def fingerprint(photos: list[Photo]) -> str:
+    """SHA-256, in hexadecimal, over the names and bytes of photos."""
+    digest = hashlib.sha256()
+    for photo in photos:
+        digest.update(f"{photo.name}\n".encode())
+        digest.update(hashlib.sha256(photo.path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def check_sources(sources: list[Source]) -> None:
+    """Sees to it that every source draws, and that names tell them apart.
+
+    Raises:
+        SettingError: there is none, two have one name, or one makes something else of photos.
+    """
+    if not sources:
+        raise SettingError("Expected a preset or a run folder. Received: none")
+    names = [source.name for source in sources]
+    for source in sources:
+        contract = source.generator.contract
+        if contract.channels != 1 or "image" not in contract.inputs:
+            raise SettingError(
+                f"Expected a preset or run that draws photos in gray. Received: {source.name}, "
+                f"which takes {contract.inputs[0]} and makes {contract.channels} channels"
+            )
+        if names.count(source.name) > 1:
+            raise SettingError(f"Expected different names. Received: {source.name} twice")
+
+
+def safe_key(*words: str) -> str:
+    """Words as the name of a folder: letters, digits and hyphens, in lower case."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).casefold()).strip("-") or "entry"
+
+
+def _group_of(name):
+    words = set(re.split(r"[^a-z]+", name.casefold()))
+    found = [group for group in GROUPS if words & _WORDS[group]]
+    return found[0] if len(found) == 1 else None
+
+
+def _read_groups(path):
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        table = {row["file"].strip(): row["group"].strip().casefold() for row in rows}
+    except (OSError, UnicodeError, csv.Error, KeyError, AttributeError) as error:
+        raise InputError(
+            f"Expected a CSV file with the columns file and group. Received: {path}"
+        ) from error
+    for name, word in table.items():
+        known = [group for group in GROUPS if word in _WORDS[group]]
+        if not known:
+            raise InputError(
+                f"{path}: expected women or men as the group of {name}. Received: {word!r}"
+            )
+        table[name] = known[0]
+    return table

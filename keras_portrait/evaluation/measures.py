@@ -1,0 +1,178 @@
+"""What is measured: names, units, which way is better, goals, and how to read a figure."""
+
+from dataclasses import asdict, dataclass
+
+# Goals that depend on the style: hatching is gray where it is fine.
+STYLE_GOALS = {("mid_gray", "pen"): 15.0}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the report says of a measure.
+
+    Attributes:
+        title: its name.
+        unit: of the figures, or "".
+        better: "lower", "higher", or None where neither is.
+        goal: which figure is good enough, or None.
+        explanation: how it is measured, in a sentence or two.
+    """
+
+    title: str
+    unit: str
+    better: str | None
+    goal: float | None
+    explanation: str
+
+
+def measures(suffix: str, extractor: str, identity: bool) -> dict[str, dict]:
+    """All measures by key, in the order in which they are shown.
+
+    Args:
+        suffix: of the keys of the distances, see `extractors.Extractor`.
+        extractor: its name.
+        identity: whether a face recognition network was given.
+    """
+    found = {
+        "face_found": Measure(
+            "Face found again",
+            "%",
+            "higher",
+            95.0,
+            "Share of the drawings in which MTCNN (smallest face 20 px, thresholds 0.6, 0.7, 0.8) "
+            "finds a face, reduced to 320 px, within half an eye distance of the photo's.",
+        ),
+        "landmark_error": Measure(
+            "Landmark error",
+            "% of eye distance",
+            "lower",
+            4.5,
+            "Mean distance of eyes, nose and mouth corners between photo and drawing, where the "
+            "face is found.",
+        ),
+        "hed_lpips": Measure(
+            "Edge distance",
+            "LPIPS",
+            "lower",
+            0.32,
+            "LPIPS between the HED edge maps of photo and drawing. Gray, photo-like drawings "
+            "score well: read it beside the gray.",
+        ),
+        "identity": Measure(
+            "Identity",
+            "cosine",
+            "higher",
+            None,
+            "Likeness of the face embeddings of photo and drawing, where the face is found.",
+        ),
+        "mid_gray": Measure(
+            "Mid-gray",
+            "%",
+            "lower",
+            6.0,
+            "Share of the pixels from 64 to 191, neither ink nor paper. The goal is 15 % in the "
+            "style pen.",
+        ),
+        "gray_levels": Measure(
+            "Gray levels",
+            "of 256",
+            "lower",
+            None,
+            "Levels that hold at least a thousandth of the pixels each; ink on paper has few.",
+        ),
+        "empty_parts": Measure(
+            "Drawings with an empty part",
+            "%",
+            "lower",
+            0.0,
+            "Share of the drawings with hardly any ink at an eye, the nose or the lips: less than "
+            "about half of what any training drawing has there.",
+        ),
+        "lip_excess": Measure(
+            "Upper-lip ink, women against men",
+            "% of the face's ink",
+            "lower",
+            0.0,
+            "How much darker the upper lip is in women than in men, in percent of the face's mean "
+            "darkness, less the same difference in the photos' edge maps. Above 0 beyond the "
+            "interval: moustaches that the photos do not have. Beards of men, drawn bolder than "
+            "their edges, pull it down.",
+        ),
+        f"kid{suffix}": Measure(
+            "KID" if not suffix else "KID (VGG16)",
+            "x 1000",
+            "lower",
+            None,
+            f"Kernel distance to the training drawings of the style, on features of {extractor}. "
+            "Compare within one report only.",
+        ),
+        f"fid{suffix}": Measure(
+            "FID" if not suffix else "FID-like (VGG16)",
+            "",
+            "lower",
+            None,
+            f"Frechet distance to the training drawings of the style, on features of {extractor}. "
+            "Too large with few photos; compare within one report only.",
+        ),
+        "stroke_distance": Measure(
+            "Stroke width distance",
+            "px",
+            "lower",
+            None,
+            "Wasserstein distance between the stroke widths of these and of the training drawings, "
+            "pixels of a 512 square.",
+        ),
+        "style_accuracy": Measure(
+            "Style recognized",
+            "%",
+            "higher",
+            None,
+            "Share of the drawings that a classifier, trained on the training drawings, takes for "
+            "the style asked for.",
+        ),
+        "line_f1": Measure(
+            "Line F1",
+            "",
+            "higher",
+            None,
+            "How well ink and the photo's flow-based line drawing cover each other, 3 px of a 512 "
+            "square apart or less. Edge maps are judged by the edge distance; this one knows solid "
+            "blacks, too.",
+        ),
+        "stroke_width": Measure(
+            "Stroke width, median", "px", None, None, "Pixels of a 512 square."
+        ),
+        "stroke_width_90": Measure(
+            "Stroke width, 90th percentile", "px", None, None, "Pixels of a 512 square."
+        ),
+        "ink_eyes": Measure("Ink at the eyes", "%", None, None, "Share of the boxes around them."),
+        "ink_nose": Measure(
+            "Ink at the nose", "%", None, None, "Share of the lower half of the box around it."
+        ),
+        "ink_lips": Measure("Ink at the lips", "%", None, None, "Share of the box around them."),
+    }
+    return {key: asdict(found[key]) for key in found if identity or key != "identity"}
+
+
+def figure(
+    key: str, measure: dict, style: str, values: tuple[float, float, float], count: int
+) -> dict:
+    """A figure with what is asked of it.
+
+    Args:
+        key: of the measure.
+        measure: from `measures`.
+        style: of the entry.
+        values: the value and both ends of its interval; nan for what cannot be told.
+        count: pictures that it was taken from.
+
+    Returns:
+        `value`, `low`, `high`, `count`, `goal`, and whether the goal is `met`.
+    """
+    value, low, high = (None if each != each else round(float(each), 5) for each in values)
+    goal, met = STYLE_GOALS.get((key, style), measure["goal"]), None
+    if goal is not None and value is not None:
+        # An excess within the interval is none.
+        judged = low if key == "lip_excess" else value
+        met = judged >= goal if measure["better"] == "higher" else judged <= goal
+    return {"value": value, "low": low, "high": high, "count": count, "goal": goal, "met": met}

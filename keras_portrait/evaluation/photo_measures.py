@@ -1,0 +1,204 @@
+"""Draws one photo after the other with everything that is compared, and measures what came out."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.atomic import make_folder
+from keras_portrait.faces import Detector
+from keras_portrait.imaging import enlarge_drawing, read_image, write_image
+from keras_portrait.stylizer import Stylizer
+
+from .baselines import BASELINES, edge_drawing, flow_drawing
+from .content import EdgeDistance, Identity, find_landmarks, landmark_error
+from .drawing_measures import (
+    empty_parts,
+    gray_figures,
+    line_agreement,
+    lip_and_face,
+    part_ink,
+    stroke_widths,
+    width_quantile,
+)
+from .extractors import Extractor
+from .inputs import Source, safe_key
+from .sitters import Sitter
+from .summary import Entry
+
+# Its lines are what line F1 is measured against.
+_LINES = "flow-based DoG"
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The networks that drawings are judged by.
+
+    Attributes:
+        distance: edges and their distance.
+        extractor: features and texture.
+        detector: finds faces.
+        identity: face embeddings, or None.
+    """
+
+    distance: EdgeDistance
+    extractor: Extractor
+    detector: Detector
+    identity: Identity | None
+
+
+@dataclass(frozen=True)
+class Hand:
+    """What draws an entry.
+
+    Attributes:
+        entry: where the measures go.
+        draw: function of a picture, uint8 RGB (H, W, 3), its sitter and the square's edge map,
+            float32 (S, S), to a drawing uint8 (S, S).
+    """
+
+    entry: Entry
+    draw: Callable[[np.ndarray, Sitter, np.ndarray], np.ndarray]
+
+
+def find_hands(sources: list[Source], stylizers: list[Stylizer], baselines: bool) -> list[Hand]:
+    """Everything that draws: each source in each of its styles, then the baselines."""
+    hands = []
+    for source, stylizer in zip(sources, stylizers, strict=True):
+        for style in source.generator.contract.styles:
+            key = _unused(safe_key(Path(source.name).name, style), hands)
+            entry = Entry(source.name, style, source.kind, key)
+            hands.append(Hand(entry, _with_generator(stylizer, style)))
+    for name, draw in BASELINES.items() if baselines else ():
+        entry = Entry(name, "", "baseline", _unused(safe_key(name), hands))
+        hands.append(Hand(entry, _with_filter(draw)))
+    return hands
+
+
+def picture_path(folder: str | Path, key: str, index: int) -> Path:
+    """Where a picture of `evaluate` lies.
+
+    Args:
+        folder: as given to `evaluate`.
+        key: "photos", "edges", or the `key` of an entry that is no floor.
+        index: place of the photo in `photo_names`.
+    """
+    return Path(folder) / key / f"{index:04d}.png"
+
+
+def measure_sitter(
+    sitter: Sitter, index: int, hands: list[Hand], judges: Judges, folder: Path, measured: bool
+) -> tuple[float, float]:
+    """Draws a sitter with every hand, adds the measures to the entries, keeps the pictures.
+
+    Args:
+        sitter: who.
+        index: place of the photo in the result.
+        hands: what draws.
+        judges: what judges.
+        folder: of the pictures.
+        measured: whether baselines are measured, too, rather than drawn alone.
+
+    Returns:
+        How dark upper lip and face are in the edge map of the photo.
+
+    Raises:
+        InputError: a picture cannot be written.
+    """
+    picture = read_image(sitter.photo.path)
+    edges = judges.distance.edges(sitter.square[None])[0]
+    _keep(folder, "photos", index, sitter.square)
+    _keep(folder, "edges", index, edge_drawing(edges))
+    drawings = [hand.draw(picture, sitter, edges) for hand in hands]
+    for hand, drawing in zip(hands, drawings, strict=True):
+        _keep(folder, hand.entry.key, index, drawing)
+    kept = [i for i, hand in enumerate(hands) if measured or hand.entry.kind != "baseline"]
+    hands, drawings = [hands[i] for i in kept], np.stack([drawings[i] for i in kept])
+    # The large networks leave a core idle now and then: the other measures are taken beside them.
+    with ThreadPoolExecutor(1) as pool:
+        rows = pool.submit(_measure_each, sitter, hands, drawings, judges)
+        distances = judges.distance.distances(
+            judges.distance.features(edges[None]), judges.distance.edges(drawings)
+        )
+        features, texture = judges.extractor(drawings)
+        for number, row in enumerate(rows.result()):
+            entry = hands[number].entry
+            entry.indices.append(index)
+            entry.rows.append(row | {"hed_lpips": float(distances[number])})
+            entry.features.append(features[number])
+            entry.texture.append(texture[number])
+    return lip_and_face(edges, sitter.landmarks)
+
+
+def _measure_each(sitter, hands, drawings, judges):
+    """What needs no large network, of each drawing."""
+    lines, person, rows = flow_drawing(sitter.square), None, []
+    if judges.identity is not None:
+        person = judges.identity.features(sitter.square, sitter.landmarks)
+    for hand, drawing in zip(hands, drawings, strict=True):
+        row = _found_again(drawing, sitter, judges, person)
+        if hand.entry.name != _LINES:
+            row["line_f1"] = line_agreement(drawing, lines)
+        rows.append(row | _as_drawing(drawing, sitter, hand.entry))
+    return rows
+
+
+def _with_generator(stylizer, style):
+    def draw(picture, sitter, edges):
+        drawing = stylizer.draw_face(picture, sitter.face, style)
+        return enlarge_drawing(drawing, *edges.shape)
+
+    return draw
+
+
+def _with_filter(draw):
+    return lambda picture, sitter, edges: draw(sitter.square, edges)
+
+
+def _unused(key, hands):
+    taken = {hand.entry.key for hand in hands} | {"photos", "edges"}
+    number, free = 1, key
+    while free in taken:
+        number += 1
+        free = f"{key}-{number}"
+    return free
+
+
+def _keep(folder, key, index, picture):
+    path = picture_path(folder, key, index)
+    make_folder(path.parent)
+    write_image(path, picture)
+
+
+def _found_again(drawing, sitter, judges, person):
+    """The face in the drawing: where it is, and whose it is."""
+    points = find_landmarks(drawing, sitter.landmarks, judges.detector)
+    lost = points is None
+    row = {
+        "face_found": float(not lost),
+        "landmark_error": np.nan if lost else landmark_error(sitter.landmarks, points),
+    }
+    if person is not None:
+        row["identity"] = (
+            np.nan if lost else float(judges.identity.features(drawing, points) @ person)
+        )
+    return row
+
+
+def _as_drawing(drawing, sitter, entry):
+    """Tones, strokes and ink; what is no single number goes to the entry at once."""
+    widths, ink = stroke_widths(drawing), part_ink(drawing, sitter.landmarks)
+    empty = empty_parts(ink)
+    entry.widths.append(widths)
+    entry.empty.append(empty)
+    entry.lips.append(lip_and_face(1 - drawing / np.float32(255), sitter.landmarks))
+    return gray_figures(drawing) | {
+        "empty_parts": float(len(empty) > 0),
+        "stroke_width": float(width_quantile(widths, 0.5)),
+        "stroke_width_90": float(width_quantile(widths, 0.9)),
+        "ink_eyes": (ink["left eye"] + ink["right eye"]) / 2,
+        "ink_nose": ink["nose"],
+        "ink_lips": ink["lips"],
+    }

@@ -1,0 +1,169 @@
+"""The drawings that somebody drew, which generated ones are held against."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.data.drawings import InkLimits, align_drawing, find_face_in_drawing
+from keras_portrait.data.tagged_drawings import TaggedDrawings, load_tagged
+from keras_portrait.errors import InputError
+from keras_portrait.faces import Detector
+from keras_portrait.geometry import face_template, square_to_photo
+from keras_portrait.imaging import enlarge_drawing, read_image
+
+from .content import find_landmarks
+from .drawing_measures import empty_parts, gray_figures, part_ink, stroke_widths
+
+# Drawings of a style that are looked at: more make the distances hardly surer.
+MOST_DRAWINGS = 100
+# Share of them that the style classifier does not learn from, by which it is judged.
+_HELD = 0.2
+# Weight of the squares of the classifier's coefficients, per drawing.
+_RIDGE = 1.0
+# Name of the reference for what has no style among the drawings.
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class References:
+    """Measured drawings.
+
+    Attributes:
+        styles: their styles, sorted.
+        style: int (N,), index of each drawing's style.
+        held: bool (N,), which the style classifier does not learn from.
+        features: float (N, D).
+        texture: float (N, F).
+        widths: float (N, B), histograms of stroke widths.
+        figures: by key of a measure, float (N,).
+    """
+
+    styles: list[str]
+    style: np.ndarray
+    held: np.ndarray
+    features: np.ndarray
+    texture: np.ndarray
+    widths: np.ndarray
+    figures: dict[str, np.ndarray]
+
+    def of(self, style: str) -> np.ndarray:
+        """Which drawings have a style, bool (N,); all of them where none has."""
+        if style not in self.styles:
+            return np.ones(len(self.style), bool)
+        return self.style == self.styles.index(style)
+
+    def name_of(self, style: str) -> str:
+        """The style, or `ALL` where the drawings have no such style."""
+        return style if style in self.styles else ALL
+
+
+def measure_references(
+    folder: str | Path,
+    size: int,
+    seed: int,
+    extractor: Callable,
+    detector: Detector,
+    progress: Callable[[int, int], None],
+) -> References:
+    """Reads and measures drawings, at most `MOST_DRAWINGS` of a style.
+
+    Args:
+        folder: made by `portrait prepare`; or a folder of drawings in subfolders named after
+            styles, which are then aligned by the face in them, or left out.
+        size: side in pixels at which drawings are measured.
+        seed: of the choice among more drawings.
+        extractor: drawings to features and texture.
+        detector: finds faces.
+        progress: called with the number of drawings done, and of all.
+
+    Raises:
+        InputError: there are no drawings with a style.
+    """
+    data = load_tagged(folder, _HELD)
+    chosen = _choose(data, seed)
+    rows = []
+    for number, drawing in enumerate(chosen):
+        progress(number, len(chosen))
+        square = _square(data, drawing, size, detector)
+        if square is not None:
+            rows.append((drawing, *_measure(square, extractor, detector)))
+    progress(len(chosen), len(chosen))
+    if not rows:
+        raise InputError(f"Expected drawings of faces. Received: no face in those of {folder}")
+    drawings, features, texture, widths, figures = zip(*rows, strict=True)
+    styles = sorted({drawing.tag for drawing in drawings})
+    return References(
+        styles=styles,
+        style=np.array([styles.index(drawing.tag) for drawing in drawings]),
+        held=np.array([drawing.held for drawing in drawings]),
+        features=np.stack(features),
+        texture=np.stack(texture),
+        widths=np.stack(widths),
+        figures={key: np.array([each[key] for each in figures]) for key in figures[0]},
+    )
+
+
+class StyleClassifier:
+    """Tells styles from texture: ridge regression of one-hot styles, each style counting alike.
+
+    It takes the statistics that the classifier of `portrait train style-classifier.toml` takes, and
+    is solved at once.
+
+    Args:
+        texture: float (N, F).
+        style: int (N,), every style from 0 up is there.
+    """
+
+    def __init__(self, texture: np.ndarray, style: np.ndarray):
+        self._mean, self._scale = texture.mean(axis=0), texture.std(axis=0) + 1e-4
+        targets = np.eye(style.max() + 1)[style]
+        weights = (1 / targets.sum(axis=0))[style]
+        weights *= len(style) / weights.sum()
+        self._bias = np.average(targets, axis=0, weights=weights)
+        x = self._standardized(texture)
+        # The dual form: there are fewer drawings than statistics.
+        inner = x @ x.T / x.shape[1] + _RIDGE * np.diag(1 / weights)
+        self._coefficients = x.T @ np.linalg.solve(inner, targets - self._bias) / x.shape[1]
+
+    def __call__(self, texture: np.ndarray) -> np.ndarray:
+        """The style of drawings with statistics float (M, F), int (M,)."""
+        return np.argmax(self._standardized(texture) @ self._coefficients + self._bias, axis=1)
+
+    def _standardized(self, texture):
+        return (np.asarray(texture, np.float64) - self._mean) / self._scale
+
+
+def _choose(data: TaggedDrawings, seed: int) -> list:
+    """Drawings with a style, in order; a random choice of those styles that have many."""
+    rng, chosen = np.random.default_rng(seed), []
+    for style in data.styles:
+        members = [index for index, each in enumerate(data.drawings) if each.tag == style]
+        chosen += sorted(rng.permutation(members)[:MOST_DRAWINGS].tolist())
+    return [data.drawings[index] for index in chosen]
+
+
+def _square(data, drawing, size, detector):
+    """The aligned drawing, uint8 (size, size), or None where no face is found in it."""
+    if data.prepared:
+        return enlarge_drawing(data.square(drawing), size, size)
+    sheet = read_image(data.folder / drawing.file)
+    face = find_face_in_drawing(sheet, detector)
+    if face is None:
+        return None
+    return align_drawing(sheet, square_to_photo(face[0], size), size, InkLimits())[0]
+
+
+def _measure(square, extractor, detector):
+    features, texture = extractor(square[None])
+    template = face_template(len(square))
+    ink = part_ink(square, template)
+    figures = gray_figures(square) | {
+        "face_found": float(find_landmarks(square, template, detector) is not None),
+        "empty_parts": float(len(empty_parts(ink)) > 0),
+        "ink_eyes": (ink["left eye"] + ink["right eye"]) / 2,
+        "ink_nose": ink["nose"],
+        "ink_lips": ink["lips"],
+    }
+    return features[0], texture[0], stroke_widths(square), figures

@@ -1,0 +1,83 @@
+"""The photos' faces, aligned as `portrait stylize` does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_portrait.alignment import prepare_face
+from keras_portrait.errors import InputError
+from keras_portrait.faces import Detector, Face
+from keras_portrait.geometry import invert, transform_points
+from keras_portrait.imaging import read_image
+from keras_portrait.segmentation import PersonSegmenter
+from keras_portrait.stylizer import Stylizer
+
+from .content import find_landmarks
+from .inputs import Photo
+
+
+@dataclass(frozen=True)
+class Sitter:
+    """A photo with a face.
+
+    Attributes:
+        photo: which.
+        face: what is drawn, in pixels of the photo.
+        square: the aligned square, uint8 (S, S, 3), background white.
+        landmarks: float (5, 2), the face's points in pixels of the square.
+    """
+
+    photo: Photo
+    face: Face
+    square: np.ndarray
+    landmarks: np.ndarray
+
+
+def align(
+    photos: list[Photo],
+    stylizer: Stylizer,
+    size: int,
+    detector: Detector,
+    progress: Callable[[int, int], None],
+) -> tuple[list[Sitter], list[dict[str, str]]]:
+    """Finds the largest face of each photo and cuts out its square.
+
+    Args:
+        photos: from `inputs.find_photos`.
+        stylizer: any; it finds faces.
+        size: side of the squares in pixels.
+        detector: looks for the points in the square, as it will do in drawings; where it finds
+            none those of the photo count.
+        progress: called with the number of photos done, and of all.
+
+    Returns:
+        The photos that can be drawn, and `file` and `reason` of the others.
+
+    Raises:
+        InputError: no photo can be drawn.
+    """
+    segmenter, sitters, skipped = PersonSegmenter(), [], []
+    for number, photo in enumerate(photos):
+        progress(number, len(photos))
+        try:
+            picture = read_image(photo.path)
+        except InputError as error:
+            skipped.append({"file": photo.name, "reason": str(error)})
+            continue
+        try:
+            face = stylizer.largest_face(picture, photo.name)
+        except InputError:
+            skipped.append({"file": photo.name, "reason": "no face that looks at the camera"})
+            continue
+        square, transform = prepare_face(picture, face.landmarks, size, segmenter)
+        expected = transform_points(face.landmarks, invert(transform))
+        found = find_landmarks(square, expected, detector)
+        sitters.append(Sitter(photo, face, square, expected if found is None else found))
+    progress(len(photos), len(photos))
+    if not sitters:
+        raise InputError(
+            "Expected at least one photo with a face that looks at the camera. "
+            f"Received: {len(photos)} that cannot be drawn, the first: {skipped[0]['reason']}"
+        )
+    return sitters, skipped

@@ -1,0 +1,165 @@
+"""Three invented faces, from photo to result."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from found_faces import FoundFaces
+from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
+from keras_portrait.errors import InputError
+from keras_portrait.evaluation import Source, content, evaluate, extractors, picture_path
+from keras_portrait.evaluation.references import measure_references
+from keras_portrait.imaging import read_image, write_image
+from keras_portrait.presets import load_preset
+
+SIZE = 128
+NAMES = ("women/a.png", "women/b.png", "men/c.png")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for seed, name in enumerate(NAMES):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_image(folder / name, draw_face(seed, 200).photo)
+    write_image(folder / "women" / "blank.png", np.full((64, 64, 3), 255, np.uint8))
+    return folder
+
+
+class SmallEdges:
+    """One convolution for HED."""
+
+    def __init__(self):
+        seed = keras.initializers.GlorotUniform(1)
+        layer = keras.layers.Conv2D(
+            1, 3, padding="same", activation="sigmoid", kernel_initializer=seed
+        )
+        self.network = keras.Sequential([keras.Input((None, None, 3)), layer])
+
+
+class SmallTrunk:
+    """Reduced pictures for the features of VGG16."""
+
+    source = "random"
+
+    def __init__(self, trunk, layers):
+        self.layers = layers
+
+    def __call__(self, images):
+        images = (keras.ops.repeat(images, 6, axis=-1) + 1) / 2
+        return [keras.ops.average_pool(images, 2**index) for index in range(len(self.layers))]
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+    """Stand-ins for the large networks, Inception out of reach."""
+    monkeypatch.setattr(content, "EdgeDetector", SmallEdges)
+    monkeypatch.setattr(content, "has_fast_bfloat16", lambda: False)
+    monkeypatch.setattr(extractors, "VGGFeatures", SmallTrunk)
+    monkeypatch.setattr(extractors, "find_inception", lambda: None)
+
+
+@pytest.fixture
+def sources(tiny_preset):
+    return [Source("tiny", load_preset(tiny_preset))]
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_three_faces_from_photo_to_result(photos, sources, tmp_path):
+    write_drawn_faces(tmp_path / "data", 8, 160)
+    told = []
+    result = evaluate(
+        sources,
+        photos,
+        tmp_path / "first",
+        drawings=tmp_path / "data" / "drawings",
+        size=SIZE,
+        progress=lambda *given: told.append(given),
+    )
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["photo_names"] == sorted(NAMES)
+    assert result["photos"]["count"] == 3 and result["photos"]["groups"] == {"women": 2, "men": 1}
+    assert [each["file"] for each in result["photos"]["skipped"]] == ["women/blank.png"]
+    assert result["drawings"]["styles"] == {"drawn": result["drawings"]["count"]}
+    assert "VGG16" in result["extractor"] and result["precision"] == "float32"
+    found = [(each["name"], each["style"], each["kind"]) for each in result["entries"]]
+    assert found == [
+        ("tiny", "thin", "preset"),
+        ("tiny", "bold", "preset"),
+        ("HED map", "", "baseline"),
+        ("XDoG", "", "baseline"),
+        ("flow-based DoG", "", "baseline"),
+        ("real against real", "drawn", "floor"),
+    ]
+    assert len({each["key"] for each in result["entries"]}) == 6
+    assert {stage for stage, _, _ in told} == {"photos", "training drawings", "drawings"}
+    assert told[-1] == ("drawings", 3, 3)
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_the_same_inputs_give_the_same_figures_and_pictures(photos, sources, tmp_path):
+    results = [evaluate(sources, photos, tmp_path / name, size=SIZE) for name in "ab"]
+    for result in results:
+        result.pop("seconds")
+    assert results[0] == results[1]
+    thin, bold = results[0]["entries"][:2]
+    for key in ("photos", "edges", *(entry["key"] for entry in results[0]["entries"])):
+        for index in range(3):
+            picture = read_image(picture_path(tmp_path / "a", key, index))
+            assert picture.shape == (SIZE, SIZE, 3)
+            assert np.array_equal(picture, read_image(picture_path(tmp_path / "b", key, index)))
+    # The stand-in draws the gray of the photo, and in its other style a quarter darker.
+    assert thin["figures"]["mid_gray"]["met"] is False
+    assert all(1 <= x <= 256 for x in thin["per_photo"]["gray_levels"])
+    shades = [
+        read_image(picture_path(tmp_path / "a", entry["key"], 0)).mean() for entry in (thin, bold)
+    ]
+    assert shades[0] > shades[1] + 20
+    for entry in (thin, bold):
+        assert entry["reference"] is None and not {"kid_vgg16", "fid"} & set(entry["figures"])
+        assert [len(values) for values in entry["per_photo"].values()] == [3] * len(
+            entry["per_photo"]
+        )
+    # A difference between groups cannot be told from one man.
+    assert thin["figures"]["lip_excess"]["value"] is None
+    edge_map, flow = results[0]["entries"][2], results[0]["entries"][4]
+    assert "line_f1" not in flow["figures"] and "line_f1" in edge_map["figures"]
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_photos_without_a_face_are_an_error(sources, tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(InputError, match="no picture in"):
+        evaluate(sources, tmp_path / "photos", tmp_path / "out", size=SIZE)
+    write_image(tmp_path / "photos" / "blank.png", np.full((64, 64, 3), 255, np.uint8))
+    with pytest.raises(InputError, match="at least one photo with a face.*no face that looks"):
+        evaluate(sources, tmp_path / "photos", tmp_path / "out", size=SIZE)
+
+
+def test_prepared_drawings_are_taken_as_they_lie(drawn_data):
+    seen, told = [], []
+
+    def extractor(drawings):
+        seen.extend(drawings)
+        return np.ones((len(drawings), 3)), np.ones((len(drawings), 5))
+
+    detector = FoundFaces([])
+    found = measure_references(
+        drawn_data, SIZE, 0, extractor, detector, lambda *given: told.append(given)
+    )
+    count = len(seen)
+    assert found.styles == ["drawn"] and count >= 2 and detector.asked == count
+    assert {drawing.shape for drawing in seen} == {(SIZE, SIZE)}
+    assert found.features.shape == (count, 3) and found.of("drawn").sum() == count
+    assert not found.figures["face_found"].any() and found.figures["ink_eyes"].min() > 0
+    assert told[-1] == (count, count)
+
+
+def test_without_weights_inception_is_not_available(monkeypatch):
+    def broken(**_):
+        raise Exception("URL fetch failure: no route to host")
+
+    monkeypatch.setattr(extractors.keras.applications, "InceptionV3", broken)
+    assert extractors.find_inception() is None

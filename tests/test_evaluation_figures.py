@@ -1,0 +1,227 @@
+"""Intervals, goals, groups of people, sources and the style classifier."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.evaluation import Source, inputs, intervals
+from keras_portrait.evaluation.measures import figure, measures
+from keras_portrait.evaluation.references import References, StyleClassifier
+from keras_portrait.evaluation.summary import Entry, Summarizer
+from keras_portrait.imaging import write_image
+from keras_portrait.metrics import kernel_distance
+from keras_portrait.presets import load_preset
+from tiny_preset import write_colour_preset, write_noise_preset
+
+TABLE = measures("_vgg16", "VGG16", identity=False)
+
+
+def test_bootstrap_is_repeatable_and_as_wide_as_it_must_be():
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    found = intervals.mean_interval(values, seed=3)
+    assert found == intervals.mean_interval(values, seed=3)
+    assert found != intervals.mean_interval(values, seed=4)
+    value, low, high = found
+    assert value == pytest.approx(values.mean())
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
+
+
+def test_what_cannot_be_told_does_not_count():
+    assert intervals.mean_interval(np.array([1.0, np.nan, 1.0]), 0) == (1, 1, 1)
+    assert np.isnan(intervals.mean_interval(np.full(3, np.nan), 0)).all()
+
+
+def test_interval_of_a_distance_holds_it_and_needs_four_of_each():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(40, 8)), rng.normal(1.0, 1.0, size=(30, 8))
+    value, low, high = intervals.subset_interval(kernel_distance, a, b, 0)
+    assert value == pytest.approx(kernel_distance(a, b)) and low < value < high
+    assert np.isnan(intervals.subset_interval(kernel_distance, a[:3], b, 0)).all()
+    value, low, high = intervals.halves_interval(kernel_distance, a, 0)
+    assert low < 0 < high and abs(value) < 0.2
+
+
+def test_excess_is_the_difference_of_differences():
+    women = np.array([True] * 20 + [False] * 30)
+    rng = np.random.default_rng(0)
+    photos = 2.0 - 1.0 * women + rng.normal(0, 0.01, 50)
+    same = photos + rng.normal(0, 0.01, 50)
+    value, low, high = intervals.difference_excess(same, photos, women, 0)
+    assert low < 0 < high and abs(value) < 0.02
+    value, low, high = intervals.difference_excess(same + 0.5 * women, photos, women, 0)
+    assert low > 0.4 and value == pytest.approx(0.5, abs=0.02) and high < 0.6
+    alone = intervals.difference_excess(same, photos, np.full(50, True), 0)
+    assert np.isnan(alone).all()
+
+
+@pytest.mark.parametrize(("key", "style", "values", "goal", "met"), [
+    ("face_found", "ink", (96.0, 90.0, 99.0), 95.0, True),
+    ("landmark_error", "ink", (4.6, 4.0, 5.0), 4.5, False),
+    ("mid_gray", "ink", (10.0, 9.0, 11.0), 6.0, False),
+    ("mid_gray", "pen", (10.0, 9.0, 11.0), 15.0, True),
+    ("lip_excess", "ink", (3.0, -1.0, 7.0), 0.0, True),
+    ("lip_excess", "ink", (3.0, 1.0, 5.0), 0.0, False),
+    ("kid_vgg16", "ink", (3.0, 1.0, 5.0), None, None),
+])  # fmt: skip
+def test_goals(key, style, values, goal, met):
+    found = figure(key, TABLE[key], style, values, 9)
+    assert (found["goal"], found["met"], found["count"]) == (goal, met, 9)
+    assert (found["value"], found["low"], found["high"]) == values
+
+
+def test_a_figure_that_cannot_be_told_is_null():
+    found = figure("hed_lpips", TABLE["hed_lpips"], "", (np.nan,) * 3, 0)
+    assert found["value"] is found["low"] is found["met"] is None
+
+
+def test_vgg_is_never_called_fid_and_every_distance_names_its_network():
+    assert "fid" not in TABLE and TABLE["fid_vgg16"]["title"] != "FID"
+    for key in ("kid_vgg16", "fid_vgg16"):
+        assert "VGG16" in TABLE[key]["title"] and "VGG16" in TABLE[key]["explanation"]
+
+
+def photo_folder(folder, names):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(folder / name, np.full((4, 4, 3), number, np.uint8))
+    return folder
+
+
+def test_groups_are_told_by_whole_words_of_folders_and_files(tmp_path):
+    names = ["Women/a.png", "b/female-1.png", "b/male_2.png", "men/c.png", "mental.png"]
+    photos = inputs.find_photos(photo_folder(tmp_path, names))
+    assert {photo.name: photo.group for photo in photos} == {
+        "Women/a.png": "women",
+        "b/female-1.png": "women",
+        "b/male_2.png": "men",
+        "men/c.png": "men",
+        "mental.png": None,
+    }
+
+
+def test_a_table_of_groups_wins_over_names(tmp_path):
+    folder = photo_folder(tmp_path / "photos", ["men/a.png", "men/b.png", "men/c.png"])
+    table = tmp_path / "groups.csv"
+    table.write_text("file,group\nmen/a.png,Female\nb.png,men\n")
+    groups = [photo.group for photo in inputs.find_photos(folder, table)]
+    assert groups == ["women", "men", None]
+    for text in ("file,group\na.png,people\n", "name\na.png\n", "file,group\nd.png,men\n"):
+        table.write_text(text)
+        with pytest.raises(InputError, match="Received: .*(people|groups.csv|d.png)"):
+            inputs.find_photos(folder, table)
+
+
+def test_a_limit_takes_photos_evenly_and_the_fingerprint_notices_each(tmp_path):
+    folder = photo_folder(tmp_path, [f"{number}.png" for number in range(9)])
+    photos = inputs.find_photos(folder, limit=3)
+    assert [photo.name for photo in photos] == ["0.png", "4.png", "8.png"]
+    before = inputs.fingerprint(photos)
+    assert before == inputs.fingerprint(photos) and len(before) == hashlib.sha256().digest_size * 2
+    write_image(folder / "4.png", np.zeros((4, 4, 3), np.uint8))
+    assert inputs.fingerprint(photos) != before
+
+
+def test_only_drawings_of_photos_are_measured(tmp_path, tiny_preset):
+    drawer = Source("tiny", load_preset(tiny_preset))
+    inputs.check_sources([drawer])
+    for wrong in (write_noise_preset(tmp_path / "noise"), write_colour_preset(tmp_path / "colour")):
+        with pytest.raises(SettingError, match=f"draws photos in gray. Received: {wrong.name}"):
+            inputs.check_sources([drawer, Source(wrong.name, load_preset(wrong))])
+    with pytest.raises(SettingError, match="different names. Received: tiny twice"):
+        inputs.check_sources([drawer, drawer])
+    with pytest.raises(SettingError, match="Received: none"):
+        inputs.check_sources([])
+
+
+def test_the_style_classifier_tells_textures_apart_even_rare_ones():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 40))
+    style = np.repeat([0, 1, 2], [60, 60, 6])
+    texture = centres[style] + 0.5 * rng.normal(size=(126, 40))
+    classify = StyleClassifier(texture, style)
+    fresh = centres[[0, 1, 2, 2]] + 0.5 * rng.normal(size=(4, 40))
+    assert classify(fresh).tolist() == [0, 1, 2, 2]
+
+
+def row(**changes):
+    return {"face_found": 1.0, "landmark_error": 1.0, "mid_gray": 2.0, "empty_parts": 0.0} | changes
+
+
+def summarizer(photos, references=None):
+    lips = [(0.1, 0.2)] * photos
+    names = [f"{number}.png" for number in range(photos)]
+    return Summarizer(TABLE, "_vgg16", names, [None] * photos, lips, references, 0)
+
+
+def entry(rows, empty=None, kind="preset", style="ink", indices=None):
+    count = len(rows)
+    widths = np.zeros((count, 256))
+    widths[:, 16] = 1
+    rng = np.random.default_rng(0)
+    return Entry(
+        name="tiny",
+        style=style,
+        kind=kind,
+        key="tiny-ink",
+        indices=indices or list(range(count)),
+        rows=rows,
+        widths=list(widths),
+        features=list(rng.normal(size=(count, 8))),
+        texture=list(rng.normal(size=(count, 6))),
+        empty=empty or [[]] * count,
+        lips=[(0.1, 0.2)] * count,
+    )
+
+
+def test_the_worst_come_first_with_reasons():
+    rows = [
+        row(),
+        row(mid_gray=16.0),
+        row(landmark_error=np.nan, face_found=0.0),
+        row(landmark_error=30.0),
+        row(empty_parts=1.0),
+    ]
+    found = summarizer(5).entry(entry(rows, empty=[[], [], [], [], ["nose", "lips"]]))
+    assert [each["photo"] for each in found["worst"]] == [
+        "2.png", "4.png", "3.png", "1.png", "0.png"
+    ]  # fmt: skip
+    assert [each["score"] for each in found["worst"]] == [100, 41, 30, 11, 1]
+    assert found["worst"][0]["why"] == "no face found"
+    assert "empty: nose, lips" in found["worst"][1]["why"]
+    assert found["figures"]["face_found"]["value"] == 80
+    assert found["figures"]["landmark_error"]["count"] == 4
+    assert found["per_photo"]["landmark_error"] == [1, 1, None, 30, 1]
+
+
+def test_photos_that_were_not_measured_are_null():
+    found = summarizer(4).entry(entry([row(), row()], indices=[0, 3], kind="baseline", style=""))
+    assert found["per_photo"]["face_found"] == [1, None, None, 1]
+    assert {each["index"] for each in found["worst"]} == {0, 3}
+
+
+def test_a_baseline_is_held_against_the_style_it_comes_nearest_to():
+    rng = np.random.default_rng(1)
+    drawn = entry([row()] * 12, kind="baseline", style="")
+    near, far = np.stack(drawn.features) + 0.1, rng.normal(4.0, 1.0, size=(12, 8))
+    references = References(
+        styles=["bold", "thin"],
+        style=np.repeat([0, 1], 12),
+        held=np.tile([True, False, False], 8),
+        features=np.concatenate([far, near]),
+        texture=rng.normal(size=(24, 6)),
+        widths=np.tile(drawn.widths, (2, 1)),
+        figures={"mid_gray": np.full(24, 2.0)},
+    )
+    found = summarizer(12, references).entry(drawn)
+    assert found["reference"] == "thin"
+    assert found["figures"]["stroke_distance"]["value"] == 0
+    assert "style_accuracy" not in found["figures"]
+    pen = entry([row()] * 12, style="pen")
+    assert summarizer(12, references).entry(pen)["reference"] == "all"
+    floors = summarizer(12, references).floors()
+    assert [(each["kind"], each["style"]) for each in floors] == [
+        ("floor", "bold"), ("floor", "thin")
+    ]  # fmt: skip
+    assert "style_accuracy" in floors[0]["figures"]
