@@ -62,8 +62,8 @@ class Grid(NamedTuple):
     Attributes:
         corners: int (4, h + 1, w + 1), the pixels around each crossing: upper left, upper right,
             lower left, lower right; indices into the flattened image.
-        y_part: float64 (h + 1, 1, 1), distance below the upper pixels.
-        x_part: float64 (w + 1, 1), distance right of the left pixels.
+        y_part: float64 (h + 1, 1), distance below the upper pixels.
+        x_part: float64 (3 w + 3,), distance right of the left pixels, of each value of a row.
         cells: cells in a pixel, the inverse of a cell's area.
     """
 
@@ -85,12 +85,14 @@ def _grid(integral_shape: tuple[int, ...], rows: np.ndarray, columns: np.ndarray
     corner = y[:, None] * (width + 1) + x
     corners = np.stack([corner, corner + 1, corner + width + 1, corner + width + 2])
     cells = 1 / ((rows[1] - rows[0]) * (columns[1] - columns[0]))
-    return Grid(corners, (rows - y)[:, None, None], (columns - x)[:, None], cells)
+    return Grid(corners, (rows - y)[:, None], np.repeat(columns - x, 3), cells)
 
 
 def _area_means(integral: np.ndarray, grid: Grid) -> np.ndarray:
     """Means over the cells of a grid, float32 (h, w, 3), from an integral image."""
-    upper, upper_right, lower, lower_right = integral.reshape(-1, 3).take(grid.corners, axis=0)
+    corners = integral.reshape(-1, 3).take(grid.corners, axis=0)
+    # Rows of values: NumPy is slow where the last axis is short.
+    upper, upper_right, lower, lower_right = corners.reshape(*corners.shape[:2], -1)
     # The differences are whole numbers, exact in 32 bits.
     upper = upper + grid.x_part * (upper_right - upper)
     lower = lower + grid.x_part * (lower_right - lower)
@@ -98,9 +100,9 @@ def _area_means(integral: np.ndarray, grid: Grid) -> np.ndarray:
     lower *= grid.y_part
     upper += lower
     sums = upper[1:] - upper[:-1]
-    sums = sums[:, 1:] - sums[:, :-1]
+    sums = sums[:, 3:] - sums[:, :-3]
     sums *= grid.cells
-    return sums.astype(np.float32)
+    return sums.astype(np.float32).reshape(len(sums), -1, 3)
 
 
 def normalize(pixels: np.ndarray) -> np.ndarray:
@@ -129,15 +131,20 @@ def cut_patches(pixels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
     rows, columns = np.stack([y, y_next]) * width, np.stack([x, x_next])
     index = rows[:, None, ..., None] + columns[..., None, :]
     read = pixels.ravel().take(index)[..., None].view(np.uint8)[..., :3].astype(np.float32)
+    # Rows of values: NumPy is slow where the last axis is short.
+    read = read.reshape(*read.shape[:-2], 3 * size)
     left, right = read[:, 0], read[:, 1]
     right -= left
-    right *= x_part[:, None, :, None]
+    right *= np.repeat(x_part, 3, axis=1)[:, None]
     left += right
     upper, lower = left
     lower -= upper
-    lower *= y_part[:, :, None, None]
+    lower *= y_part[..., None]
     upper += lower
-    return normalize(upper) * (y_inside[:, :, None] & x_inside[:, None, :])[..., None]
+    normalize(upper)
+    if not (x_inside.all() and y_inside.all()):
+        upper *= y_inside[..., None] & np.repeat(x_inside, 3, axis=1)[:, None]
+    return upper.reshape(-1, size, size, 3)
 
 
 def _sample_points(first: np.ndarray, last: np.ndarray, length: int, size: int):
