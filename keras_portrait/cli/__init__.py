@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import keras_portrait
+from keras_portrait.cli.card import card
 from keras_portrait.cli.compare import compare
 from keras_portrait.cli.distill import distill
 from keras_portrait.cli.evaluate import evaluate
@@ -35,6 +36,7 @@ app.command()(prepare)
 app.command()(train)
 app.command()(distill)
 app.command()(evaluate)
+app.command()(card)
 
 
 def _show_version(wanted: bool) -> None:
