@@ -144,6 +144,15 @@ def difference_of_styles(style_input):
     return np.abs(one - other)[:, 40:56, 40:56].mean() / np.abs(one).mean()
 
 
+def test_scales_and_shifts_of_a_style_start_unlike():
+    net = resnet_generator(3, 1, 2, filters=2, blocks=2, style_input="modulated")
+    kernels = [w.numpy() for w in net.trainable_variables if w.shape[:3] == (1, 1, 2)]
+    assert len(kernels) == 2 * 4
+    for index, kernel in enumerate(kernels):
+        same = [other for other in kernels[index + 1 :] if other.shape == kernel.shape]
+        assert not any(np.array_equal(kernel, other) for other in same)
+
+
 def test_an_appended_style_is_normalized_away_but_for_the_border():
     assert difference_of_styles("appended") < 0.1
     assert difference_of_styles("modulated") > 0.5

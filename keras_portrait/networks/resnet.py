@@ -100,11 +100,13 @@ def modulate(x, vector):
     """
     if vector is None:
         return x
-    spread = keras.initializers.RandomNormal(stddev=STYLE_SPREAD)
-    scale, shift = (
-        layers.Conv2D(x.shape[-1], 1, kernel_initializer=spread, bias_initializer=bias)(vector)
-        for bias in ("ones", "zeros")
-    )
+
+    def from_style(bias):
+        # An initializer of its own each time: Keras repeats the numbers of one that is shared.
+        spread = keras.initializers.RandomNormal(stddev=STYLE_SPREAD)
+        return layers.Conv2D(x.shape[-1], 1, kernel_initializer=spread, bias_initializer=bias)
+
+    scale, shift = from_style("ones")(vector), from_style("zeros")(vector)
     return layers.Add()([layers.Multiply()([x, scale]), shift])
 
 
