@@ -188,7 +188,7 @@ def test_a_place_that_cannot_be_written_to(refused, tmp_path):
     photo = shutil.copy(EXAMPLE, tmp_path / "me.jpg")
     (tmp_path / "file").write_text("in the way")
     assert "Cannot make the folder" in refused("stylize", photo, "-o", tmp_path / "file" / "x.png")
-    assert ".png or .jpg" in refused("stylize", photo, "-o", tmp_path / "x.bmp")
+    assert ".jpeg or .svg file" in refused("stylize", photo, "-o", tmp_path / "x.bmp")
     assert ".png or .jpg" in refused("stylize", photo, "-o", tmp_path / "nosuffix")
 
 
