@@ -189,7 +189,7 @@ def test_a_place_that_cannot_be_written_to(refused, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert "Cannot make the folder" in refused("stylize", photo, "-o", tmp_path / "file" / "x.png")
     assert ".jpeg or .svg file" in refused("stylize", photo, "-o", tmp_path / "x.bmp")
-    assert ".png or .jpg" in refused("stylize", photo, "-o", tmp_path / "nosuffix")
+    assert ".jpeg or .svg file" in refused("stylize", photo, "-o", tmp_path / "nosuffix")
 
 
 def test_options_that_exclude_each_other(refused):
