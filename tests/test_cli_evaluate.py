@@ -1,3 +1,4 @@
+import functools
 import json
 import shutil
 import sys
@@ -9,6 +10,7 @@ import pytest
 from invented_evaluation import invented_result, write_pictures
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.errors import InputError
+from keras_portrait.report.evaluation_files import picture_path
 from tiny_preset import write_tiny_preset
 
 # The module: in its package the function of the same name stands before it.
@@ -35,15 +37,11 @@ class FakeEvaluation(types.ModuleType):
     def evaluate(self, sources, photos, folder, *, progress, **options):
         self.calls.append((sources, photos, options))
         progress("drawing", 0, 2)
-        write_pictures(self.result, lambda *place: self.picture_path(folder, *place), size=24)
+        write_pictures(self.result, functools.partial(picture_path, folder), size=24)
         progress("drawing", 2, 2)
         if self.error:
             raise self.error
         return self.result
-
-    @staticmethod
-    def picture_path(folder, key, index):
-        return folder / key / f"{index:04d}.png"
 
 
 @pytest.fixture
@@ -128,7 +126,7 @@ def test_sources_are_called_what_a_person_calls_them(
         ("tiny", "preset"),
         ("other", "preset"),
         ("001-mine", "run"),
-        ("001-mine", "run"),
+        ("001-mine best", "run"),
         ("tiny.tflite", "preset"),
     ]
 
@@ -139,13 +137,34 @@ def test_without_photos_none_is_in_the_report(portrait, evaluation, tiny_preset,
     assert sorted(path.name for path in (place / "pictures").iterdir()) == ["tiny-thin", "xdog"]
 
 
+def test_without_photos_their_edge_maps_go_too(portrait, evaluation, tiny_preset, place):
+    evaluation.result = invented_result(2, (("tiny", "thin", "preset"),), ("HED map", "XDoG"))
+    assert portrait(*given(tiny_preset, place, "--no-photos"))[0] == 0
+    assert sorted(path.name for path in (place / "pictures").iterdir()) == ["tiny-thin", "xdog"]
+    page = (place / "evaluation.html").read_text(encoding="utf-8")
+    assert "Drawing men/0000.png" in page and "HED map, men" not in page and "XDoG, men" in page
+    # Its figures stay.
+    assert "<b>HED map</b>" in page
+
+
+def test_a_finished_report_is_not_lost(portrait, evaluation, tiny_preset, place, monkeypatch):
+    def refuse(path, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(COMMAND.Path, "rename", refuse)
+    err = refusal(portrait, *given(tiny_preset, place))
+    [part] = place.parent.iterdir()
+    assert (part / "evaluation.html").exists()
+    assert "(Permission denied)" in err and f"It is in {part}. Received: {place}" in err
+
+
 def test_a_table_is_printed_before_the_place(portrait, evaluation, tiny_preset, place):
     evaluation.result["photos"]["skipped"] = []
     code, out, err = portrait(*given(tiny_preset, place, "--markdown"))
     head, rule, *lines, last = out.splitlines()
     assert (code, err, last) == (0, "", str(place))
     assert head == "|  | tiny · thin | XDoG | real against real · ink |"
-    assert len(lines) == 7 and lines[0].startswith("| Face found again")
+    assert len(lines) == 8 and lines[0].startswith("| Face found again")
 
 
 def test_an_empty_folder_is_taken(portrait, evaluation, tiny_preset, place):

@@ -9,9 +9,17 @@ import pytest
 from found_faces import FoundFaces
 from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError
-from keras_portrait.evaluation import Source, content, evaluate, extractors, picture_path
+from keras_portrait.evaluation import (
+    Source,
+    content,
+    evaluate,
+    extractors,
+    picture_path,
+    references,
+)
+from keras_portrait.evaluation.drawing_measures import gray_figures
 from keras_portrait.evaluation.references import measure_references
-from keras_portrait.imaging import read_image, write_image
+from keras_portrait.imaging import enlarge_drawing, read_image, write_image
 from keras_portrait.presets import load_preset
 
 SIZE = 128
@@ -125,6 +133,9 @@ def test_the_same_inputs_give_the_same_figures_and_pictures(photos, sources, tmp
     # A difference between groups cannot be told from one man.
     assert thin["figures"]["lip_excess"]["value"] is None
     edge_map, flow = results[0]["entries"][2], results[0]["entries"][4]
+    # The wash of the stand-in is not steepened away: its square has 64 pixels, measured at 128.
+    enlarged = read_image(picture_path(tmp_path / "a", thin["key"], 0))[..., 0]
+    assert thin["per_photo"]["mid_gray"][0] > 1.1 * gray_figures(enlarged)["mid_gray"]
     assert "line_f1" not in flow["figures"] and "line_f1" in edge_map["figures"]
 
 
@@ -155,6 +166,28 @@ def test_prepared_drawings_are_taken_as_they_lie(drawn_data):
     assert found.features.shape == (count, 3) and found.of("drawn").sum() == count
     assert not found.figures["face_found"].any() and found.figures["ink_eyes"].min() > 0
     assert told[-1] == (count, count)
+
+
+def test_gray_is_that_of_the_drawing_before_it_is_enlarged(drawn_data):
+    washed = np.full((SIZE // 2, SIZE // 2), 255, np.uint8)
+    washed[:32] = 180  # steepened twofold it would be 210, and count as paper
+
+    def extractor(drawings):
+        return np.ones((len(drawings), 3)), np.ones((len(drawings), 5))
+
+    assert enlarge_drawing(washed, SIZE, SIZE)[10, 10] == 210
+    found = references._measure(washed, SIZE, extractor, FoundFaces([]))
+    assert found[-1]["mid_gray"] == pytest.approx(50)
+
+
+def test_features_are_taken_of_few_drawings_at_a_time(small_networks):
+    seen, extractor = [], extractors.VGGExtractor()
+    trunk = extractor._trunk
+    extractor._trunk = lambda pictures: seen.append(len(pictures)) or trunk(pictures)
+    drawings = np.random.default_rng(0).integers(0, 256, (9, 32, 32), np.uint8)
+    features, texture = extractor(drawings)
+    assert len(features) == len(texture) == 9 and max(seen) <= 4
+    np.testing.assert_allclose(features[8], extractor(drawings[8:])[0][0], rtol=1e-5)
 
 
 def test_without_weights_inception_is_not_available(monkeypatch):

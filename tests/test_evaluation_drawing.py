@@ -6,9 +6,10 @@ import pytest
 
 from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.evaluation import drawing_measures as measured
-from keras_portrait.evaluation.baselines import BASELINES
+from keras_portrait.evaluation.baselines import BASELINES, flow_lines
 from keras_portrait.evaluation.drawing_measures import width_distance, width_quantile
 from keras_portrait.geometry import face_template
+from keras_portrait.metrics import line_overlap
 
 TEMPLATE = face_template(512)
 
@@ -95,6 +96,14 @@ def test_line_agreement_allows_for_a_few_pixels():
     lines[100:104, 40:470] = near[103:107, 40:470] = far[120:124, 40:470] = 0
     assert measured.line_agreement(near, lines) == 1
     assert measured.line_agreement(far, lines) == 0
+
+
+def test_line_agreement_is_not_had_by_ink_all_over():
+    lines = flow_lines(draw_face(3, 256).photo)
+    assert line_overlap(np.ones_like(lines, bool), lines < measured.INK, 2) > 0.15
+    assert measured.line_agreement(np.zeros_like(lines), lines) < 0.03
+    thick = cv2.erode(lines, np.ones((3, 3), np.uint8))
+    assert measured.line_agreement(thick, lines) > 0.8
 
 
 def test_filters_draw_the_face_and_leave_paper_blank():

@@ -8,10 +8,11 @@ import pytest
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.evaluation import Source, inputs, intervals
 from keras_portrait.evaluation.measures import figure, measures
+from keras_portrait.evaluation.photo_measures import find_hands
 from keras_portrait.evaluation.references import References, StyleClassifier
 from keras_portrait.evaluation.summary import Entry, Summarizer
 from keras_portrait.imaging import write_image
-from keras_portrait.metrics import kernel_distance
+from keras_portrait.metrics import frechet_distance, kernel_distance
 from keras_portrait.presets import load_preset
 from tiny_preset import write_colour_preset, write_noise_preset
 
@@ -39,8 +40,37 @@ def test_interval_of_a_distance_holds_it_and_needs_four_of_each():
     value, low, high = intervals.subset_interval(kernel_distance, a, b, 0)
     assert value == pytest.approx(kernel_distance(a, b)) and low < value < high
     assert np.isnan(intervals.subset_interval(kernel_distance, a[:3], b, 0)).all()
-    value, low, high = intervals.halves_interval(kernel_distance, a, 0)
+    value, low, high = intervals.floor_interval(kernel_distance, a, 20, 0)
     assert low < 0 < high and abs(value) < 0.2
+    assert np.isnan(intervals.floor_interval(kernel_distance, a, 3, 0)).all()
+
+
+def test_distances_of_one_count_are_level_with_the_floor():
+    rng = np.random.default_rng(0)
+    photos, real = rng.normal(size=(200, 16)), rng.normal(size=(100, 16))
+    few = photos[:32]
+    floor = intervals.floor_interval(frechet_distance, real, 20, 0)[0]
+    found = [
+        intervals.fixed_size_interval(frechet_distance, drawn, real, 20, 0)
+        for drawn in (photos, few)
+    ]
+    for value, low, high in found:
+        assert low < value < high and value == pytest.approx(floor, rel=0.15)
+    # As they come, the many are nearer than the few, though both are of one distribution.
+    unequal = [frechet_distance(drawn, real) for drawn in (photos, few)]
+    assert unequal[1] > 1.5 * unequal[0]
+    assert np.isnan(intervals.fixed_size_interval(frechet_distance, few, real, 3, 0)).all()
+
+
+def test_intervals_of_shares_are_wilsons():
+    # By hand: the upper end of 0 in 30 is z^2 / (n + z^2).
+    value, low, high = intervals.share_interval(np.zeros(30))
+    assert (value, low) == (0, 0) and high == pytest.approx(100 * 3.8416 / 33.8416)
+    value, low, high = intervals.share_interval(np.ones(30))
+    assert (value, high) == (100, 100) and low == pytest.approx(100 * 30 / 33.8416)
+    half = intervals.share_interval(np.array([1.0, 0.0, np.nan] * 50))
+    assert half == pytest.approx((50, 40.383, 59.617), abs=0.001)
+    assert np.isnan(intervals.share_interval(np.full(2, np.nan))).all()
 
 
 def test_excess_is_the_difference_of_differences():
@@ -69,6 +99,11 @@ def test_goals(key, style, values, goal, met):
     found = figure(key, TABLE[key], style, values, 9)
     assert (found["goal"], found["met"], found["count"]) == (goal, met, 9)
     assert (found["value"], found["low"], found["high"]) == values
+
+
+def test_a_figure_of_too_few_has_no_verdict():
+    found = figure("lip_excess", TABLE["lip_excess"], "ink", (3.0, -1.0, 7.0), 9, "too few")
+    assert found["met"] is None and found["remark"] == "too few" and found["value"] == 3.0
 
 
 def test_a_figure_that_cannot_be_told_is_null():
@@ -149,10 +184,12 @@ def row(**changes):
     return {"face_found": 1.0, "landmark_error": 1.0, "mid_gray": 2.0, "empty_parts": 0.0} | changes
 
 
-def summarizer(photos, references=None):
+def summarizer(photos, references=None, compared=None, groups=None):
     lips = [(0.1, 0.2)] * photos
     names = [f"{number}.png" for number in range(photos)]
-    return Summarizer(TABLE, "_vgg16", names, [None] * photos, lips, references, 0)
+    compared = set(range(photos) if compared is None else compared)
+    groups = groups or [None] * photos
+    return Summarizer(TABLE, "_vgg16", names, groups, lips, references, compared, 0)
 
 
 def entry(rows, empty=None, kind="preset", style="ink", indices=None):
@@ -217,7 +254,15 @@ def test_a_baseline_is_held_against_the_style_it_comes_nearest_to():
     found = summarizer(12, references).entry(drawn)
     assert found["reference"] == "thin"
     assert found["figures"]["stroke_distance"]["value"] == 0
-    assert "style_accuracy" not in found["figures"]
+    # The figures of the nearest are those shown; a card takes those of the style that it shows.
+    assert list(found["against"]) == ["bold", "thin", "all"]
+    assert found["against"]["thin"].items() <= found["figures"].items()
+    kid = {name: figures["kid_vgg16"]["value"] for name, figures in found["against"].items()}
+    assert kid["thin"] < kid["all"] < kid["bold"]
+    told = [found["against"][name]["style_accuracy"]["value"] for name in ("bold", "thin")]
+    assert sum(told) == pytest.approx(100, abs=0.01)
+    assert found["figures"]["style_accuracy"]["value"] == told[1]
+    assert "style_accuracy" not in found["against"]["all"]
     pen = entry([row()] * 12, style="pen")
     assert summarizer(12, references).entry(pen)["reference"] == "all"
     floors = summarizer(12, references).floors()
@@ -225,3 +270,58 @@ def test_a_baseline_is_held_against_the_style_it_comes_nearest_to():
         ("floor", "bold"), ("floor", "thin")
     ]  # fmt: skip
     assert "style_accuracy" in floors[0]["figures"]
+    assert found["figures"]["fid_vgg16"]["count"] == 6 == floors[0]["figures"]["fid_vgg16"]["count"]
+
+
+def test_distances_are_taken_of_the_same_photos_and_as_many_drawings():
+    rng = np.random.default_rng(1)
+    references = References(
+        styles=["ink"],
+        style=np.zeros(20, int),
+        held=np.zeros(20, bool),
+        features=rng.normal(size=(20, 8)),
+        texture=rng.normal(size=(20, 6)),
+        widths=np.tile(entry([row()]).widths, (20, 1)),
+        figures={"mid_gray": np.full(20, 2.0)},
+    )
+    judge = summarizer(40, references, compared=range(0, 40, 2))
+    whole = entry([row()] * 40)
+    some = entry([row()] * 20, kind="baseline", style="", indices=list(range(0, 40, 2)))
+    some.features = whole.features[::2]
+    a, b = (judge.entry(each) for each in (whole, some))
+    [floor] = judge.floors()
+    for key in ("fid_vgg16", "stroke_distance"):
+        assert a["figures"][key] == b["against"]["ink"][key]
+        assert [each["figures"][key]["count"] for each in (a, b, floor)] == [10] * 3
+    assert [each["figures"]["kid_vgg16"]["count"] for each in (a, b)] == [40, 20]
+
+
+def lips_of(groups, lips):
+    drawn = entry([row()] * len(groups))
+    drawn.lips = lips
+    return summarizer(len(groups), groups=groups).entry(drawn)["figures"]
+
+
+def test_moustaches_on_everybody_show_in_the_lips_of_women():
+    figures = lips_of(["women"] * 25 + ["men"] * 25, [(0.3, 0.2)] * 50)
+    assert figures["lip_excess"]["value"] == 0 and figures["lip_excess"]["met"] is True
+    # By hand: 0.3 / 0.2 of the drawings less 0.1 / 0.2 of the photos.
+    women = figures["lip_women"]
+    assert (women["value"], women["low"], women["count"]) == (100, 100, 25)
+
+
+def test_upper_lips_of_fewer_than_twenty_are_no_verdict():
+    figures = lips_of(["women"] * 25 + ["men"] * 19, [(0.3, 0.2)] * 44)
+    assert figures["lip_excess"]["met"] is None and figures["lip_excess"]["value"] == 0
+    assert figures["lip_excess"]["remark"] == "fewer than 20 women or men"
+
+
+def test_a_preset_is_told_by_its_file(tiny_preset):
+    generator = load_preset(tiny_preset)
+    [hand] = find_hands([Source("tiny", generator)], [None], False)[:1]
+    sha256 = generator.contract.sha256
+    hand.entry.rows.append(row())
+    for name in ("widths", "features", "texture", "empty", "lips"):
+        getattr(hand.entry, name).extend(getattr(entry([row()]), name))
+    hand.entry.indices.append(0)
+    assert len(sha256) == 64 and summarizer(1).entry(hand.entry)["sha256"] == sha256

@@ -135,6 +135,23 @@ def test_equal_figures_share_the_best_and_a_lone_one_is_not_the_best(small):
     assert not any(cell.best for cell in make_panel(small, "stroke_width").cells)
 
 
+def test_only_what_can_be_ranked_has_a_best(small):
+    set_figures(small, "lip_excess", figure(3), figure(-2), figure(4), None)
+    assert not any(cell.best for cell in make_panel(small, "lip_excess").cells)
+    set_figures(small, "fid_vgg16", figure(3), figure(2), figure(4), figure(1))
+    assert [cell.best for cell in make_panel(small, "fid_vgg16").cells] == [0, 1, 0, 0]
+    small["entries"][2]["figures"]["fid_vgg16"]["count"] = 8
+    assert not any(cell.best for cell in make_panel(small, "fid_vgg16").cells)
+
+
+def test_a_cell_says_why_there_is_no_verdict(make, small):
+    why = {"remark": "fewer than 20 women or men"}
+    few = figure(3, -1, 7, 0.0) | why
+    set_figures(small, "lip_excess", few, few, few, None)
+    page, _, _ = make(small)
+    assert page.row("mine")[4][-1] == "no verdict: fewer than 20 women or men"
+
+
 def test_what_was_not_measured_is_a_dash_and_has_no_dot(make, small):
     set_figures(small, "hed_lpips", figure(None), None, figure(0.3, 0.2, 0.4, 0.32, True), None)
     page, _, figures = make(small)
@@ -353,7 +370,7 @@ def test_markdown_has_a_line_for_each_measure_that_can_be_better(small):
     head, rule, *lines = markdown(small).splitlines()
     assert head == "|  | pen · ink | a\\|b | XDoG | real against real · ink |"
     assert rule == "| --- | ---: | ---: | ---: | ---: |"
-    assert len(lines) == 6 and not any("Stroke" in line or "lip" in line for line in lines)
+    assert len(lines) == 7 and not any("Stroke" in line or "lip" in line for line in lines)
     assert lines[2] == "| Edges, LPIPS ↓ (at most 0.32) | **0.310** | 0.325 | – | – |"
     assert lines[0].startswith("| Face found again, % ↑ (at least 95\xa0%) |")
 

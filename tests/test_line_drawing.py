@@ -1,8 +1,11 @@
+import cv2
 import numpy as np
 import pytest
 
+from keras_portrait.data import line_drawing as module
+from keras_portrait.data import line_filters
 from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.data.flow import edge_tangent_flow
+from keras_portrait.data.flow import FLOW_SIGMA, edge_tangent_flow
 from keras_portrait.data.hatching import hatching
 from keras_portrait.data.line_drawing import line_drawing
 from keras_portrait.data.line_filters import LINE_FILTERS
@@ -86,6 +89,35 @@ def test_every_filter_leaves_a_blank_picture_blank_and_draws_eyes(name):
     assert 0 <= drawing.min() and drawing.max() <= 1 and drawing.mean() > 0.5
     for x, y in face.landmarks[:2].round().astype(int):
         assert drawing[y - 4 : y + 5, x - 4 : x + 5].min() < 0.2
+
+
+@pytest.mark.parametrize("name", LINE_FILTERS)
+def test_all_widths_grow_together(name, monkeypatch):
+    seen = []
+
+    def spy(gray, **widths):
+        seen.append(widths)
+        return line_drawing(gray, **widths)
+
+    monkeypatch.setattr(line_filters, "line_drawing", spy)
+    for width in (1.0, 2.0):
+        LINE_FILTERS[name](draw_face(2, 64).photo, width)
+    for key in ("sigma", "line_sigma", "flow_sigma"):
+        assert seen[1][key] == 2 * seen[0][key]
+    assert seen[0]["flow_sigma"] == FLOW_SIGMA
+
+
+def test_flow_and_fills_are_as_smooth_as_asked_for(monkeypatch):
+    picture, seen = draw_face(2, 64).photo, []
+    gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    monkeypatch.setattr(
+        module,
+        "edge_tangent_flow",
+        lambda *given: seen.append(given[1]) or edge_tangent_flow(*given),
+    )
+    monkeypatch.setattr(module, "_fill", lambda smooth, *_: seen.append(smooth) or smooth)
+    line_drawing(picture, shade=0.5, flow_sigma=4.0)
+    assert seen[0] == 4 and np.array_equal(seen[1], cv2.GaussianBlur(gray, (0, 0), 2.0))
 
 
 def test_strokes_grow_denser_with_the_dark_and_follow_the_flow():

@@ -76,6 +76,8 @@ def write_evaluation(folder, name="tiny", styles=STYLES, **changes):
     result = invented_result(photos=6, sources=[(name, style, "preset") for style in styles])
     floor = result["entries"].pop()
     result["entries"] += [{**floor, "style": style, "key": f"real-{style}"} for style in styles]
+    for entry in result["entries"][: len(styles)]:
+        entry["sha256"] = read_contract(folder.parent / "tiny").sha256
     result |= changes
     write_pictures(result, lambda key, index: folder / "pictures" / key / f"{index:04d}.png", 32)
     (folder / "evaluation.json").write_text(json.dumps(result))
@@ -149,7 +151,8 @@ def test_training_is_told_from_the_run(made, tmp_path):
         "24 filters, 6 blocks, nearest upsampling; 12 parameters"
     )
     assert row(card, "recipe") == ["`portrait-cpu.toml`"]
-    steps = "40 of warm start, 400 of asymmetric cycle (2 of 12 epochs); batch 1"
+    epochs = load_recipe("portrait-cpu", ()).train.epochs
+    steps = f"40 of warm start, 400 of asymmetric cycle (2 of {epochs} epochs); batch 1"
     assert row(card, "steps") == [steps]
     assert row(card, "time") == [
         "2.00 hours (warm start 0.50, asymmetric cycle 1.50); broken off within an epoch once, "
@@ -225,7 +228,7 @@ def test_figures_stand_beside_baselines_and_floor(made, tmp_path):
     figure = result["entries"][0]["figures"]["kid_vgg16"]
     assert f"{figure['value']:.1f} ({figure['low']:.1f} to {figure['high']:.1f})" in card
     assert result["extractor"] in card and "6 photos (3 women, 3 men), 2 more left out" in card
-    assert "where the interval reaches down to 0" in card
+    assert "where the interval reaches down to 0" in " ".join(card.split())
     assert "Stroke width" not in card  # neither much nor little of it is good
 
 
@@ -270,11 +273,49 @@ def test_the_sheet_has_drawings_alone(made, tmp_path):
     assert read_image(tmp_path / "worst.png").shape == sheet.shape
 
 
-def test_drawings_are_found_where_the_evaluation_puts_them(tmp_path):
-    from keras_portrait.evaluation import picture_path
+def two_columns(key, own, baseline, against=None, **measure):
+    """Figures of a style beside one baseline, in one measure."""
+    result = invented_result(40, (("tiny", "thin", "preset"),), ("XDoG",))
+    result["measures"] = {key: result["measures"][key] | measure}
+    result["entries"][0]["figures"][key] |= own
+    result["entries"][1]["figures"][key] |= baseline
+    result["entries"][1]["against"] = against or {}
+    return model_card_figures.style_figures(result, result["entries"][0])
 
-    found = model_card._finder(tmp_path)("pen-ink", 7)
-    assert found == picture_path(tmp_path, "pen-ink", 7)
+
+def test_a_baseline_is_shown_against_the_style_of_the_table():
+    nearest = {"value": 1.0, "low": 0.5, "high": 1.5}
+    no_goal = {"goal": None, "met": None}
+    against = {
+        "bold": {"kid_vgg16": nearest},
+        "thin": {"kid_vgg16": {"value": 77.0, "low": None, "high": None, "count": 9} | no_goal},
+    }
+    figures = two_columns("kid_vgg16", {"value": 5.0}, nearest, against)
+    assert figures.rows[0][3] == "77.0"
+    assert figures.better == ["Kernel distance (VGG16)"] and figures.worse == []
+
+
+def test_distances_of_other_counts_are_not_ranked():
+    figures = two_columns("fid_vgg16", {"value": 5.0, "count": 32}, {"value": 9.0, "count": 20})
+    assert figures.better == figures.worse == [] and "**" not in "".join(figures.rows[0])
+    figures = two_columns("fid_vgg16", {"value": 5.0, "count": 32}, {"value": 9.0, "count": 32})
+    assert figures.better == ["FID-like (VGG16)"] and figures.rows[0][2].startswith("**")
+
+
+def test_lips_of_few_people_are_no_verdict():
+    why = "fewer than 20 women or men"
+    figures = two_columns("lip_excess", {"met": None, "remark": why}, {"value": -9.0})
+    assert figures.rows[0][1] == f"at most 0\N{NO-BREAK SPACE}%: {why}"
+    assert figures.met == figures.missed == figures.better == figures.worse == []
+
+
+def test_an_evaluation_of_another_file_is_refused(portrait, made, tmp_path):
+    place = made["evaluation"] / "evaluation.json"
+    result = json.loads(place.read_text())
+    result["entries"][1]["sha256"] = "0" * 64
+    place.write_text(json.dumps(result))
+    err = refusal(portrait, made, tmp_path / "card.md")
+    assert "of another file of the preset tiny" in err and err.endswith(f"{'0' * 64}\n")
 
 
 def test_a_student_has_its_teacher_beside_it(made, tmp_path):
@@ -350,7 +391,7 @@ def test_what_does_not_belong_together_is_refused(portrait, made, tmp_path):
     err = refusal(portrait, made | {"evaluation": evaluation}, output)
     assert "the style thin. Expected an entry tiny. Received: pen · thin, pen · bold" in err
     err = refusal(portrait, made | {"evaluation": tmp_path}, output)
-    assert "Expected what `portrait evaluate` wrote" in err
+    assert "Expected what `portrait evaluate` of this version wrote" in err
     err = refusal(portrait, made | {"runs": [tmp_path]}, output)
     assert "Expected the folder of a run of asymmetric_cycle or distillation" in err
     assert "Expected a preset that draws photos" in refusal(

@@ -18,10 +18,6 @@ from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.quiet import silent_stderr
 
-# Where the pictures lie in the report's folder.
-PICTURES = "pictures"
-# Folders in it that hold the photos, and what the edge detector sees in them.
-OF_PHOTOS = ("photos", "edges")
 # Whose versions may change a figure.
 PACKAGES = (
     "keras-portrait",
@@ -95,6 +91,7 @@ def evaluate(
     evaluation = _load_evaluation()
     from keras_portrait.report import evaluation_page
     from keras_portrait.report.evaluation_figures import markdown as as_markdown
+    from keras_portrait.report.evaluation_files import PICTURES, picture_path
 
     evaluation_page.require_template()
     with _new_folder(output) as part, _progress() as show:
@@ -115,20 +112,27 @@ def evaluate(
         evaluation_page.write_evaluation(
             part,
             result,
-            functools.partial(evaluation.picture_path, part / PICTURES),
+            functools.partial(picture_path, part / PICTURES),
             photos=not hide_photos,
             command=shlex.join(["portrait", *sys.argv[1:]]),
             versions=_versions(),
         )
         if hide_photos:
-            for name in OF_PHOTOS:
-                shutil.rmtree(part / PICTURES / name)
+            _remove_photos(part / PICTURES, result["entries"])
     skipped = len(result["photos"]["skipped"])
     if skipped:
         typer.echo(f"{skipped} photos were left out; the report says why", err=True)
     if markdown:
         typer.echo(as_markdown(result))
     typer.echo(output)
+
+
+def _remove_photos(pictures: Path, entries: list[dict]) -> None:
+    """Takes away the photos, and what the edge detector sees in them."""
+    from keras_portrait.report.evaluation_files import EDGES, PHOTOS, shows_photos
+
+    for key in (PHOTOS, EDGES, *(entry["key"] for entry in entries if shows_photos(entry))):
+        shutil.rmtree(pictures / key)
 
 
 def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:
@@ -180,7 +184,11 @@ def _name(given: str) -> str:
     if given in list_presets():
         return given
     path = Path(given).resolve()
-    return path.parent.name if path.suffix == ".keras" else path.name
+    if path.suffix != ".keras":
+        return path.name
+    # A run holds more than one: its last generator goes by the name of the run.
+    run = path.parent.name
+    return run if path.stem == "generator" else f"{run} {path.stem}"
 
 
 def _kind(given: str) -> str:
@@ -207,15 +215,22 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     make_folder(part)
     try:
         yield part
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"Cannot write the report ({error.strerror}). Received: {folder}"
+        ) from error
+    try:
         if target.is_dir():
             target.rmdir()
         part.rename(target)
     except OSError as error:
         raise InputError(
-            f"Cannot write the report ({error.strerror}). Received: {folder}"
+            f"Cannot put the finished report in its place ({error.strerror}). It is in {part}. "
+            f"Received: {folder}"
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager

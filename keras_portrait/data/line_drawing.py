@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.data.flow import (
+    FLOW_SIGMA,
     along_flow,
     edge_tangent_flow,
     gaussian_weights,
@@ -21,8 +22,9 @@ from keras_portrait.data.flow import (
 
 # The surround's width over the centre's: Kang et al. 2007, section 3.2 (from Marr and Hildreth).
 SURROUND_RATIO = 1.6
-# Steepness of the edge of a filled part, per gray level.
-FILL_SHARPNESS = 0.25
+# Steepness of the edge of a filled part, per gray level; width in pixels of the blur before it, as
+# a share of the flow's smoothing.
+FILL_SHARPNESS, FILL_BLUR = 0.25, 0.5
 
 
 def line_drawing(
@@ -32,6 +34,7 @@ def line_drawing(
     line_sigma: float = 3.0,
     sharpness: float = 0.6,
     shade: float = 0.0,
+    flow_sigma: float = FLOW_SIGMA,
 ) -> np.ndarray:
     """Draws a picture as coherent dark lines on white paper, its darkest parts filled.
 
@@ -43,24 +46,29 @@ def line_drawing(
         sharpness: steepness of the soft threshold, per gray level.
         shade: parts darker than this share of the face are filled with ink; 0 fills none. The
             face is taken to be the middle of the picture, so that dark skin stays paper.
+        flow_sigma: width over which edge directions are averaged into a flow, pixels. It grows
+            with `sigma` and `line_sigma` where a larger picture is to give the same drawing.
 
     Returns:
         float32 (H, W) in [0, 1]; 1 is paper, 0 is ink.
     """
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     gray = gray.astype(np.float32)
-    tangent = edge_tangent_flow(gray)
+    tangent = edge_tangent_flow(gray, flow_sigma)
     response = _across_flow(gray, tangent, sigma, rho)
     response = along_flow(response, tangent, line_sigma)
     # Equation 10 of 2007 before its binary threshold: positive responses are paper.
     paper = 1.0 + np.tanh(sharpness * np.minimum(response, 0.0))
-    return np.minimum(paper, _fill(gray, tangent, line_sigma, shade)) if shade else paper
+    if not shade:
+        return paper
+    smooth = cv2.GaussianBlur(gray, (0, 0), FILL_BLUR * flow_sigma)
+    return np.minimum(paper, _fill(smooth, tangent, line_sigma, shade * face_tone(gray)))
 
 
-def _fill(gray: np.ndarray, tangent: np.ndarray, line_sigma: float, shade: float) -> np.ndarray:
-    """Paper outside the dark parts, (H, W) in [0, 1]; smoothed along the flow to look brushed."""
-    smooth = along_flow(cv2.GaussianBlur(gray, (0, 0), 1.0), tangent, line_sigma)
-    return 0.5 + 0.5 * np.tanh(FILL_SHARPNESS * (smooth - shade * face_tone(gray)))
+def _fill(smooth: np.ndarray, tangent: np.ndarray, line_sigma: float, tone: float) -> np.ndarray:
+    """Paper where it is lighter than a tone, (H, W) in [0, 1]; along the flow, to look brushed."""
+    smooth = along_flow(smooth, tangent, line_sigma)
+    return 0.5 + 0.5 * np.tanh(FILL_SHARPNESS * (smooth - tone))
 
 
 def _across_flow(gray: np.ndarray, tangent: np.ndarray, sigma: float, rho: float) -> np.ndarray:

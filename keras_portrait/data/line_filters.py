@@ -7,6 +7,7 @@ who draw fill them. So every filter fills what is darker than all around it.
 import cv2
 import numpy as np
 
+from keras_portrait.data.flow import FLOW_SIGMA
 from keras_portrait.data.hatching import hatching
 from keras_portrait.data.line_drawing import line_drawing
 
@@ -24,14 +25,16 @@ DARK_SHARPNESS, DETAIL_SHARPNESS = 0.15, 12.0
 def filled(photo: np.ndarray, width: float = 1.0) -> np.ndarray:
     """Bold lines, the darkest parts solid ink."""
     gray = _gray(photo)
-    lines = line_drawing(_even(gray), sigma=0.9 * width, line_sigma=3.0 * width, shade=SHADE)
+    lines = plain_lines(photo, width, SHADE)
     return np.minimum(lines, np.minimum(dark_parts(gray, width), dark_details(gray, width)))
 
 
 def hatched(photo: np.ndarray, width: float = 1.0) -> np.ndarray:
     """Fine lines, tones as strokes."""
     gray = _gray(photo)
-    lines = line_drawing(_even(gray), sigma=0.7 * width, line_sigma=3.0 * width)
+    lines = line_drawing(
+        _even(gray), sigma=0.7 * width, line_sigma=3.0 * width, flow_sigma=FLOW_SIGMA * width
+    )
     strokes = hatching(np.float32(gray), width)
     return np.minimum(lines, np.minimum(strokes, dark_details(gray, width)))
 
@@ -40,9 +43,25 @@ def thin(photo: np.ndarray, width: float = 1.0) -> np.ndarray:
     """Thin lines, small dark details filled."""
     gray = _gray(photo)
     lines = line_drawing(
-        _even(gray), sigma=0.55 * width, rho=0.98, line_sigma=4.0 * width, sharpness=0.8
+        _even(gray),
+        sigma=0.55 * width,
+        rho=0.98,
+        line_sigma=4.0 * width,
+        sharpness=0.8,
+        flow_sigma=FLOW_SIGMA * width,
     )
     return np.minimum(lines, dark_details(gray, width, SMALL_DETAIL_SIZE))
+
+
+def plain_lines(photo: np.ndarray, width: float = 1.0, shade: float = 0.0) -> np.ndarray:
+    """The lines of "filled" alone; `shade` as in `line_drawing`."""
+    return line_drawing(
+        _even(_gray(photo)),
+        sigma=0.9 * width,
+        line_sigma=3.0 * width,
+        shade=shade,
+        flow_sigma=FLOW_SIGMA * width,
+    )
 
 
 def dark_details(gray: np.ndarray, width: float = 1.0, size: float = DETAIL_SIZE) -> np.ndarray:

@@ -1,7 +1,8 @@
 """How good drawings are: measures of presets, runs and baselines on the same photos."""
 
+from keras_portrait.report.evaluation_files import picture_path
+
 from .evaluate import evaluate
 from .inputs import Source
-from .photo_measures import picture_path
 
 __all__ = ["Source", "evaluate", "picture_path"]

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from keras_portrait.alignment import keep_paper
-from keras_portrait.data.line_filters import LINE_FILTERS
+from keras_portrait.data.line_filters import LINE_FILTERS, plain_lines
+from keras_portrait.report.evaluation_files import EDGE_BASELINE
 
 # Widths of the line filters suit this side, and grow with it.
 _FILTER_SIDE = 256
@@ -62,9 +63,22 @@ def flow_drawing(square: np.ndarray) -> np.ndarray:
     return np.rint(255 * np.clip(paper, 0, 1)).astype(np.uint8)
 
 
+def flow_lines(square: np.ndarray) -> np.ndarray:
+    """The lines of `flow_drawing` without its filled parts: what line F1 is measured against.
+
+    Args:
+        square: uint8 RGB (S, S, 3).
+
+    Returns:
+        uint8 (S, S).
+    """
+    paper = plain_lines(square, len(square) / _FILTER_SIDE)
+    return np.rint(255 * np.clip(paper, 0, 1)).astype(np.uint8)
+
+
 # Each takes the aligned square and its edge map, and gives a drawing uint8 (S, S).
 BASELINES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "HED map": lambda square, edges: keep_paper(edge_drawing(edges), square),
+    EDGE_BASELINE: lambda square, edges: keep_paper(edge_drawing(edges), square),
     "XDoG": lambda square, edges: keep_paper(xdog_drawing(square), square),
     "flow-based DoG": lambda square, edges: keep_paper(flow_drawing(square), square),
 }

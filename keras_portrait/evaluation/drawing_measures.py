@@ -44,18 +44,38 @@ def gray_figures(drawing: np.ndarray) -> dict[str, float]:
 def line_agreement(drawing: np.ndarray, lines: np.ndarray) -> float:
     """Line F1 of a drawing against a drawing of the photo's lines, see `metrics.line_overlap`.
 
+    Middle lines are compared: ink that covers everything has few, and a fill has not more of them
+    than its outline has.
+
     Args:
         drawing: uint8 (S, S).
         lines: uint8 (S, S).
     """
-    tolerance = round(LINE_TOLERANCE_512 * len(drawing) / 512)
-    return line_overlap(drawing < INK, lines < INK, tolerance)
+    tolerance = round(2 * LINE_TOLERANCE_512 * len(drawing) / 512)
+    return line_overlap(middle_lines(drawing)[0], middle_lines(lines)[0], tolerance)
+
+
+def middle_lines(drawing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the middle of each stroke is: the ridges of the distance to paper.
+
+    Args:
+        drawing: uint8 (S, S).
+
+    Returns:
+        The ridges, bool (2 S + 2, 2 S + 2), found at twice the size inside a rim of paper, and the
+        distance, float32 of the same shape, in its pixels.
+    """
+    side = 2 * len(drawing)
+    ink = cv2.resize(drawing, (side, side), interpolation=cv2.INTER_LINEAR) < INK
+    # A rim of paper, so that a stroke may end at the border.
+    ink = np.pad(ink.astype(np.uint8), 1)
+    distance = cv2.distanceTransform(ink, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    highest = cv2.dilate(distance, np.ones((3, 3), np.uint8))
+    return (ink > 0) & (distance >= highest - 1e-3), distance
 
 
 def stroke_widths(drawing: np.ndarray) -> np.ndarray:
     """How wide the strokes are: a histogram over the pixels of their middle lines.
-
-    The middle lines are the ridges of the distance to paper, found at twice the size.
 
     Args:
         drawing: uint8 (S, S).
@@ -63,12 +83,7 @@ def stroke_widths(drawing: np.ndarray) -> np.ndarray:
     Returns:
         float64 (B,), shares by `WIDTH_BINS`, 1 together; zeros for an empty sheet.
     """
-    side = 2 * len(drawing)
-    ink = cv2.resize(drawing, (side, side), interpolation=cv2.INTER_LINEAR) < INK
-    # A rim of paper, so that a stroke may end at the border.
-    ink = np.pad(ink.astype(np.uint8), 1)
-    distance = cv2.distanceTransform(ink, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    ridge = (ink > 0) & (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8)) - 1e-3)
+    ridge, distance = middle_lines(drawing)
     # The middle pixel of a stroke of 2 r - 1 lies r from paper, either middle one of 2 r too: half
     # a pixel in between is right on average. Halved, for twice the size, and put to a 512 square.
     widths = (distance[ridge] - 0.25) * 512 / len(drawing)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.faces import find_detector
+from keras_portrait.report.evaluation_files import FORMAT
 from keras_portrait.stylizer import Stylizer
 
 from .baselines import flow_drawing
@@ -21,11 +22,11 @@ from .references import References, measure_references
 from .sitters import align
 from .summary import SCORE, Summarizer
 
-FORMAT = 1
 # Smallest face in pixels that MTCNN looks for, as in its package.
 _LEAST_FACE = 20
 # Photos, evenly chosen, on which baselines are measured; they are drawn of all. It keeps the time
-# for the networks, and gives intervals that are narrow enough to compare with.
+# for the networks, and gives intervals that are narrow enough to compare with. Distances that
+# depend on how many drawings there are, are taken of the same photos for every entry.
 BASELINE_PHOTOS = 32
 
 
@@ -50,7 +51,8 @@ def evaluate(
     Args:
         sources: what draws.
         photos: folder of photos, subfolders too.
-        folder: where aligned photos, edge maps and drawings go, see `picture_path`.
+        folder: where aligned photos, edge maps and drawings go, see
+            `report.evaluation_files.picture_path`.
         drawings: training drawings: a folder made by `portrait prepare`, or one with a subfolder
             for each style; None leaves out what is measured against them.
         groups: CSV file that tells women from men, see `inputs.find_photos`.
@@ -103,6 +105,7 @@ def evaluate(
         groups=[sitter.photo.group for sitter in sitters],
         photo_lips=photo_lips,
         references=references,
+        compared=compared,
         seed=seed,
     )
     with clock("figures"):

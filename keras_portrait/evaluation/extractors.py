@@ -12,7 +12,7 @@ from keras_portrait.imaging import resize, to_signed
 from keras_portrait.networks.style_classifier import texture_statistics
 from keras_portrait.perceptual.vgg import TRUNKS, VGGFeatures
 
-from .content import dtype_policy
+from .content import BATCH, dtype_policy
 
 # Sides of the pictures that the networks see; Inception's is that of FID.
 _VGG_SIDE, _INCEPTION_SIDE = 192, 299
@@ -51,6 +51,15 @@ class VGGExtractor:
             Features float32 (N, 512), of length sqrt(512), and texture statistics float32 (N, F),
             see `networks.style_classifier.texture_statistics`.
         """
+        # The maps of all layers are kept until the statistics are taken: no more at a time.
+        parts = [
+            self._of_few(drawings[start : start + BATCH])
+            for start in range(0, len(drawings), BATCH)
+        ]
+        features, texture = zip(*parts, strict=True)
+        return np.concatenate(features), np.concatenate(texture)
+
+    def _of_few(self, drawings):
         maps = self._trunk(ops.convert_to_tensor(_inputs(drawings, _VGG_SIDE)[..., None]))
         texture = ops.convert_to_numpy(texture_statistics(maps[:_TEXTURE_BLOCKS]))
         means = ops.convert_to_numpy(ops.mean(maps[-1], axis=(1, 2)))
@@ -86,7 +95,10 @@ class InceptionExtractor:
     def __call__(self, drawings: np.ndarray) -> np.ndarray:
         """Features float32 (N, 2048) of drawings uint8 (N, S, S)."""
         pictures = np.repeat(_inputs(drawings, _INCEPTION_SIDE)[..., None], 3, axis=-1)
-        return self._network.predict_on_batch(pictures)
+        parts = range(0, len(pictures), BATCH)
+        return np.concatenate(
+            [self._network.predict_on_batch(pictures[start : start + BATCH]) for start in parts]
+        )
 
 
 class Extractor:

@@ -6,7 +6,9 @@ import numpy as np
 
 RESAMPLES = 1000
 LEVEL = 95  # percent
-# Halves of the pictures that a distance between sets is taken of.
+# Of a normal distribution, either side of the middle `LEVEL` percent.
+_DEVIATIONS = 1.96
+# Halves, or draws of some, of the pictures that a distance between sets is taken of.
 SUBSETS = 50
 
 
@@ -32,6 +34,31 @@ def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float, float]:
         return (np.nan,) * 3
     means = resample_counts(len(values), seed) @ values / len(values)
     return float(values.mean()), *percentile_interval(means)
+
+
+def share_interval(hits: np.ndarray) -> tuple[float, float, float]:
+    """A share in percent, and Wilson's interval; a bootstrap of 30 hits in 30 would be sure of it.
+
+    Args:
+        hits: float (N,), 1 or 0; what is not a number is left out.
+
+    Returns:
+        Percent, lower and upper end of the interval of `LEVEL` percent; nan without any value.
+
+    Reference:
+        Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+        the American Statistical Association, 1927.
+    """
+    hits = np.asarray(hits, np.float64)
+    hits = hits[np.isfinite(hits)]
+    count = len(hits)
+    if not count:
+        return (np.nan,) * 3
+    share, square = hits.mean(), _DEVIATIONS**2 / count
+    middle = (share + square / 2) / (1 + square)
+    reach = _DEVIATIONS * np.sqrt(share * (1 - share) / count + square / (4 * count)) / (1 + square)
+    low, high = max(middle - reach, 0.0), min(middle + reach, 1.0)
+    return 100 * float(share), 100 * float(low), 100 * float(high)
 
 
 def percentile_interval(samples: np.ndarray) -> tuple[float, float]:
@@ -65,28 +92,59 @@ def subset_interval(
         distance(*(rows[rng.permutation(len(rows))[: len(rows) // 2]] for rows in (a, b)))
         for _ in range(SUBSETS)
     ]
-    value, reach = distance(a, b), 1.96 * np.std(halves)
+    value, reach = distance(a, b), _DEVIATIONS * np.std(halves)
     return float(value), float(value - reach), float(value + reach)
 
 
-def halves_interval(distance: Callable, rows: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """The distance between two random halves of one set: what chance alone makes of it.
+def fixed_size_interval(
+    distance: Callable, a: np.ndarray, b: np.ndarray, count: int, seed: int
+) -> tuple[float, float, float]:
+    """A distance that depends on how many pictures there are, between equally many of both sets.
+
+    Args:
+        distance: function of two sets of rows.
+        a: float (M, D), `count` rows or more.
+        b: float (N, D), `count` rows or more.
+        count: of the rows that are drawn from each.
+        seed: of the choice.
+
+    Returns:
+        Mean over draws, and an interval as of `subset_interval`; nan for a count under four.
+    """
+    if count < 4:
+        return (np.nan,) * 3
+    rng = np.random.default_rng((seed, len(a), len(b), count))
+    value = np.mean(
+        [
+            distance(*(rows[rng.permutation(len(rows))[:count]] for rows in (a, b)))
+            for _ in range(SUBSETS)
+        ]
+    )
+    middle, low, high = subset_interval(distance, a, b, seed)
+    return float(value), float(value - (middle - low)), float(value + (high - middle))
+
+
+def floor_interval(
+    distance: Callable, rows: np.ndarray, count: int, seed: int
+) -> tuple[float, float, float]:
+    """The distance between two random parts of one set: what chance alone makes of it.
 
     Args:
         distance: function of two sets of rows.
         rows: float (N, D).
-        seed: of the splits.
+        count: of the rows in each part; at most half of them.
+        seed: of the choice.
 
     Returns:
-        Mean over splits, and the middle `LEVEL` percent; nan for fewer than eight rows.
+        Mean over draws, and the middle `LEVEL` percent; nan for a count under four.
     """
-    if len(rows) < 8:
+    if count < 4:
         return (np.nan,) * 3
-    rng = np.random.default_rng((seed, len(rows)))
+    rng = np.random.default_rng((seed, len(rows), count))
     found = []
     for _ in range(SUBSETS):
-        order, half = rng.permutation(len(rows)), len(rows) // 2
-        found.append(distance(rows[order[:half]], rows[order[half:]]))
+        order = rng.permutation(len(rows))
+        found.append(distance(rows[order[:count]], rows[order[count : 2 * count]]))
     return float(np.mean(found)), *percentile_interval(np.array(found))
 
 

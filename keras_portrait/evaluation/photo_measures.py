@@ -10,9 +10,10 @@ import numpy as np
 from keras_portrait.atomic import make_folder
 from keras_portrait.faces import Detector
 from keras_portrait.imaging import enlarge_drawing, read_image, write_image
+from keras_portrait.report.evaluation_files import EDGES, PHOTOS, picture_path
 from keras_portrait.stylizer import Stylizer
 
-from .baselines import BASELINES, edge_drawing, flow_drawing
+from .baselines import BASELINES, edge_drawing, flow_lines
 from .content import EdgeDistance, Identity, find_landmarks, landmark_error
 from .drawing_measures import (
     empty_parts,
@@ -28,7 +29,7 @@ from .inputs import Source, safe_key
 from .sitters import Sitter
 from .summary import Entry
 
-# Its lines are what line F1 is measured against.
+# What line F1 is measured against is the same filter.
 _LINES = "flow-based DoG"
 
 
@@ -56,7 +57,7 @@ class Hand:
     Attributes:
         entry: where the measures go.
         draw: function of a picture, uint8 RGB (H, W, 3), its sitter and the square's edge map,
-            float32 (S, S), to a drawing uint8 (S, S).
+            float32 (S, S), to a drawing uint8 (N, N) of the generator's own size.
     """
 
     entry: Entry
@@ -69,23 +70,13 @@ def find_hands(sources: list[Source], stylizers: list[Stylizer], baselines: bool
     for source, stylizer in zip(sources, stylizers, strict=True):
         for style in source.generator.contract.styles:
             key = _unused(safe_key(Path(source.name).name, style), hands)
-            entry = Entry(source.name, style, source.kind, key)
+            sha256 = source.generator.contract.sha256
+            entry = Entry(source.name, style, source.kind, key, sha256)
             hands.append(Hand(entry, _with_generator(stylizer, style)))
     for name, draw in BASELINES.items() if baselines else ():
         entry = Entry(name, "", "baseline", _unused(safe_key(name), hands))
         hands.append(Hand(entry, _with_filter(draw)))
     return hands
-
-
-def picture_path(folder: str | Path, key: str, index: int) -> Path:
-    """Where a picture of `evaluate` lies.
-
-    Args:
-        folder: as given to `evaluate`.
-        key: "photos", "edges", or the `key` of an entry that is no floor.
-        index: place of the photo in `photo_names`.
-    """
-    return Path(folder) / key / f"{index:04d}.png"
 
 
 def measure_sitter(
@@ -109,13 +100,16 @@ def measure_sitter(
     """
     picture = read_image(sitter.photo.path)
     edges = judges.distance.edges(sitter.square[None])[0]
-    _keep(folder, "photos", index, sitter.square)
-    _keep(folder, "edges", index, edge_drawing(edges))
-    drawings = [hand.draw(picture, sitter, edges) for hand in hands]
+    _keep(folder, PHOTOS, index, sitter.square)
+    _keep(folder, EDGES, index, edge_drawing(edges))
+    native = [hand.draw(picture, sitter, edges) for hand in hands]
+    drawings = [enlarge_drawing(drawing, *edges.shape) for drawing in native]
     for hand, drawing in zip(hands, drawings, strict=True):
         _keep(folder, hand.entry.key, index, drawing)
     kept = [i for i, hand in enumerate(hands) if measured or hand.entry.kind != "baseline"]
     hands, drawings = [hands[i] for i in kept], np.stack([drawings[i] for i in kept])
+    # Enlargement steepens the tones, and so would wash gray away.
+    grays = [gray_figures(native[i]) for i in kept]
     # The large networks leave a core idle now and then: the other measures are taken beside them.
     with ThreadPoolExecutor(1) as pool:
         rows = pool.submit(_measure_each, sitter, hands, drawings, judges)
@@ -126,7 +120,7 @@ def measure_sitter(
         for number, row in enumerate(rows.result()):
             entry = hands[number].entry
             entry.indices.append(index)
-            entry.rows.append(row | {"hed_lpips": float(distances[number])})
+            entry.rows.append(row | grays[number] | {"hed_lpips": float(distances[number])})
             entry.features.append(features[number])
             entry.texture.append(texture[number])
     return lip_and_face(edges, sitter.landmarks)
@@ -134,7 +128,7 @@ def measure_sitter(
 
 def _measure_each(sitter, hands, drawings, judges):
     """What needs no large network, of each drawing."""
-    lines, person, rows = flow_drawing(sitter.square), None, []
+    lines, person, rows = flow_lines(sitter.square), None, []
     if judges.identity is not None:
         person = judges.identity.features(sitter.square, sitter.landmarks)
     for hand, drawing in zip(hands, drawings, strict=True):
@@ -146,11 +140,7 @@ def _measure_each(sitter, hands, drawings, judges):
 
 
 def _with_generator(stylizer, style):
-    def draw(picture, sitter, edges):
-        drawing = stylizer.draw_face(picture, sitter.face, style)
-        return enlarge_drawing(drawing, *edges.shape)
-
-    return draw
+    return lambda picture, sitter, edges: stylizer.draw_face(picture, sitter.face, style)
 
 
 def _with_filter(draw):
@@ -158,7 +148,7 @@ def _with_filter(draw):
 
 
 def _unused(key, hands):
-    taken = {hand.entry.key for hand in hands} | {"photos", "edges"}
+    taken = {hand.entry.key for hand in hands} | {PHOTOS, EDGES}
     number, free = 1, key
     while free in taken:
         number += 1
@@ -188,13 +178,13 @@ def _found_again(drawing, sitter, judges, person):
 
 
 def _as_drawing(drawing, sitter, entry):
-    """Tones, strokes and ink; what is no single number goes to the entry at once."""
+    """Strokes and ink; what is no single number goes to the entry at once."""
     widths, ink = stroke_widths(drawing), part_ink(drawing, sitter.landmarks)
     empty = empty_parts(ink)
     entry.widths.append(widths)
     entry.empty.append(empty)
     entry.lips.append(lip_and_face(1 - drawing / np.float32(255), sitter.landmarks))
-    return gray_figures(drawing) | {
+    return {
         "empty_parts": float(len(empty) > 0),
         "stroke_width": float(width_quantile(widths, 0.5)),
         "stroke_width_90": float(width_quantile(widths, 0.9)),

@@ -88,7 +88,7 @@ def measure_references(
         progress(number, len(chosen))
         square = _square(data, drawing, size, detector)
         if square is not None:
-            rows.append((drawing, *_measure(square, extractor, detector)))
+            rows.append((drawing, *_measure(square, size, extractor, detector)))
     progress(len(chosen), len(chosen))
     if not rows:
         raise InputError(f"Expected drawings of faces. Received: no face in those of {folder}")
@@ -145,9 +145,12 @@ def _choose(data: TaggedDrawings, seed: int) -> list:
 
 
 def _square(data, drawing, size, detector):
-    """The aligned drawing, uint8 (size, size), or None where no face is found in it."""
+    """The aligned drawing, uint8 (S, S), or None where no face is found in it.
+
+    S is `size`, or of prepared drawings the side that they have.
+    """
     if data.prepared:
-        return enlarge_drawing(data.square(drawing), size, size)
+        return data.square(drawing)
     sheet = read_image(data.folder / drawing.file)
     face = find_face_in_drawing(sheet, detector)
     if face is None:
@@ -155,11 +158,13 @@ def _square(data, drawing, size, detector):
     return align_drawing(sheet, square_to_photo(face[0], size), size, InkLimits())[0]
 
 
-def _measure(square, extractor, detector):
+def _measure(square, size, extractor, detector):
+    # Of the drawing as it is: enlargement steepens the tones.
+    grays, square = gray_figures(square), enlarge_drawing(square, size, size)
     features, texture = extractor(square[None])
     template = face_template(len(square))
     ink = part_ink(square, template)
-    figures = gray_figures(square) | {
+    figures = grays | {
         "face_found": float(find_landmarks(square, template, detector) is not None),
         "empty_parts": float(len(empty_parts(ink)) > 0),
         "ink_eyes": (ink["left eye"] + ink["right eye"]) / 2,

@@ -10,8 +10,8 @@ from keras_portrait.metrics import frechet_distance, kernel_distance
 
 from . import intervals
 from .drawing_measures import width_distance, width_quantile
-from .measures import figure
-from .references import References, StyleClassifier
+from .measures import LEAST_GROUP, figure
+from .references import ALL, References, StyleClassifier
 
 WORST = 10
 SCORE = (
@@ -32,6 +32,7 @@ class Entry:
         style: its style, or "".
         kind: "preset", "run", "baseline" or "floor".
         key: unique, and safe as the name of a folder.
+        sha256: of the model file of a preset, as its contract has it; "" otherwise.
         indices: which photos were measured; what follows has an item for each of them.
         rows: a number by measure; nan where it cannot be told.
         widths, features, texture: see `drawing_measures` and `extractors`.
@@ -43,6 +44,7 @@ class Entry:
     style: str
     kind: str
     key: str
+    sha256: str = ""
     indices: list[int] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
     widths: list[np.ndarray] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Summarizer:
         groups: "women", "men" or None for each photo.
         photo_lips: for each photo how dark upper lip and face are in its edge map.
         references: the training drawings, or None.
+        compared: indices of the photos that distances between equally many are taken of.
         seed: of the resampling.
     """
 
@@ -72,22 +75,23 @@ class Summarizer:
     groups: list[str | None]
     photo_lips: list[tuple[float, float]]
     references: References | None
+    compared: set[int]
     seed: int
 
     def entry(self, entry: Entry) -> dict:
         """The result of an entry."""
-        if self._classify is not None and entry.style in self.references.styles:
+        told = None if self._classify is None else self._classify(np.stack(entry.texture))
+        if told is not None and entry.style in self.references.styles:
             wanted = self.references.styles.index(entry.style)
-            told = self._classify(np.stack(entry.texture))
             for row, style in zip(entry.rows, told, strict=True):
                 row["style_accuracy"] = float(style == wanted)
         figures = self._means(entry.style, entry.rows)
         figures |= self._strokes(entry.style, np.stack(entry.widths))
         figures |= self._lips(entry)
-        reference = None
+        reference, against = None, {}
         if self.references is not None:
-            reference, distances = self._distances(entry)
-            figures |= distances
+            reference, against = self._against(entry, told)
+            figures |= against[reference]
         rows = dict(zip(entry.indices, entry.rows, strict=True))
         per_photo = {
             key: [
@@ -98,6 +102,7 @@ class Summarizer:
             if any(key in row for row in entry.rows)
         }
         return self._entry(entry, reference, figures) | {
+            "against": against if entry.kind == "baseline" else {},
             "worst": self._worst(entry),
             "per_photo": per_photo,
         }
@@ -116,15 +121,15 @@ class Summarizer:
         held = some & self.references.held
         if self._classify is not None and held.any():
             told = self._classify(self.references.texture[held])
-            right = 100.0 * (told == self.references.styles.index(style))
-            values = intervals.mean_interval(right, self.seed)
-            figures |= self._figure("style_accuracy", style, values, len(right))
+            figures |= self._told_as(style, style, told)
         figures |= self._strokes(style, self.references.widths[some])
+        count = self._draw(style)
         for key, distance, sets in self._set_distances():
-            values = intervals.halves_interval(distance, sets[some], self.seed)
-            figures |= self._figure(key, style, values, int(some.sum()))
+            values = intervals.floor_interval(distance, sets[some], count, self.seed)
+            figures |= self._figure(key, style, values, count)
         entry = Entry("real against real", style, "floor", f"real-{style}")
-        return self._entry(entry, style, figures) | {"worst": [], "per_photo": {}}
+        empty = {"against": {}, "worst": [], "per_photo": {}}
+        return self._entry(entry, style, figures) | empty
 
     def _entry(self, entry, reference, figures):
         ordered = {key: figures[key] for key in self.measures if key in figures}
@@ -133,6 +138,7 @@ class Summarizer:
             "style": entry.style,
             "kind": entry.kind,
             "key": entry.key,
+            "sha256": entry.sha256,
             "reference": reference,
             "figures": ordered,
         }
@@ -143,8 +149,11 @@ class Summarizer:
         for key in self.measures:
             values = np.array([row[key] for row in rows if key in row], float)
             if len(values) and not key.startswith("stroke_width"):
-                scale = 100.0 if key in _SHARES else 1.0
-                found = intervals.mean_interval(values * scale, self.seed)
+                found = (
+                    intervals.share_interval(values)
+                    if key in _SHARES
+                    else intervals.mean_interval(values, self.seed)
+                )
                 figures |= self._figure(key, style, found, int(np.isfinite(values).sum()))
         return figures
 
@@ -165,25 +174,65 @@ class Summarizer:
             return {}
         women = np.array([group == "women" for group in groups])[chosen]
         photo_lips = [self.photo_lips[index] for index in entry.indices]
-        drawn, shown = (_relative(np.array(lips)[chosen]) for lips in (entry.lips, photo_lips))
-        values = intervals.difference_excess(100 * drawn, 100 * shown, women, self.seed)
-        return self._figure("lip_excess", entry.style, values, int(chosen.sum()))
+        drawn, shown = (
+            100 * _relative(np.array(lips)[chosen]) for lips in (entry.lips, photo_lips)
+        )
+        few = min(women.sum(), (~women).sum()) < LEAST_GROUP
+        remark = f"fewer than {LEAST_GROUP} women or men" if few else ""
+        excess = intervals.difference_excess(drawn, shown, women, self.seed)
+        alone = intervals.mean_interval((drawn - shown)[women], self.seed)
+        found = self._figure("lip_excess", entry.style, excess, int(chosen.sum()), remark)
+        return found | self._figure("lip_women", entry.style, alone, int(women.sum()))
 
-    def _distances(self, entry):
-        """To the drawings of the style; a baseline, which has none, to those it comes nearest."""
-        features = np.stack(entry.features)
-        name = self.references.name_of(entry.style)
-        if entry.kind == "baseline" and len(features) > 1:
-            name = min(
-                self.references.styles,
-                key=lambda s: kernel_distance(features, self._of(s, self.references.features)),
-            )
-        figures = {}
+    def _against(self, entry, told) -> tuple[str, dict[str, dict]]:
+        """What an entry is compared with, and figures by all that it was compared with.
+
+        A generator is compared with the drawings of its style; a baseline, which has none, with
+        each style and all drawings, so that it can stand beside any generator. It is shown with
+        the style that it comes nearest to.
+        """
+        if entry.kind != "baseline":
+            name = self.references.name_of(entry.style)
+            return name, {name: self._distances(entry, name)}
+        against = {name: self._distances(entry, name) for name in [*self.references.styles, ALL]}
+        if told is not None:
+            for style in self.references.styles:
+                against[style] |= self._told_as(style, "", told)
+        kernel = {
+            style: value
+            for style in self.references.styles
+            if (value := against[style][f"kid{self.suffix}"]["value"]) is not None
+        }
+        return min(kernel, key=kernel.get, default=ALL), against
+
+    def _distances(self, entry, reference):
+        """To the drawings of a style, or to all."""
+        same = np.array([index in self.compared for index in entry.indices])
+        count, figures = min(self._draw(reference), int(same.sum())), {}
         for key, distance, sets in self._set_distances():
-            drawn = np.stack(entry.widths) if key == "stroke_distance" else features
-            values = intervals.subset_interval(distance, drawn, self._of(name, sets), self.seed)
-            figures |= self._figure(key, entry.style, values, len(drawn))
-        return name, figures
+            drawn = np.stack(entry.widths if key == "stroke_distance" else entry.features)
+            real = self._of(reference, sets)
+            if self.measures[key]["ranked"] == "equal counts":
+                some = drawn[same]
+                values = intervals.fixed_size_interval(distance, some, real, count, self.seed)
+                figures |= self._figure(key, entry.style, values, count)
+            else:
+                values = intervals.subset_interval(distance, drawn, real, self.seed)
+                figures |= self._figure(key, entry.style, values, len(drawn))
+        return figures
+
+    def _draw(self, reference) -> int:
+        """How many drawings of a style, or of all, are drawn for a distance, and as many photos.
+
+        Half of the style's at most: the noise floor takes two such parts.
+        """
+        return min(len(self.compared), int(self.references.of(reference).sum()) // 2)
+
+    def _told_as(self, wanted, style, told):
+        """Share of drawings that the classifier has taken for a style."""
+        hits = told == self.references.styles.index(wanted)
+        values = intervals.share_interval(hits)
+        return self._figure("style_accuracy", style, values, len(hits))
 
     def _set_distances(self) -> list[tuple[str, Callable, np.ndarray]]:
         """Distances between sets: key, function, what it takes of the training drawings."""
@@ -197,8 +246,8 @@ class Summarizer:
     def _of(self, style, values):
         return values[self.references.of(style)]
 
-    def _figure(self, key, style, values, count):
-        return {key: figure(key, self.measures[key], style, values, count)}
+    def _figure(self, key, style, values, count, remark=""):
+        return {key: figure(key, self.measures[key], style, values, count, remark)}
 
     @cached_property
     def _classify(self):

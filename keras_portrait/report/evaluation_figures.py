@@ -27,6 +27,7 @@ class Cell:
         best: whether no other entry has a better one, the noise floor aside.
         verdict: "met", "missed", or "" where there is no goal for this entry.
         own_goal: the entry's goal where it is not that of the measure, "" otherwise.
+        remark: why it cannot be told whether the goal is met; "" where it can.
     """
 
     value: str
@@ -34,6 +35,7 @@ class Cell:
     best: bool
     verdict: str
     own_goal: str
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -141,17 +143,24 @@ def number(value: float) -> str:
     return f"{value:,.{max(0, 2 - exponent) if value else 0}f}".replace("-", "−")
 
 
+def may_rank(measure: dict, figures: list[dict]) -> bool:
+    """Whether it can be told which of the figures of a measure is the best."""
+    counts = {figure["count"] for figure in figures}
+    return measure["ranked"] == "all" or (measure["ranked"] == "equal counts" and len(counts) < 2)
+
+
 def _cells(result, key) -> list[Cell]:
     measure, entries = result["measures"][key], result["entries"]
     figures = [entry["figures"].get(key, {}) for entry in entries]
     rivals = [
-        figure["value"]
+        figure
         for entry, figure in zip(entries, figures, strict=True)
         if entry["kind"] != "floor" and figure.get("value") is not None
     ]
     # A figure that stands alone is not the best one.
-    choose = {"lower": min, "higher": max}.get(measure["better"]) if len(rivals) > 1 else None
-    best = choose(rivals) if choose else None
+    ranked = len(rivals) > 1 and may_rank(measure, rivals)
+    choose = {"lower": min, "higher": max}.get(measure["better"]) if ranked else None
+    best = choose(figure["value"] for figure in rivals) if choose else None
     return [
         _cell(measure, figure, entry["kind"] != "floor", best)
         for entry, figure in zip(entries, figures, strict=True)
@@ -168,6 +177,7 @@ def _cell(measure, figure, rival, best) -> Cell:
         best=rival and value is not None and value == best,
         verdict=("met" if met else "missed") if judged else "",
         own_goal=_goal_text(measure | {"goal": goal}) if judged and goal != measure["goal"] else "",
+        remark=figure.get("remark", "") if rival else "",
     )
 
 

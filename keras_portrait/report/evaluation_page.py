@@ -6,11 +6,10 @@ from pathlib import Path
 
 from keras_portrait.atomic import write_whole
 from keras_portrait.report.evaluation_figures import entry_label, make_panel, number
-from keras_portrait.report.evaluation_pictures import pack_pictures
+from keras_portrait.report.evaluation_files import JSON_NAME, PAGE_NAME
+from keras_portrait.report.evaluation_pictures import pack_pictures, shown_entries
 from keras_portrait.report.template import load_template
 
-PAGE_NAME = "evaluation.html"
-JSON_NAME = "evaluation.json"
 TEMPLATE = "evaluation.html.j2"
 # What the kinds of entries are called.
 KINDS = {"preset": "preset", "run": "run", "baseline": "baseline", "floor": "noise floor"}
@@ -44,7 +43,7 @@ def write_evaluation(
         folder: where to; it must exist.
         result: what `evaluation.evaluate` returned.
         find: the file of a picture, by the key of an entry or "photos", and the photo's index.
-        photos: whether the page shows the photos beside the drawings.
+        photos: whether the page shows the photos beside the drawings, and their edge maps.
         command: what was typed, for the page.
         versions: of the packages that took part.
 
@@ -68,7 +67,7 @@ def _page(result, find, photos, command, versions) -> str:
     entries = result["entries"]
     pictures = pack_pictures(result, find, photos)
     own = [entry["name"] for entry in entries if entry["kind"] in _OWN]
-    drawn = [entry_label(entry) for entry in entries if entry["kind"] != "floor"]
+    drawn = [entry_label(entry) for entry in shown_entries(entries, photos)]
     panels = [make_panel(result, key) for key in result["measures"]]
     return _template().render(
         title=", ".join(dict.fromkeys(own)),

@@ -11,6 +11,7 @@ from PIL import Image
 
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize
+from keras_portrait.report.evaluation_files import PHOTOS, shows_photos
 
 # Characters that all pictures of a page may take, as on the page of a run.
 BUDGET = 11_500_000
@@ -58,14 +59,23 @@ class Pictures:
     """All pictures of a page.
 
     Attributes:
-        worst: for each entry its worst drawings, worst first; empty lists for the noise floor.
-        sheet: photos with the drawings of all entries but the noise floor.
+        worst: for each entry its worst drawings, worst first; empty lists for those not shown.
+        sheet: photos with the drawings of all entries that are shown.
         every: k where only every k-th photo is on the sheet, counted from the first.
     """
 
     worst: list[list[Row]]
     sheet: list[Row]
     every: int
+
+
+def shown_entries(entries: list[dict], photos: bool) -> list[dict]:
+    """Entries with pictures: no floors, and without photos none that show their edge maps."""
+    return [
+        entry
+        for entry in entries
+        if entry["kind"] != "floor" and (photos or not shows_photos(entry))
+    ]
 
 
 def pack_pictures(
@@ -79,20 +89,22 @@ def pack_pictures(
     Args:
         result: the evaluation.
         find: the file of a picture, by the key of an entry or "photos", and the photo's index.
-        photos: whether the photos are shown beside the drawings.
+        photos: whether the photos are shown beside the drawings, and their edge maps among them.
         budget: characters that all pictures may take. One worst drawing of each entry is shown in
             any case.
     """
     pack = functools.cache(lambda path, limits: _pack(path, *limits))
-    names, drawn = result["photo_names"], [e for e in result["entries"] if e["kind"] != "floor"]
+    names, drawn = result["photo_names"], shown_entries(result["entries"], photos)
 
     def row(entries: Sequence[dict], index: int, limits: tuple[int, int]) -> Row:
-        keys = [*(["photos"] if photos else []), *(entry["key"] for entry in entries)]
+        keys = [*([PHOTOS] if photos else []), *(entry["key"] for entry in entries)]
         return Row(names[index], [pack(find(key, index), limits) for key in keys])
 
     for count in _WORST_COUNTS:
         worst = [
             [row([entry], one["index"], _LARGE) for one in entry["worst"][:count]]
+            if entry in drawn
+            else []
             for entry in result["entries"]
         ]
         spent = sum(map(_characters, sum(worst, [])))

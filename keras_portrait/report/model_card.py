@@ -4,8 +4,8 @@ Everything but `notes.toml` is read from files that training, export and evaluat
 The same inputs give the same card; it says neither when nor where it was made.
 """
 
+import functools
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.atomic import make_folder, write_whole
@@ -13,6 +13,7 @@ from keras_portrait.contract import NOISE, Contract, read_contract
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import write_image
 from keras_portrait.presets import find_preset
+from keras_portrait.report.evaluation_files import JSON_NAME, PICTURES, picture_path
 from keras_portrait.report.model_card_figures import (
     check_evaluation,
     own_entries,
@@ -26,9 +27,8 @@ from keras_portrait.report.template import load_template
 TEMPLATE = "model_card.md.j2"
 # The sheet of the worst drawings, beside the card.
 WORST_NAME = "worst.png"
-# Where `portrait-export --report` and `portrait evaluate` write their figures, and the latter its
-# drawings.
-EXPORT_NAME, EVALUATION_NAME, PICTURES = "report.json", "evaluation.json", "pictures"
+# Where `portrait-export --report` writes its figures.
+EXPORT_NAME = "report.json"
 MODES = {
     "fp32": "32-bit weights",
     "fp16": "16-bit weights",
@@ -75,10 +75,10 @@ def write_model_card(
         raise SettingError(f"Expected a preset that draws photos in gray. Received: {preset}")
     trained = [read_run(run) for run in runs]
     _check_run(contract, trained[-1], runs[-1])
-    place = evaluation / EVALUATION_NAME
+    place = evaluation / JSON_NAME
     result = check_evaluation(read_json(place), place)
     folder = path if path.is_dir() else path.parent
-    entries = own_entries(result, {contract.name, folder.resolve().name}, contract.styles)
+    entries = own_entries(result, {contract.name, folder.resolve().name}, contract)
     fidelity = _fidelity(contract, export) if export else []
     styles = [style_figures(result, entry) for entry in entries]
     has_worst = any(entry["worst"] for entry in entries)
@@ -101,7 +101,7 @@ def write_model_card(
     )
     make_folder(output.parent)
     if has_worst:
-        sheet = worst_sheet(entries, _finder(evaluation / PICTURES))
+        sheet = worst_sheet(entries, functools.partial(picture_path, evaluation / PICTURES))
         write_image(output.with_name(WORST_NAME), sheet)
     write_whole(output, (card.strip() + "\n").encode("utf-8", "replace"))
     return [warning for run in trained for warning in run.warnings] + _doubts(trained)
@@ -126,11 +126,6 @@ def _doubts(runs: list[RunFacts]) -> list[str]:
         f"make sure that {student.name} learned from {teachers[-1].name}: its teacher is none of "
         "the generators there"
     ]
-
-
-def _finder(pictures: Path) -> Callable[[str, int], Path]:
-    """Finds drawings as `evaluation.picture_path` does, which could not be asked without Keras."""
-    return lambda key, index: pictures / key / f"{index:04d}.png"
 
 
 def _draws(contract) -> str:
@@ -219,7 +214,8 @@ def _measured(result) -> list[str]:
         f"pixels. Feature extractor of the distances between sets: {result['extractor']}.",
         "In brackets 95 % intervals: where two overlap, their order may be chance. The best of a "
         'line is bold; "real against real", the noise floor, is what the training drawings score '
-        f"among themselves. Baselines are filters without any training. {lips}What each measure "
+        f"among themselves. Baselines are filters without any training, compared with the drawings "
+        f"of the same style. {lips}What each measure "
         "does not see is in `docs/evaluation.md`.",
     ]
 

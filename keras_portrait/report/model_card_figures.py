@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.contract import Contract
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize
-from keras_portrait.report.evaluation_figures import entry_label, make_panel, number
+from keras_portrait.report.evaluation_figures import entry_label, make_panel, may_rank, number
+from keras_portrait.report.evaluation_files import FORMAT
 from keras_portrait.sheets import captioned_grid
 
-# What `portrait evaluate` writes.
-FORMAT = 1
 # How many of the worst drawings of each style are shown, and the side of one in pixels.
 WORST, SIDE = 4, 192
 
@@ -27,7 +27,7 @@ class StyleFigures:
         rows: a text for the measure, the goal and each column; the best figure is bold.
         met: measures whose goal is met.
         missed: the others that have a goal, with figure and goal.
-        better: measures in which no baseline has a better figure.
+        better: measures in which no baseline has a better figure, of those that can be ranked.
         worse: the others, with the best baseline and its figure.
         reasons: why each of the worst drawings is one, worst first.
     """
@@ -49,36 +49,48 @@ def check_evaluation(result: dict | None, place: Path) -> dict:
         InputError: it is none, or of another version.
     """
     if result is None or result.get("format") != FORMAT or "entries" not in result:
-        raise InputError(f"Expected what `portrait evaluate` wrote. Received: {place}")
+        raise InputError(
+            f"Expected what `portrait evaluate` of this version wrote. Received: {place}"
+        )
     return result
 
 
-def own_entries(result: dict, names: set[str], styles: tuple[str, ...]) -> list[dict]:
+def own_entries(result: dict, names: set[str], contract: Contract) -> list[dict]:
     """The entries of a preset, in the order of its styles.
 
     Args:
         result: the evaluation.
         names: what the preset may be called there.
-        styles: names of its styles.
+        contract: of the preset.
 
     Raises:
-        InputError: the preset was not measured in one of them.
+        InputError: the preset was not measured in one of its styles, or another file of its name
+            was.
     """
     presets = [entry for entry in result["entries"] if entry["kind"] == "preset"]
     found = {entry["style"]: entry for entry in presets if entry["name"] in names}
-    for style in styles:
+    for style in contract.styles:
         if style not in found:
             wanted, there = " or ".join(sorted(names)), ", ".join(map(entry_label, presets))
             raise InputError(
                 f"The evaluation does not have the preset in the style {style}. "
                 f"Expected an entry {wanted}. Received: {there or 'no presets'}"
             )
-    return [found[style] for style in styles]
+        if found[style]["sha256"] != contract.sha256:
+            raise InputError(
+                f"The evaluation is of another file of the preset {contract.name}. Expected "
+                f"SHA-256 {contract.sha256}. Received: {found[style]['sha256'] or 'none'}"
+            )
+    return [found[style] for style in contract.styles]
 
 
 def style_figures(result: dict, entry: dict) -> StyleFigures:
     """The figures of one entry, of the baselines, and of the noise floor that belongs to it."""
-    baselines = [other for other in result["entries"] if other["kind"] == "baseline"]
+    baselines = [
+        _held_against(other, entry["reference"])
+        for other in result["entries"]
+        if other["kind"] == "baseline"
+    ]
     floors = [
         other
         for other in result["entries"]
@@ -95,13 +107,13 @@ def style_figures(result: dict, entry: dict) -> StyleFigures:
         title = measure["title"]
         named = ", ".join(filter(None, [title, measure["unit"]]))
         # Without a figure, such as a landmark error where no face was found, no goal is met.
-        verdict = f"{goal}: {own.verdict or 'no figure'}" if goal else "–"
+        verdict = f"{goal}: {own.verdict or own.remark or 'no figure'}" if goal else "–"
         figures.rows.append([named, verdict, *map(_cell, panel.cells)])
         if own.verdict == "met":
             figures.met.append(title)
-        elif goal:
+        elif goal and not own.remark:
             figures.missed.append(f"{title} {own.value} ({goal})")
-        _compare(figures, title, key, entry, baselines, measure["better"])
+        _compare(figures, measure, key, entry, baselines)
     return figures
 
 
@@ -152,18 +164,26 @@ def _reasons(entry) -> list[str]:
     return [f"{one['why']} ({number(one['score'])})" for one in entry["worst"][:WORST]]
 
 
-def _compare(figures, title, key, entry, baselines, better):
+def _held_against(baseline, reference) -> dict:
+    """A baseline with the figures that it has against the drawings of a style."""
+    other = baseline["against"].get(reference, {})
+    return baseline | {"figures": baseline["figures"] | other}
+
+
+def _compare(figures, measure, key, entry, baselines):
     """Notes whether a baseline is better, and which one."""
-    value, choose = _value(entry, key), {"lower": min, "higher": max}[better]
-    known = [(_value(other, key), other["name"]) for other in baselines]
-    known = [rival for rival in known if rival[0] is not None]
-    if value is None or not known:
+    value, choose = _value(entry, key), {"lower": min, "higher": max}[measure["better"]]
+    rivals = [other for other in baselines if _value(other, key) is not None]
+    measured = [
+        other["figures"][key] for other in (entry, *rivals) if _value(other, key) is not None
+    ]
+    if value is None or not rivals or not may_rank(measure, measured):
         return
-    best, name = choose(known)
+    best, name = choose((_value(other, key), other["name"]) for other in rivals)
     if choose(value, best) == value:
-        figures.better.append(title)
+        figures.better.append(measure["title"])
     else:
-        figures.worse.append(f"{title} ({name} {number(best)})")
+        figures.worse.append(f"{measure['title']} ({name} {number(best)})")
 
 
 def _value(entry, key) -> float | None:
