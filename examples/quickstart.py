@@ -12,16 +12,16 @@ import keras_portrait
 from keras_portrait import Stylizer
 from keras_portrait.imaging import grid, read_image, resize, write_image
 
-SIDE = 384
+SIDE = 320
 
 
 def main(output: str) -> None:
-    """Writes photo, ink and pen side by side."""
+    """Writes the photo and its drawings in every style side by side."""
     photo = read_image(Path(keras_portrait.__file__).with_name("example.jpg"))[:240, 96:336]
     photo = resize(photo, 2 * SIDE, 2 * SIDE)
-    stylize = Stylizer("pen")
-    pictures = [photo, *(stylize(photo, style=style) for style in ("ink", "pen"))]
-    write_image(output, grid([resize(picture, SIDE, SIDE) for picture in pictures], columns=3))
+    stylize = Stylizer("portrait")
+    pictures = [photo, *(stylize(photo, style=style) for style in ("ink", "pen", "line"))]
+    write_image(output, grid([resize(picture, SIDE, SIDE) for picture in pictures], columns=4))
 
 
 if __name__ == "__main__":

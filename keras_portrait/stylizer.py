@@ -54,7 +54,7 @@ class Stylizer:
         MissingExtra: no LiteRT runtime is installed.
     """
 
-    def __init__(self, preset: str | Path | Generator = "pen", threads: int | None = None):
+    def __init__(self, preset: str | Path | Generator = "portrait", threads: int | None = None):
         self._threads = min(4, os.cpu_count() or 1) if threads is None else threads
         loaded = isinstance(preset, Generator)
         generator = preset if loaded else load_preset(preset, self._threads)

@@ -1,10 +1,12 @@
 """What README.md says can be typed works, and what it links to is there."""
 
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import EXAMPLE
@@ -58,6 +60,15 @@ def test_portrait_commands(command, desk, monkeypatch, capsys):
         assert not end.code, capsys.readouterr().err
     if "-o" in command:
         assert (desk / command[command.index("-o") + 1]).is_file()
+
+
+def test_the_first_picture_is_what_the_quickstart_makes(tmp_path):
+    shown = re.search(r"!\[[^]]*\]\(([^)]+)\)", README).group(1)
+    runpy.run_path(str(ROOT / "examples" / "quickstart.py"))["main"](str(tmp_path / "again.png"))
+    again, before = read_image(tmp_path / "again.png"), read_image(ROOT / shown)
+    assert again.shape == before.shape
+    # The last bits of a processor's floats may move a line by a shade.
+    assert np.abs(again.astype(float) - before).mean() < 1
 
 
 def test_links_lead_somewhere():

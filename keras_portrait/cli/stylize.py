@@ -43,7 +43,7 @@ def stylize(
             "holiday.portraits.",
         ),
     ] = None,
-    preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "pen",
+    preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "portrait",
     style: Annotated[
         str | None,
         typer.Option(
