@@ -359,7 +359,7 @@ def test_dry_run_of_the_command_writes_nothing(drawn_data, tmp_path, monkeypatch
     before = sorted(tmp_path.rglob("*"))
     arguments = ("train", "portrait-cpu.toml", drawn_data, "-s", "data.size=64", "--dry-run")
     code, output, _ = portrait(*arguments, preset=None)
-    assert code == 0 and "12 epochs of 200 steps" in output
+    assert code == 0 and "6 epochs of 200 steps" in output
     assert sorted(tmp_path.rglob("*")) == before
 
 
