@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -171,7 +171,7 @@ def open_run(folder: Path, options: dict, pictures: dict) -> None:
     if known is None:
         _write(folder / PICTURES_NAME, pictures)
         _write(folder / OPTIONS_NAME, options)
-    _write(folder / "versions.json", _versions())
+    _write(folder / "versions.json", installed_versions(PACKAGES))
 
 
 def difference(known: dict, options: dict, prefix: str = "") -> str:
@@ -220,9 +220,10 @@ def _write(path, values):
     write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
 
 
-def _versions():
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of these packages that are installed, by name."""
     versions = {}
-    for name in PACKAGES:
+    for name in packages:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions

@@ -1,13 +1,17 @@
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import keras_portrait
+from fake_live import FakeLive
 from keras_portrait import cli
 from keras_portrait.imaging import read_image
+from keras_portrait_demo.web import WebView
 from tiny_preset import write_tiny_preset
+from web_client import Client
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
 
@@ -71,3 +75,33 @@ def eager(light, monkeypatch):
     from tiny_training import without_tracing
 
     without_tracing(monkeypatch)
+
+
+@pytest.fixture
+def no_thread_is_left():
+    """Sees to it that a test ends every thread that it began."""
+    before = set(threading.enumerate())
+    yield
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.fixture
+def live():
+    """A stand-in for the demo's `Live` that shows pictures on demand."""
+    live = FakeLive()
+    yield live
+    live.stop()
+
+
+@pytest.fixture
+def view(live):
+    """The web view of `live` on this machine, on a free port; it leaves no thread behind."""
+    with WebView(live, "127.0.0.1", 0) as view:
+        yield view
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("web")]
+
+
+@pytest.fixture
+def client(view):
+    """Plain HTTP to `view`."""
+    return Client(view)

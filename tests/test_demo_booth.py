@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,19 +23,7 @@ from keras_portrait_demo.printing import Printer
 from keras_portrait_demo.record import Recorder
 from waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
-
-
-@pytest.fixture
-def live():
-    live = FakeLive()
-    yield live
-    live.stop()
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 class Clock:

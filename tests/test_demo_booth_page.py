@@ -1,11 +1,9 @@
 """The booth in the web view: rounds from the page, its countdown, its pictures."""
 
 import json
-import threading
 
 import pytest
 
-from fake_live import FakeLive
 from headless_chromium import Chromium
 from keras_portrait.imaging import read_image
 from keras_portrait_demo import web_pictures
@@ -14,19 +12,7 @@ from keras_portrait_demo.web import WebView
 from waiting import wait_until
 from web_client import Client
 
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
-
-
-@pytest.fixture
-def live():
-    live = FakeLive()
-    yield live
-    live.stop()
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_the_page_begins_rounds_and_gets_their_pictures(live, tmp_path):

@@ -9,7 +9,6 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
-from fake_live import FakeLive
 from keras_portrait.errors import MissingExtra, SettingError
 from keras_portrait.imaging import read_image
 from keras_portrait_demo.__main__ import main
@@ -17,19 +16,7 @@ from keras_portrait_demo.booth import Booth
 from keras_portrait_demo.button import BOUNCE_SECONDS, push_button
 from waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
-
-
-@pytest.fixture
-def live():
-    live = FakeLive()
-    yield live
-    live.stop()
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 @pytest.fixture

@@ -58,11 +58,7 @@ def drawer(tiny_preset):
     return Drawer(tiny_preset, threads=1)
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_every_frame_once_and_in_order(drawer):

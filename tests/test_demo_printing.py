@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -15,12 +14,7 @@ from keras_portrait_demo.__main__ import main
 from keras_portrait_demo.printing import Printer
 from waiting import wait_until
 
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 @pytest.fixture

@@ -66,11 +66,7 @@ def camera(monkeypatch):
     return camera
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    before = set(threading.enumerate())
-    yield
-    assert set(threading.enumerate()) <= before
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def show_until_ctrl_c(view, preset, work, **settings) -> float:

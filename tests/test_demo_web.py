@@ -1,38 +1,16 @@
 import json
 import socket
-import threading
 import time
 
 import cv2
 import numpy as np
-import pytest
 
-from fake_live import HEIGHT, STYLES, WIDTH, FakeLive
+from fake_live import HEIGHT, STYLES, WIDTH
 from keras_portrait.imaging import read_image
 from keras_portrait_demo import web, web_handler, web_pictures
 from keras_portrait_demo.web import WebView
 from waiting import wait_until
 from web_client import Client, Viewer
-
-
-@pytest.fixture
-def live():
-    live = FakeLive()
-    yield live
-    live.stop()
-
-
-@pytest.fixture
-def view(live):
-    with WebView(live, "127.0.0.1", 0) as view:
-        yield view
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("web")]
-
-
-@pytest.fixture
-def client(view):
-    return Client(view)
-
 
 # ---- what a visitor gets ----
 

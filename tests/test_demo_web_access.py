@@ -1,36 +1,15 @@
 import json
-import threading
 from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 import pytest
 
-from fake_live import FakeLive
 from keras_portrait.errors import SettingError
 from keras_portrait.imaging import read_image
 from keras_portrait_demo import web_pictures
 from keras_portrait_demo.web import WebView
 from web_client import TOKEN, Client
-
-
-@pytest.fixture
-def live():
-    live = FakeLive()
-    yield live
-    live.stop()
-
-
-@pytest.fixture
-def view(live):
-    with WebView(live, "127.0.0.1", 0) as view:
-        yield view
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("web")]
-
-
-@pytest.fixture
-def client(view):
-    return Client(view)
 
 
 @pytest.fixture

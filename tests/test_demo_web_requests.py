@@ -1,34 +1,12 @@
 import json
 import socket
-import threading
 import time
 
 import pytest
 
-from fake_live import FakeLive
 from keras_portrait_demo import web, web_handler, web_request
-from keras_portrait_demo.web import WebView
 from waiting import wait_until
-from web_client import JSON, Client
-
-
-@pytest.fixture
-def live():
-    live = FakeLive()
-    yield live
-    live.stop()
-
-
-@pytest.fixture
-def view(live):
-    with WebView(live, "127.0.0.1", 0) as view:
-        yield view
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("web")]
-
-
-@pytest.fixture
-def client(view):
-    return Client(view)
+from web_client import JSON
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +16,7 @@ import typer
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.quiet import silent_stderr
+from keras_portrait.run_folder import installed_versions
 
 # Whose versions may change a figure.
 PACKAGES = (
@@ -115,7 +115,7 @@ def evaluate(
             functools.partial(picture_path, part / PICTURES),
             photos=not hide_photos,
             command=shlex.join(["portrait", *sys.argv[1:]]),
-            versions=_versions(),
+            versions=installed_versions(PACKAGES),
         )
         if hide_photos:
             _remove_photos(part / PICTURES, result["entries"])
@@ -195,14 +195,6 @@ def _kind(given: str) -> str:
     from keras_portrait.presets import is_preset
 
     return "preset" if is_preset(given) else "run"
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
 
 
 @contextlib.contextmanager
