@@ -16,6 +16,7 @@ Run it with: `python -m keras_portrait_export.mtcnn FOLDER`.
 """
 
 import argparse
+import hashlib
 from pathlib import Path
 
 import keras
@@ -77,6 +78,14 @@ NETS = {
 }
 
 
+# Of the weight files in the package mtcnn 1.0.0.
+WEIGHTS_SHA256 = {
+    "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
+    "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
+    "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+}
+
+
 def load_net(name: str) -> keras.Model:
     """Makes one net with the weights of the installed package `mtcnn`.
 
@@ -88,6 +97,7 @@ def load_net(name: str) -> keras.Model:
 
     Raises:
         keras_portrait.errors.MissingExtra: `mtcnn` or `joblib` is not installed.
+        keras_portrait.errors.InputError: its weights are not those of version 1.0.0.
     """
     net = NETS[name][0]()
     trunk = [layer for layer in net.layers if layer.weights and layer.name not in HEADS]
@@ -143,7 +153,7 @@ def _dense(x, units: int):
 def _read_weights(name: str) -> list:
     from importlib.util import find_spec
 
-    from keras_portrait.errors import MissingExtra
+    from keras_portrait.errors import InputError, MissingExtra
 
     # The package is located, not imported: importing it loads the whole of its detector.
     package = find_spec("mtcnn")
@@ -151,8 +161,15 @@ def _read_weights(name: str) -> list:
         raise MissingExtra('The weights of MTCNN come from a package: pip install "mtcnn==1.0.0"')
     import joblib
 
-    folder = Path(package.submodule_search_locations[0]) / "assets" / "weights"
-    return joblib.load(folder / f"{name}.lz4")
+    path = Path(package.submodule_search_locations[0]) / "assets" / "weights" / f"{name}.lz4"
+    # The only file that is unpickled anywhere here, and no other than the one that was looked at.
+    received = hashlib.sha256(path.read_bytes()).hexdigest()
+    if received != WEIGHTS_SHA256[name]:
+        raise InputError(
+            f"The weights are not those of mtcnn 1.0.0. Expected the SHA-256 "
+            f"{WEIGHTS_SHA256[name]}. Received: {received} of {path}"
+        )
+    return joblib.load(path)
 
 
 def main() -> None:

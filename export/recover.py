@@ -55,7 +55,7 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
         described = json.loads(text)
         model = keras.models.model_from_json(json.dumps(described["keras"]))
         styles, order = tuple(described["styles"]), list(described["order"])
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # Keras answers a forged description with errors of many kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"Cannot read the network of {file}. Received: {reason}") from error
     _set_weights(model, order, _stored_weights(split_model(file.read_bytes())[0]), file)

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import get_type_hints
 
+from keras_portrait.bounded import read_bounded
 from keras_portrait.errors import SettingError, nearest
 from keras_portrait.settings import (
     AsymmetricCycleRecipe,
@@ -46,8 +47,9 @@ def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
     """
     path = _find(recipe)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(read_bounded(path).decode())
+    # ValueError: no TOML, no UTF-8, or a number of more digits than Python takes.
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{path}: expected a TOML recipe. Received: {error}") from None
     for override in overrides:
         _override(values, override)
@@ -83,7 +85,7 @@ def _override(values, override):
         raise SettingError(f"-s: expected key=value. Received: {override}")
     try:
         value = tomllib.loads(f"x = {text}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *sections, last = key.strip().split(".")
     for section in sections:

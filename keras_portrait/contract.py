@@ -15,6 +15,8 @@ enough, whatever it is called. `network.json` beside it in that ZIP tells how th
 import hashlib
 import io
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.atomic import write_whole
+from keras_portrait.bounded import MOST_TEXT, parse_json, read_bounded
 from keras_portrait.errors import InputError
 from keras_portrait.geometry import face_template
 
@@ -35,6 +38,8 @@ NOISE = ("noise",)
 # The mode whose pictures are uint8.
 INTEGER_MODE = "int8"
 INPUTS = (("image",), ("image", "style"), NOISE)
+# Bytes that a model file has at most. The widest network of the package has some 60 million.
+_MOST_MODEL = 2**30
 # What files written before these fields existed mean.
 _ADDED_LATER = {"noise": 0, "channels": 1}
 
@@ -150,10 +155,22 @@ def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             start = min(info.header_offset for info in file.infolist())
-            return data[:start], {name: file.read(name).decode() for name in file.namelist()}
+            names = {FILE_NAME, NETWORK_NAME} & set(file.namelist())
+            return data[:start], {name: _unpack(file, name) for name in names}
     # Nothing is appended, or what was is damaged, of which zipfile has many ways to tell.
-    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, ValueError):
         return data, {}
+    except (EOFError, LookupError, struct.error):
+        return data, {}
+
+
+def _unpack(archive: zipfile.ZipFile, name: str) -> str:
+    """A text of an archive; ValueError where it is longer than one can be."""
+    with archive.open(name) as file:
+        data = file.read(MOST_TEXT + 1)  # whatever length the archive tells of
+    if len(data) > MOST_TEXT:
+        raise ValueError(f"more than {MOST_TEXT} bytes")
+    return data.decode()
 
 
 def _as_zip(texts: dict[str, str]) -> bytes:
@@ -169,7 +186,7 @@ def _as_zip(texts: dict[str, str]) -> bytes:
 def _read_beside(folder: Path) -> Contract:
     path = folder / FILE_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_bounded(path).decode()
     except FileNotFoundError:
         raise InputError(
             f"A preset is a folder that holds {FILE_NAME}. Received: {folder}"
@@ -186,7 +203,7 @@ def _read_beside(folder: Path) -> Contract:
 def _parse(text: str, path: Path, model: Path | None) -> Contract:
     """Makes a contract of its text; `path` is where it stands, `model` None means as it says."""
     row = {**_ADDED_LATER, **_read_json(text, path)}
-    if row.get("format") != FORMAT:
+    if type(row.get("format")) is not int or row["format"] != FORMAT:
         raise InputError(
             f"This version reads presets of format {FORMAT}. "
             f"Received: format {row.get('format')!r} in {path}"
@@ -269,12 +286,12 @@ def _check(contract: Contract, path: Path) -> None:
 
 
 def _is_bare_name(name: str) -> bool:
-    return Path(name).name == name and name not in ("", "..")
+    return Path(name).name == name and name not in ("", "..") and name.isprintable()
 
 
 def _read_json(text: str, path: Path) -> dict:
     try:
-        row = json.loads(text)
+        row = parse_json(text)
     except ValueError as error:
         raise InputError(f"The contract is not valid JSON. Received: {path}") from error
     if not isinstance(row, dict):
@@ -284,7 +301,7 @@ def _read_json(text: str, path: Path) -> dict:
 
 def _read_model(model: Path, named_by: Path) -> bytes:
     try:
-        return model.read_bytes()
+        return read_bounded(model, _MOST_MODEL)
     except FileNotFoundError:
         raise InputError(
             f"The model file that {named_by} names is missing. Received: {model}"

@@ -6,7 +6,20 @@ Every text is one line that says what is wrong and what was expected, and ends i
 
 
 class PortraitError(Exception):
-    """Anything the user can mend: a file, a setting or a missing package."""
+    """Anything the user can mend: a file, a setting or a missing package.
+
+    Args:
+        text: what is wrong. What cannot be printed in it, such as a line break or a command to the
+            terminal in the name of a file, is written as Python would: one line remains.
+
+    Attributes:
+        exit_code: what a command ends with.
+    """
+
+    exit_code = 2
+
+    def __init__(self, text: str = ""):
+        super().__init__("".join(map(_printable, text)))
 
 
 class InputError(PortraitError):
@@ -19,6 +32,10 @@ class SettingError(PortraitError):
 
 class MissingExtra(PortraitError):
     """A package that is not installed; the text names the pip line that brings it."""
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def nearest(name: str, known) -> str:

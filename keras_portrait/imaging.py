@@ -7,6 +7,7 @@ float32 in [-1, 1]. Colour order, EXIF orientation, alpha and odd file formats e
 import io
 import logging
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -20,6 +21,20 @@ from keras_portrait.errors import InputError
 # Above this a picture is taken for a decompression bomb. It lies under the number at which
 # Pillow itself begins to warn (89 million), and above what nearly all cameras make.
 MAX_PIXELS = 80_000_000
+# Pixels of a side, as JPEG has it at most: a line of millions of pixels is no photo either.
+_MOST_SIDE = 65_535
+
+# Bytes of a file of that many pixels, none of them compressed, and more than any camera writes.
+_MOST_BYTES = 2**29
+
+# A scan of a progressive JPEG may say nothing and still goes over the whole picture, so that 22 kB
+# took 13 seconds. Encoders write about ten of them; TIFF's own reader has this limit.
+_MOST_SCANS = 100
+_JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_START_OF_SCAN, _END_OF_IMAGE, _WITHOUT_LENGTH = 0xDA, 0xD9, (0x01, 0xD8)
+
+# Pixels that are turned into RGB at a time, so that a large picture is not in memory five times.
+_BAND_PIXELS = 4_000_000
 
 # Gray level at which an enlarged line has its edge: lighter than the middle, so that thin lines
 # survive. Steepening past the second figure turns what is left of the shading into blots.
@@ -68,8 +83,8 @@ def read_image(source: "str | Path | bytes | Image.Image | np.ndarray") -> np.nd
         rounded to 8, the first frame of an animation.
 
     Raises:
-        InputError: the source is missing, empty, broken, no picture, or has more than
-            `MAX_PIXELS` pixels.
+        InputError: the source is missing, empty, broken, no picture, too large a file, or has
+            more than `MAX_PIXELS` pixels.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -100,6 +115,11 @@ def _require_file(path: Path) -> None:
             raise InputError(f"Not a regular file. {_EXPECTED} Received: {path}")
         if path.stat().st_size == 0:
             raise InputError(f"The file is empty. {_EXPECTED} Received: {path}")
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(
+                f"The file is too large. Expected at most {_MOST_BYTES // 2**20} MiB. "
+                f"Received: {path}"
+            )
     except (OSError, ValueError) as error:
         raise InputError(f"Cannot read the file ({_reason(error)}). Received: {path}") from error
 
@@ -107,7 +127,7 @@ def _require_file(path: Path) -> None:
 def _open(file: "Path | io.BytesIO", name: str) -> np.ndarray:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are not the user's
             image = Image.open(file, formats=READABLE_FORMATS)
     except Image.DecompressionBombError as error:
         raise _too_large(name) from error
@@ -120,13 +140,14 @@ def _open(file: "Path | io.BytesIO", name: str) -> np.ndarray:
 
 
 def _decode(image: Image.Image, name: str) -> np.ndarray:
-    if image.width * image.height > MAX_PIXELS:
+    if image.width * image.height > MAX_PIXELS or max(image.size) > _MOST_SIDE:
         raise _too_large(f"{name}, {image.width} x {image.height}")
     if min(image.size) < 1:
         raise InputError(f"The picture has no pixels. {_EXPECTED} Received: {name}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are not the user's
+            warnings.simplefilter("ignore")
+            _check_scans(image, name)
             image.load()
             return _to_rgb(_upright(image))
     except InputError:
@@ -136,6 +157,27 @@ def _decode(image: Image.Image, name: str) -> np.ndarray:
             f"The picture is broken or cut short ({_reason(error)}). "
             f"Expected a complete file. Received: {name}"
         ) from error
+
+
+def _check_scans(image: Image.Image, name: str) -> None:
+    """Refuses a JPEG file of more scans than any encoder makes, before it is decoded."""
+    file = getattr(image, "fp", None)
+    if file is None or image.format not in ("JPEG", "MPO"):
+        return
+    place = file.tell()
+    file.seek(0)
+    data, scans, at = file.read(_MOST_BYTES), 0, 0
+    file.seek(place)
+    while (found := _JPEG_MARKER.search(data, at)) and data[found.end() - 1] != _END_OF_IMAGE:
+        at = found.end()
+        if data[at - 1] not in _WITHOUT_LENGTH:
+            at += max(2, int.from_bytes(data[at : at + 2]))
+        scans += data[found.end() - 1] == _START_OF_SCAN
+        if scans > _MOST_SCANS:
+            raise InputError(
+                f"The JPEG file has too many scans. Expected at most {_MOST_SCANS}. "
+                f"Received: {name}"
+            )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -153,13 +195,22 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
             "Pictures of floating point numbers have no fixed range. "
             "Expected 8 or 16 bits a channel. Received: mode F"
         )
+    result = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        result[top:bottom] = _band_to_rgb(image.crop((0, top, image.width, bottom)))
+    return result
+
+
+def _band_to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):  # 16-bit gray, which Pillow keeps in 16 or 32 bits
         return _from_array(np.clip(np.asarray(image), 0, 65535).astype(np.uint16))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(paper, image)
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_array(array: np.ndarray) -> np.ndarray:
@@ -181,7 +232,8 @@ def _from_array(array: np.ndarray) -> np.ndarray:
 
 def _too_large(name: str) -> InputError:
     return InputError(
-        f"The picture is too large. Expected at most {MAX_PIXELS // 1_000_000} million pixels. "
+        f"The picture is too large. Expected at most {MAX_PIXELS // 1_000_000} million pixels, "
+        f"{_MOST_SIDE} a side. "
         f"Received: {name}"
     )
 

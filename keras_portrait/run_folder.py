@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from keras_portrait.atomic import UNFINISHED_PREFIX, make_folder, remove_unfinished, write_whole
+from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.errors import InputError
 
 try:
@@ -17,6 +18,8 @@ except ImportError:  # Windows, where run folders are not locked
     fcntl = None
 
 OPTIONS_NAME = "options.json"
+# Of `options.json`; the highest that this version writes and reads.
+FORMAT = 2
 PICTURES_NAME = "pictures.json"
 LOCK_NAME = ".lock"
 PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
@@ -208,7 +211,7 @@ def _cannot_write(folder, error):
 
 def _read(path, what):
     try:
-        values = json.loads(path.read_text(encoding="utf-8")) if os.path.isfile(path) else None
+        values = parse_json(read_bounded(path)) if os.path.isfile(path) else None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected {what}. Received: {error}") from None
     if values is not None and not isinstance(values, dict):

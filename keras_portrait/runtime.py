@@ -122,7 +122,8 @@ class Runner:
             The output array, or arrays by name when the model has several outputs.
 
         Raises:
-            InputError: an input is missing, unknown, or has the wrong shape or type.
+            InputError: an input is missing, unknown, or has the wrong shape or type, or the
+                runtime cannot run the model.
         """
         for tensor, array in zip(self.inputs, arrays, strict=False):
             if tensor.name in named:
@@ -139,7 +140,10 @@ class Runner:
             raw |= tensor.scale > 0 and array.dtype == tensor.dtype
             encoded = _encode(array, tensor, self._sizes[name])
             self._interpreter.set_tensor(self._input_index[name], encoded)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise _cannot_run(error) from error
         results = {}
         for tensor in self.outputs:
             array = self._interpreter.get_tensor(self._output_index[tensor.name])
@@ -162,11 +166,13 @@ class Runner:
                 try:
                     self._interpreter.allocate_tensors()
                 except (ValueError, RuntimeError) as error:
-                    reason = str(error).strip().splitlines()[0]
-                    raise InputError(
-                        f"The installed runtime cannot run this model. Received: {reason}"
-                    ) from error
+                    raise _cannot_run(error) from error
             _started = True
+
+
+def _cannot_run(error: Exception) -> InputError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return InputError(f"The installed runtime cannot run this model. Received: {reason}")
 
 
 def _interpreter_class() -> type:

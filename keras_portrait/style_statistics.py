@@ -114,7 +114,7 @@ def is_kept(folder: Path) -> bool:
 def _stored(path, count):
     """Statistics of so many drawings that a former start left, or None."""
     try:
-        statistics = np.load(path)
+        statistics = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     return statistics if statistics.ndim == 2 and len(statistics) == count else None

@@ -1,8 +1,6 @@
 """The generator of a training run, loaded with Keras, and what is known of it."""
 
-import json
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +9,12 @@ import keras
 import numpy as np
 
 from keras_portrait import layers  # noqa: F401  registers the layers that a saved generator holds
+from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.contract import Contract
 from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.model_archive import check_archive
 from keras_portrait.presets import Generator
-from keras_portrait.run_folder import OPTIONS_NAME
+from keras_portrait.run_folder import FORMAT, OPTIONS_NAME
 
 GENERATOR_FILE = "generator.keras"
 # Which way a generator goes -> its file. Only runs of cyclegan have both.
@@ -160,20 +160,20 @@ def copy_layers(
 
 
 def float32_config(layer: keras.Layer) -> dict:
-    """A layer's configuration, computing in float32."""
-    return {**layer.get_config(), "dtype": "float32"}
+    """A layer's configuration, computing in float32; plain operations have no type to change."""
+    config = layer.get_config()
+    return {**config, "dtype": "float32"} if isinstance(layer, keras.Layer) else config
 
 
 def load_model(path: Path) -> keras.Model:
     """Loads a model file saved by Keras.
 
     Raises:
-        InputError: it is missing or broken.
+        InputError: it is missing or broken, or holds what `model_archive` refuses.
     """
-    if not zipfile.is_zipfile(path):  # of which Keras says that it does not exist
-        raise InputError(f"Expected a whole model file saved by Keras. Received: {path}")
+    check_archive(path)
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     # Depending on what is wrong, Keras lets through errors of zip, of HDF5 and its own.
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -182,7 +182,7 @@ def load_model(path: Path) -> keras.Model:
 
 def _read_options(path):
     try:
-        options = json.loads(path.read_text(encoding="utf-8"))
+        options = parse_json(read_bounded(path))
     except OSError as error:
         raise InputError(
             f"Expected the run's {OPTIONS_NAME} beside its generator ({error.strerror}). "
@@ -193,13 +193,19 @@ def _read_options(path):
     try:
         fits = (
             isinstance(options["method"], str)
-            and isinstance(options["recipe"]["data"]["size"], int)
+            and type(options["recipe"]["data"]["size"]) is int
             and all(isinstance(style, str) for style in _styles(options))
         )
     except (KeyError, TypeError):
         fits = False
     if not fits:
         raise InputError(f"Expected method, styles and recipe.data.size. Received: {path}")
+    made = options.get("format", FORMAT)
+    if type(made) is not int or not 1 <= made <= FORMAT:
+        raise InputError(
+            f"This version reads run folders up to format {FORMAT}. "
+            f"Received: format {made!r} in {path}"
+        )
     return options
 
 

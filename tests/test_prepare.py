@@ -379,7 +379,8 @@ def test_a_manifest_from_elsewhere_cannot_reach_out(inputs, tmp_path):
     rows = [json.loads(line) for line in (output / "manifest.jsonl").read_text().splitlines()]
     rows[0]["file"] = "../photos/0000.png"
     (output / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    prepare(*inputs, output, 64)
+    with pytest.raises(InputError, match="Line 1 is no row of a manifest"):
+        prepare(*inputs, output, 64)
     assert (tmp_path / "photos" / "0000.png").exists()
 
 

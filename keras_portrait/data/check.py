@@ -7,7 +7,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from keras_portrait.atomic import UNFINISHED_PREFIX
 from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.duplicates import SquareIndex
 from keras_portrait.data.findings import AGAIN, FAULTS, Finding
-from keras_portrait.data.manifest import KINDS, NAME, SMOOTH, Row, manifest_lines, read_options
+from keras_portrait.data.manifest import NAME, SMOOTH, Row, manifest_lines, read_options
+from keras_portrait.data.manifest_rows import KINDS, SPLITS, row_fits
 from keras_portrait.data.squares import LEAST_FACE_DRAWING
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.faces import Detector, find_detector
@@ -24,7 +25,6 @@ from keras_portrait.imaging import read_image
 # Fewer drawings than this are hardly a style: the discriminator learns them by heart.
 FEW_DRAWINGS = 20
 FOLDERS = ("photos", "drawings", "avatars", "masks", SMOOTH)
-SPLITS = ("train", "test")
 
 
 def check_prepared(
@@ -161,22 +161,9 @@ def _read_rows(folder: Path) -> tuple[list[Row], list[int]]:
 
 
 def _is_row(row: Row) -> bool:
-    """Whether the fields that this module relies on hold what `prepare` writes."""
-    if row.kept is True:
-        mask_fits = row.mask is None if row.kind == "avatar" else _inside(row.mask)
-        names_fit = _inside(row.file) and mask_fits
-    else:
-        names_fit = row.kept is False and row.file is None and row.mask is None
-    return (
-        names_fit
-        and row.kind in KINDS
-        and row.split in SPLITS
-        and isinstance(row.source, str)
-        and isinstance(row.style, str | None)
-        and isinstance(row.reason, str | None)
-        and isinstance(row.size, int)
-        and _shares_fit(row.style_shares)
-    )
+    """Whether a row is one that `prepare` writes, with the mask and shares that training needs."""
+    mask_fits = not row.kept or (row.mask is None) is (row.kind == "avatar")
+    return row_fits(row) and mask_fits and _shares_fit(row.style_shares)
 
 
 def _shares_fit(shares: object) -> bool:
@@ -184,14 +171,6 @@ def _shares_fit(shares: object) -> bool:
         isinstance(shares, dict)
         and all(isinstance(share, int | float) for share in shares.values())
     )
-
-
-def _inside(name: object) -> bool:
-    """Whether something is a name that leads to a file inside the data folder."""
-    if not isinstance(name, str):
-        return False
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _left_over(folder: Path, named: set[str | None]) -> list[str]:

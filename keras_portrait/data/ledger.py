@@ -5,6 +5,7 @@ the end the file is written anew in order.
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from keras_portrait.data.manifest import (
     append_row,
     read_manifest,
     read_options,
+    refuse_newer,
     write_rows,
 )
 from keras_portrait.errors import InputError
@@ -31,7 +33,8 @@ class Ledger:
         dry_run: keep nothing and touch nothing.
 
     Raises:
-        InputError: the folder holds something that no earlier run made, or cannot be written to.
+        InputError: the folder holds something that no earlier run made, was made by a newer
+            version, leads to another folder, or cannot be written to.
     """
 
     def __init__(self, folder: Path, options: dict, dry_run: bool = False):
@@ -39,9 +42,11 @@ class Ledger:
         self._dry_run = dry_run
         self._done: dict[tuple[str, str], Row] = {}
         _check_ours(folder)
+        refuse_newer(folder)
         if dry_run:
             return
         _make_folder(folder)
+        _refuse_links(folder)
         remove_unfinished(folder)
         rows = read_manifest(folder) if (folder / NAME).is_file() else []
         before = read_options(folder)
@@ -97,6 +102,17 @@ def _check_ours(folder: Path) -> None:
             "The output folder holds something else. Expected a new or empty folder, or one made "
             f"by `portrait prepare`. Received: {folder}"
         )
+
+
+def _refuse_links(folder: Path) -> None:
+    """A folder from elsewhere must not have pictures written to other places."""
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            if os.path.islink(os.path.join(place, name)):
+                raise InputError(
+                    "A folder in the output folder is a link. Expected real folders; the output "
+                    f"folder itself may be a link. Received: {os.path.join(place, name)}"
+                )
 
 
 def _make_folder(folder: Path) -> None:

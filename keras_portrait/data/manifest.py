@@ -10,16 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+import numpy as np
+
 from keras_portrait.atomic import whole_file
+from keras_portrait.bounded import parse_json, read_bounded
+from keras_portrait.data.manifest_rows import KINDS, row_fits
 from keras_portrait.errors import InputError
+from keras_portrait.imaging import read_image
 
 NAME = "manifest.jsonl"
 OPTIONS_NAME = "prepare.json"
+# Raised when the same input comes out as other pictures.
+FORMAT = 1
 # How the reason of a file begins that is no picture or is broken.
 UNREADABLE = "cannot be read"
 # Folder of the edge-promoted twins of avatars and drawings; each is named like its picture.
 SMOOTH = "smooth"
-KINDS = ("photo", "drawing", "avatar")
 # Names of files that cannot be read which the summary tells of each kind.
 _NAMED = 5
 
@@ -71,6 +77,21 @@ class Row:
     def smooth(self) -> str | None:
         """Where a kept avatar's or drawing's edge-promoted twin belongs, made or not."""
         return smooth_twin(self.kind, self.file) if self.kept else None
+
+    def read(self, folder: str | Path, name: str) -> np.ndarray:
+        """Reads one of its pictures.
+
+        Args:
+            folder: the data folder.
+            name: `file`, `mask` or `smooth`.
+
+        Returns:
+            uint8 RGB (size, size, 3).
+
+        Raises:
+            InputError: it is missing or broken.
+        """
+        return read_image(Path(folder) / name)
 
 
 _FIELDS = tuple(each.name for each in fields(Row))
@@ -154,11 +175,15 @@ def read_manifest(folder: str | Path) -> list[Row]:
         The rows in the order of the file.
 
     Raises:
-        InputError: no manifest there, or a line that is none of its rows.
+        InputError: no manifest there, a line that is none of its rows, or a newer version made
+            the folder.
     """
+    refuse_newer(folder)
     rows, cut = [], None
     try:
         for number, row in enumerate(manifest_lines(folder), start=1):
+            if row is not None and not row_fits(row):
+                cut = number
             if cut is not None:
                 raise InputError(
                     f"Line {cut} is no row of a manifest. Expected what `portrait prepare` wrote. "
@@ -196,10 +221,25 @@ def manifest_lines(folder: str | Path) -> Iterator[Row | None]:
 def read_options(folder: str | Path) -> dict:
     """Reads with which options a data folder was made; {} where that cannot be told."""
     try:
-        options = json.loads((Path(folder) / OPTIONS_NAME).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        options = parse_json(read_bounded(Path(folder) / OPTIONS_NAME))
+    except (OSError, ValueError):
         return {}
     return options if isinstance(options, dict) else {}
+
+
+def refuse_newer(folder: str | Path) -> None:
+    """Refuses a data folder whose `prepare.json` is of a format that this version does not know.
+
+    Raises:
+        InputError: it is.
+    """
+    made = read_options(folder).get("format", FORMAT)
+    if type(made) is not int or not 1 <= made <= FORMAT:
+        raise InputError(
+            f"This version reads data folders up to format {FORMAT}. Expected one that "
+            f"`portrait prepare` of this version or an older one made. Received: format {made!r} "
+            f"in {Path(folder) / OPTIONS_NAME}"
+        )
 
 
 def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) -> None:

@@ -16,15 +16,13 @@ from keras_portrait.data.avatars import avatar_square
 from keras_portrait.data.drawings import InkLimits
 from keras_portrait.data.edge_promoting import promote_edges
 from keras_portrait.data.ledger import Ledger
-from keras_portrait.data.manifest import UNREADABLE, Row, Summary
+from keras_portrait.data.manifest import FORMAT, UNREADABLE, Row, Summary
 from keras_portrait.data.preview import write_preview
+from keras_portrait.data.shards_writer import check_count, pack_shards, remove_shards
 from keras_portrait.data.sources import Source, check_apart, find_sources
 from keras_portrait.data.squares import FaceLimits, Square, SquareMaker
 from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.imaging import read_image, write_image
-
-# Raised when the same input comes out as other pictures.
-FORMAT = 1
 
 
 def prepare(
@@ -36,6 +34,7 @@ def prepare(
     *,
     avatars: str | Path | None = None,
     edge_promote: bool = False,
+    shards: int | None = None,
     dry_run: bool = False,
     face_limits: FaceLimits | None = None,
     ink_limits: InkLimits | None = None,
@@ -60,6 +59,8 @@ def prepare(
         avatars: folder of pictures in colour whose middle square is taken as it is.
         edge_promote: write an edge-promoted twin of each avatar and drawing to `smooth/`, under
             the same name; without it, twins of an earlier run are removed.
+        shards: how many shards of each kind and split are packed into `output/shards`, beside the
+            pictures themselves; None for none, shards of an earlier run are removed then.
         dry_run: look at everything and write nothing.
         face_limits: which faces are good enough; None for the defaults.
         ink_limits: which drawings are good enough; None for the defaults.
@@ -73,11 +74,13 @@ def prepare(
         InputError: an input folder is missing, cannot be read or holds no picture; the output
             folder lies in an input folder, holds one or holds something else, or cannot be
             written to.
-        SettingError: too few input folders; a size or a holdout out of range.
+        SettingError: too few input folders; a size, a holdout or a number of shards out of range.
     """
     folders = [None if folder is None else Path(folder) for folder in (photos, drawings, avatars)]
     output = Path(output)
     _check_settings(size, holdout)
+    if shards is not None:
+        check_count(shards)
     _check_given(*folders)
     check_apart([folder for folder in folders if folder is not None], output)
     sources = find_sources(*folders)
@@ -110,6 +113,10 @@ def prepare(
     ledger.finish(summary.rows)
     if not dry_run:
         write_preview(output, summary.rows, edge_promote)
+        if shards is None:
+            remove_shards(output)
+        else:
+            pack_shards(output, summary.rows, shards, edge_promote)
     return summary
 
 

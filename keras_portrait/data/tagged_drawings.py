@@ -13,6 +13,7 @@ import numpy as np
 from keras_portrait.data.drawings import whiten_paper
 from keras_portrait.data.fingerprint import file_length
 from keras_portrait.data.manifest import NAME, read_manifest
+from keras_portrait.data.shards import refuse_shards
 from keras_portrait.data.sources import find_tagged
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize
@@ -107,6 +108,7 @@ def load_tagged(folder: str | Path, holdout: float) -> TaggedDrawings:
         InputError: there is no such folder, no drawing, no tag, or fewer than two drawings of a
             style.
     """
+    refuse_shards(folder, "A style classifier")
     folder = Path(folder)
     prepared = os.path.isfile(folder / NAME)
     drawings = _prepared(folder) if prepared else _plain(folder)

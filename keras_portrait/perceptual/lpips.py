@@ -71,7 +71,7 @@ class PerceptualDistance:
         return total
 
     def _load(self):
-        with np.load(LPIPS_FILE) as file:
+        with np.load(LPIPS_FILE, allow_pickle=False) as file:
             convolutions = [x for x in self.trunk.layers if isinstance(x, layers.Conv2D)]
             for index, layer in enumerate(convolutions):
                 kernel = file[f"alexnet/Conv_{index}/kernel"].astype("float32")

@@ -16,6 +16,7 @@ from keras_portrait.contract import FILE_NAME, INTEGER_MODE, NOISE, Contract, re
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.imaging import from_signed, to_signed
 from keras_portrait.runtime import Runner
+from keras_portrait.trial import try_model
 
 BUILT_IN = Path(__file__).parent
 _MODEL_SUFFIX = ".tflite"
@@ -102,12 +103,16 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
 
     Raises:
         SettingError: there is no such preset.
-        InputError: a file of the preset is missing, altered, or not what its contract says.
+        InputError: a file of the preset is missing, altered, or not what its contract says, or
+            the model crashes the runtime.
         MissingExtra: no LiteRT runtime is installed.
     """
     path = find_preset(preset)
     contract = read_contract(path)
-    runner = Runner(path / contract.file if path.is_dir() else path, threads)
+    file = path / contract.file if path.is_dir() else path
+    if not file.is_relative_to(BUILT_IN):
+        try_model(file, contract.sha256)
+    runner = Runner(file, threads)
     _check_tensors(runner, contract, path)
     if contract.mode != INTEGER_MODE or contract.inputs == NOISE:
         return Generator(contract, runner)

@@ -48,6 +48,8 @@ def picture_rows(folder: Path, options: dict, sources: dict[str, str]) -> list[t
     pictures = read_pictures(folder)
     if pictures is None:
         raise InputError(f"Expected a run folder with {PICTURES_NAME}. Received: {folder}")
+    if not any("/" in file for file in pictures):
+        return _rows_of_shards(pictures)
     photos = [file for file in pictures if file.startswith("photos/")]
     held = len(photos) - options["photos"]
     rows = [("photos", _counted(options["photos"], held) + _by_source(photos, sources))]
@@ -63,6 +65,16 @@ def picture_rows(folder: Path, options: dict, sources: dict[str, str]) -> list[t
         text = _counted(len(files) - held, held) + _by_source(files, sources)
         rows.append((f"drawings, `{style}`", text))
     return rows
+
+
+def _rows_of_shards(pictures):
+    """The same of a run on shards, which are named after kind and split and tell their samples."""
+    counts = Counter()
+    for shard, (_, records) in pictures.items():
+        kind, split, _ = shard.split("-")
+        counts[kind, split] += records
+    kinds = sorted({kind for kind, _ in counts}, reverse=True)
+    return [(f"{kind}s", _counted(counts[kind, "train"], counts[kind, "test"])) for kind in kinds]
 
 
 def _counted(count, held) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.config import METHODS, RECIPES, load_recipe
 from keras_portrait.errors import InputError
 from keras_portrait.report import loss_log
@@ -259,7 +260,7 @@ def read_json(path: Path) -> dict | None:
         InputError: the file cannot be read, or is none.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8")) if os.path.exists(path) else None
+        values = parse_json(read_bounded(path)) if os.path.exists(path) else None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: expected JSON. Received: {error}") from None
     if values is not None and not isinstance(values, dict):
