@@ -48,6 +48,9 @@ TRAIN = [
 # What `-o drawing.svg` needs.  The form of the tracer's answer is read, so it stays in one series.
 SVG = ["vtracer>=0.6.11,<0.7"]
 
+# What places named by a URL need.
+STORE = ["fsspec>=2024.2"]
+
 setup(
     name="keras-portrait",
     version=version(),
@@ -94,6 +97,10 @@ setup(
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
         # Traces drawings to the paths of an SVG file.
         "svg": SVG,
+        # Reads and writes object stores: s3:// also needs s3fs, gs:// gcsfs.
+        "store": STORE,
+        # A cluster for `portrait stylize --engine ray`; it has no 32-bit builds.
+        "ray": ["ray[data]>=2.50"],
         # For the push button of a photo booth; lgpio reaches the pins of a Raspberry Pi.
         "gpio": ["gpiozero>=2", 'lgpio>=0.2; platform_machine == "aarch64"'],
         # A second engine for quantization.  It is not part of `dev`, because it holds
@@ -102,6 +109,7 @@ setup(
         "dev": [
             *TRAIN,
             *SVG,
+            *STORE,
             "mtcnn==1.0.0",
             "build",
             "gpiozero>=2",

@@ -59,7 +59,7 @@ def portrait(
 
 
 def main() -> None:
-    """Runs the command line; an error that the user can mend is one line and exit code 2."""
+    """Runs the command line; an error that the user can mend is one line and its exit code."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments)
@@ -67,4 +67,4 @@ def main() -> None:
         if len(arguments) < len(sys.argv) - 1:
             raise
         print(f"portrait: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)

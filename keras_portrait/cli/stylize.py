@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, PortraitError, SettingError
+from keras_portrait.stores import public_name
 
 RESULT_SUFFIX = ".portrait.png"
 SVG_SUFFIX = ".svg"
@@ -31,9 +33,23 @@ class Background(enum.StrEnum):
 
 
 def stylize(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo, or a folder of photos.")],
+    photo: Annotated[
+        str,
+        typer.Argument(
+            metavar="IN",
+            help="A photo, or a folder of photos; with --engine a folder or a URL such as "
+            "s3://bucket/photos.",
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="OUT",
+            help="With --engine: the folder or URL for the drawings and their manifest.",
+        ),
+    ] = None,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
@@ -70,10 +86,35 @@ def stylize(
             metavar="white|keep", help="Draw on white paper, or keep what is behind the people."
         ),
     ] = Background.white,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            metavar="local|ray",
+            help="Draw in bulk, from IN to OUT: local takes all cores of this machine, ray those "
+            "of a Ray cluster. The same command goes on where it was broken off.",
+        ),
+    ] = None,
 ) -> None:
     """Draw a photo, or every photo of a folder."""
     if crop and whole:
         raise SettingError("Choose either --crop or --whole. Received: both")
+    options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
+    if engine is not None:
+        target = _only_one(out, output)
+        stylize_in_bulk(photo, target, engine, preset, background=background, **options)
+        return
+    if out is not None:
+        # Not taken for -o: of *.jpg the shell makes two photos, and one would be written over.
+        raise SettingError(
+            "Two places without --engine. Expected one photo or folder, -o before the place of "
+            f"its drawing, or --engine local. Received: {photo} and {out}"
+        )
+    if "://" in photo:
+        raise SettingError(
+            "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. Received: "
+            f"{public_name(photo)}"
+        )
+    photo, output = Path(photo), None if output is None else Path(output)
     is_folder = os.path.isdir(photo)
     jobs, result = _plan_folder(photo, output) if is_folder else _plan_photo(photo, output)
     from keras_portrait.atomic import make_folder
@@ -85,7 +126,6 @@ def stylize(
     vector = style_vector(style, stylizer.contract.styles)
     if _is_svg(result):
         _check_svg(stylizer.contract, in_place=not (crop or whole), background=background)
-    options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
 
     def draw(source: Path, target: Path) -> None:
         drawing = read_image(stylizer(source, background=background, **options))
@@ -97,6 +137,13 @@ def stylize(
     else:
         draw(*jobs[0])
         print(result)
+
+
+def _only_one(out: str | None, output: str | None) -> str | None:
+    """The place for the drawings of a job, which may be given in either way."""
+    if out is not None and output is not None:
+        raise SettingError(f"OUT was given twice. Expected it once. Received: {out} and {output}")
+    return output if out is None else out
 
 
 def _is_svg(path: Path) -> bool:
@@ -128,13 +175,10 @@ def _write(target: Path, drawing, contract, vector) -> None:
     if not _is_svg(target):
         write_image(target, drawing)
         return
+    from keras_portrait.bulk.drawing import style_text
     from keras_portrait.vector import trace_drawing
 
-    style = ",".join(
-        name if weight == 1 else f"{name}:{weight:.3g}"
-        for name, weight in zip(contract.styles, vector[0], strict=True)
-        if weight > 0
-    )
+    style = style_text(vector[0], contract.styles)
     svg = trace_drawing(
         drawing[..., 0],
         title=f"Portrait in the style {style}",

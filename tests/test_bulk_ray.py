@@ -1,0 +1,92 @@
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bulk_drawers
+from bulk_drawers import PREFIX
+from bulk_jobs import OPTIONS, draw, files, make_places, manifest
+from conftest import EXAMPLE
+from keras_portrait import Stylizer
+from keras_portrait.bulk.drawing import drawing_options, open_drawing
+from keras_portrait.errors import InputError, MissingExtra, SettingError
+
+# Ray looks at settings of its own that it no longer likes.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+
+
+@pytest.fixture
+def places(tmp_path):
+    return make_places(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A real Ray on this machine, with two cores; the tests are left out where there is none."""
+    ray = pytest.importorskip("ray")
+    pytest.importorskip("ray.data")
+    with pytest.MonkeyPatch.context() as patch:
+        # Its workers import the drawers of these tests.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        yield ray
+        ray.shutdown()
+
+
+def test_ray_is_an_extra(places, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r'pip install "keras-portrait\[ray\]"') as error:
+        draw(places, engine="ray")
+    assert len(str(error.value).splitlines()) == 1 and not places[1].exists()
+
+
+def test_ray_is_not_imported_before_it_is_wanted():
+    code = "import keras_portrait.bulk.job, sys; print({'ray', 'fsspec'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+
+
+def test_places_within_this_process_are_refused(places):
+    pytest.importorskip("fsspec")
+    with pytest.raises(SettingError, match="--engine local"):
+        draw((places[0], "memory://out"), engine="ray")
+
+
+@pytest.mark.slow
+def test_a_real_ray_draws_what_this_process_draws(ray, places, tiny_preset):
+    for index in range(9):
+        (places[0] / f"{index}.jpg").write_bytes(EXAMPLE.read_bytes() + bytes([index]))
+    options = drawing_options(tiny_preset, "bold", crop=True)
+    counts, ended = draw(places, options, open_drawing, None, "ray")
+    assert counts == {"drawn": 9, "failed": 3}
+    assert "Not a picture" in ended["deep/c.jpg"].reason
+    expected = Stylizer(tiny_preset)(EXAMPLE.read_bytes(), style="bold", crop=True)
+    for index in range(9):
+        assert (places[1] / f"{index}.jpg.portrait.png").read_bytes() == expected
+    assert len(manifest(places[1])) == 12
+    (places[0] / "3.jpg").write_bytes(EXAMPLE.read_bytes() + b"changed")
+    counts, _ = draw(places, options, open_drawing, None, "ray")
+    assert counts == {"drawn": 1, "skipped": 8, "failed": 3}
+    assert ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_photos_that_kill_workers_of_ray(ray, places, tmp_path):
+    (places[0] / "kill.jpg").write_bytes(b"kill every worker")
+    counts, ended = draw(places, OPTIONS, bulk_drawers.killed_always, 2, "ray")
+    assert counts == {"drawn": 3, "failed": 1}
+    assert "ended at each of 2 tries" in ended["kill.jpg"].reason
+    (places[0] / "kill.jpg").write_bytes(b"kill once")
+    make = functools.partial(bulk_drawers.killed_once, str(tmp_path))
+    assert draw(places, OPTIONS, make, 2, "ray")[0] == {"drawn": 1, "skipped": 3}
+    assert (places[1] / "kill.jpg.portrait.png").read_bytes() == PREFIX + b"kill once"
+
+
+@pytest.mark.slow
+def test_what_stops_a_job_of_ray_is_one_line(ray, places):
+    with pytest.raises(InputError, match="No worker process starts") as error:
+        draw(places, OPTIONS, bulk_drawers.never_ready, 2, "ray")
+    assert len(str(error.value).splitlines()) == 1
+    assert not [name for name in files(places[0].parent) if name.startswith("out/")]
