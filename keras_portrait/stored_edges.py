@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 
 from keras_portrait.atomic import make_folder
-from keras_portrait.imaging import from_signed, read_image, to_signed, write_image
+from keras_portrait.imaging import from_signed, to_signed, write_image
 from keras_portrait.losses import edge_maps
 
 # Folder of the edge maps inside a run folder.
@@ -18,7 +18,7 @@ EDGES = "edges"
 
 def store_edges(
     folder: Path,
-    data_folder: Path,
+    data_folder: str | Path,
     rows,
     edge_detector,
     heed: Callable[[], None] = lambda: None,
@@ -29,7 +29,7 @@ def store_edges(
 
     Args:
         folder: the run folder.
-        data_folder: the data folder.
+        data_folder: the data folder, or the place of the shards.
         rows: rows of photos.
         edge_detector: `EdgeDetector`.
         heed: called before each photo; what it raises ends the work, and the next call goes on
@@ -43,11 +43,12 @@ def store_edges(
     """
     edges = folder / EDGES
     console = Console(stderr=True)
-    missing = [row for row in rows if not (edges / row.file).exists()]
-    for row in track(missing, "Edge maps", console=console, disable=not console.is_terminal):
-        heed()
+    for row in track(rows, "Edge maps", console=console, disable=not console.is_terminal):
         path = edges / row.file
-        photo = to_signed(read_image(data_folder / row.file))[None]
+        if path.exists():
+            continue
+        heed()
+        photo = to_signed(row.read(data_folder, row.file))[None]
         edge_map = ops.convert_to_numpy(edge_maps(ops.convert_to_tensor(photo), edge_detector))
         make_folder(path.parent)
         write_image(path, from_signed(np.squeeze(edge_map, axis=(0, 3))))

@@ -40,6 +40,14 @@ def prepare(
             "CartoonGAN needs them."
         ),
     ] = False,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Pack OUTPUT/shards too: N tar files of each kind and split, which can be copied "
+            "to an object store and trained on there. Without it, earlier ones are removed.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option(help="Look at every picture and report; nothing is written.")
     ] = False,
@@ -79,6 +87,7 @@ def prepare(
             holdout,
             avatars=avatars,
             edge_promote=edge_promote,
+            shards=shards,
             dry_run=dry_run,
             progress=show,
         )

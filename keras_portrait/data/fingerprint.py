@@ -1,9 +1,11 @@
 """Which pictures a run is trained on, so that a changed data folder is noticed and named."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.pipeline import PreparedData
+from keras_portrait.data.shards import ShardRows
 from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError
 
@@ -20,11 +22,13 @@ def fingerprint(data: PreparedData, soft_styles: bool = True) -> dict[str, list]
 
     Returns:
         For each file, held-back ones too, its length and that of its mask in bytes, and the style
-        vector of a drawing that is trained on.
+        vector of a drawing that is trained on; of shards what `shard_sums` tells.
 
     Raises:
         InputError: a picture cannot be looked at.
     """
+    if data.sharded:
+        return shard_sums(data.sets)
 
     def look(row, style=None):
         return [file_length(data.folder / row.file), file_length(data.folder / row.mask), style]
@@ -36,6 +40,16 @@ def fingerprint(data: PreparedData, soft_styles: bool = True) -> dict[str, list]
             row.file: look(row, style_vector(row, data.styles, soft_styles).tolist())
             for row in data.drawings
         },
+    }
+
+
+def shard_sums(sets: Iterable[Sequence[Row]]) -> dict[str, list]:
+    """The same for samples of shards: of each shard its SHA-256, and how many samples it holds."""
+    return {
+        shard.name: [shard.sha256, shard.records]
+        for rows in sets
+        if isinstance(rows, ShardRows)
+        for shard in rows.shards
     }
 
 

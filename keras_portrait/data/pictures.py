@@ -1,16 +1,19 @@
 """Training batches of pictures in colour: avatars or cartoons, photos beside them, and noise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.batches import Batches, shuffled_index
+from keras_portrait.data.batches import Batches, shuffled_row
 from keras_portrait.data.manifest import Row, read_manifest
+from keras_portrait.data.shards import ShardFolder, ShardRows, is_sharded
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import read_image, resize, to_signed
+from keras_portrait.imaging import resize, to_signed
 from keras_portrait.losses import heat_maps
 from keras_portrait.settings import PictureSettings
+from keras_portrait.stores import as_place
 
 # In a mirrored face the left eye is where the right one was, and so are the corners of the mouth.
 MIRRORED = [1, 0, 2, 4, 3]
@@ -20,32 +23,42 @@ LANDMARK_WIDTH = 0.03
 
 @dataclass(frozen=True)
 class PictureData:
-    """The kept pictures of a prepared folder.
+    """The kept pictures of a prepared folder; rows are lists, or the samples of shards.
 
     Attributes:
-        folder: the data folder.
+        folder: the data folder, or the place of the shards.
         photos: rows of photos to train on.
         pictures: rows of avatars to train on; of drawings where there are no avatars.
         held_photos: rows of the photos that were held back.
         held_pictures: rows of the pictures that were held back.
     """
 
-    folder: Path
-    photos: list[Row]
-    pictures: list[Row]
-    held_photos: list[Row]
-    held_pictures: list[Row]
+    folder: Path | str
+    photos: Sequence[Row]
+    pictures: Sequence[Row]
+    held_photos: Sequence[Row]
+    held_pictures: Sequence[Row]
+
+    @property
+    def sharded(self) -> bool:
+        """Whether they are samples of shards."""
+        return isinstance(self.pictures, ShardRows)
+
+    @property
+    def sets(self) -> tuple[Sequence[Row], ...]:
+        """The four sets."""
+        return self.photos, self.pictures, self.held_photos, self.held_pictures
 
     def rows(self) -> list[Row]:
-        """All of them."""
-        return [*self.photos, *self.pictures, *self.held_photos, *self.held_pictures]
+        """All of them as one list, which shards are too large for."""
+        return [row for rows in self.sets for row in rows]
 
 
 def load_pictures(folder: str | Path, with_photos: bool, with_smooth: bool = False) -> PictureData:
     """Reads which pictures a prepared folder holds.
 
     Args:
-        folder: made by `portrait prepare`.
+        folder: made by `portrait prepare`, or the path or URL of a folder of shards.
         with_photos: whether photos are needed.
         with_smooth: whether the smoothed twins of the pictures are needed.
 
@@ -53,18 +66,25 @@ def load_pictures(folder: str | Path, with_photos: bool, with_smooth: bool = Fal
         `PictureData`; without photos where they are not needed.
 
     Raises:
-        InputError: there is no manifest, nothing of a kind that is needed was kept for training,
-            or a file is missing.
+        InputError: there is no manifest and no list of shards, nothing of a kind that is needed
+            was kept for training, or a file is missing.
+        MissingExtra: what a URL needs is not installed.
+        SettingError: no such kind of URL.
     """
-    folder = Path(folder)
-    rows = [row for row in read_manifest(folder) if row.kept]
-    kind = "avatar" if any(row.kind == "avatar" for row in rows) else "drawing"
+    folder = as_place(folder)
+    if is_sharded(folder):
+        shards = ShardFolder(folder)
+        kinds, choose, name = shards.kinds, shards.rows, shards.name
+    else:
+        rows = [row for row in read_manifest(folder) if row.kept]
+        kinds, name = {row.kind for row in rows}, folder
 
-    def choose(kind, held):
-        return [row for row in rows if row.kind == kind and (row.split != "train") == held]
+        def choose(kind, held):
+            return [row for row in rows if row.kind == kind and (row.split != "train") == held]
 
+    kind = "avatar" if "avatar" in kinds else "drawing"
     photos, held_photos = [choose("photo", held) if with_photos else [] for held in (False, True)]
-    data = PictureData(folder, photos, choose(kind, False), held_photos, choose(kind, True))
+    data = PictureData(name, photos, choose(kind, False), held_photos, choose(kind, True))
     if not data.pictures or (with_photos and not photos):
         wanted, photos_too = "photos" if data.pictures else "avatars", "PHOTOS " * with_photos
         raise InputError(
@@ -72,6 +92,10 @@ def load_pictures(folder: str | Path, with_photos: bool, with_smooth: bool = Fal
             "AVATARS` makes them ready. Received: none (the manifest says why each picture was "
             "dropped)"
         )
+    if data.sharded:
+        if with_smooth and not shards.list.smooth:
+            _refuse(name, "smoothed twins in the shards", " --edge-promote --shards N")
+        return data
     for row in data.rows():
         _require(folder, row.file)
     for row in data.pictures if with_smooth else ():
@@ -81,17 +105,22 @@ def load_pictures(folder: str | Path, with_photos: bool, with_smooth: bool = Fal
 
 def _require(folder, name, option=""):
     if not (folder / name).is_file():
-        raise InputError(
-            f"{folder}: expected every picture; `portrait prepare{option}` makes what is missing. "
-            f"Received: no {name}"
-        )
+        _refuse(folder, name, option)
+
+
+def _refuse(folder, name, option):
+    raise InputError(
+        f"{folder}: expected every picture; `portrait prepare{option}` makes what is missing. "
+        f"Received: no {name}"
+    )
 
 
 class PictureBatches(Batches):
     """Makes the batch of any step.
 
     Each set comes in a shuffled order of its own, every picture once a pass, and each picture is
-    augmented independently.
+    augmented independently. Samples of shards come in an order that goes through few of them at a
+    time, see `shards_order`.
 
     Args:
         data: `PictureData`.
@@ -108,7 +137,7 @@ class PictureBatches(Batches):
         data: PictureData,
         settings: PictureSettings,
         seed: int,
-        sets: dict[str, tuple[str, list[Row]]],
+        sets: dict[str, tuple[str, Sequence[Row]]],
         noise: int = 0,
         landmarks: str | None = None,
     ):
@@ -133,18 +162,27 @@ class PictureBatches(Batches):
             For each set float32 (N, S, S, 3) in [-1, 1]; `noise` float32 (N, Z), standard normal,
             and `landmarks` float32 (N, S, S, 5) in [0, 1] where asked for.
         """
+        return self.part(step, range(self.settings.batch))
+
+    def part(self, step: int, places: range) -> dict[str, np.ndarray]:
+        """What lies at some places of the batch of a step; the rest of it is not read."""
         rng = np.random.default_rng((self.seed, step))
         count, found = self.settings.batch, {}
         for place, (name, (folder, rows)) in enumerate(self.sets.items()):
             numbers = range(step * count, (step + 1) * count)
-            chosen = [rows[shuffled_index(self.seed, len(rows), n, place, 1)] for n in numbers]
-            pictures, points = zip(*(self._sample(folder, row, rng) for row in chosen), strict=True)
+            cuts = [self._cut(rng) for _ in numbers]
+            chosen = [shuffled_row(rows, self.seed, numbers[i], place, 1) for i in places]
+            samples = [
+                self._sample(folder, row, cuts[i]) for row, i in zip(chosen, places, strict=True)
+            ]
+            pictures, points = zip(*samples, strict=True)
             found[name] = np.stack(pictures)
             if name == self.landmarks:
                 size = self.settings.size
                 found["landmarks"] = heat_maps(np.stack(points), (size,) * 2, LANDMARK_WIDTH * size)
         if self.noise:
-            found["noise"] = rng.standard_normal((count, self.noise), dtype=np.float32)
+            noise = rng.standard_normal((count, self.noise), dtype=np.float32)
+            found["noise"] = noise[places.start : places.stop]
         return found
 
     def fixed(self, rows: list[Row]) -> np.ndarray:
@@ -157,16 +195,21 @@ class PictureBatches(Batches):
             float32 (len(rows), S, S, 3) in [-1, 1].
         """
         size = self.settings.size
-        pictures = [read_image(self.data.folder / row.file) for row in rows]
+        pictures = [row.read(self.data.folder, row.file) for row in rows]
         return np.stack([to_signed(resize(picture, size, size)) for picture in pictures])
 
-    def _sample(self, folder, row, rng):
-        """A picture (S, S, 3) in [-1, 1], cut at random, and where its landmarks (5, 2) went."""
+    def _cut(self, rng):
+        """A random scale, crop and mirroring: a side in pixels, a corner, yes or no."""
         size = self.settings.size
         large = round(size * rng.uniform(1.0, self.settings.scale))
         top, left = rng.integers(large - size + 1, size=2)
-        mirrored = self.settings.flip and rng.random() < 0.5
-        picture = resize(read_image(self.data.folder / folder / row.file), large, large)
+        return large, top, left, self.settings.flip and rng.random() < 0.5
+
+    def _sample(self, folder, row, cut):
+        """A picture (S, S, 3) in [-1, 1], cut out, and where its landmarks (5, 2) went."""
+        size, (large, top, left, mirrored) = self.settings.size, cut
+        name = f"{folder}/{row.file}" if folder else row.file
+        picture = resize(row.read(self.data.folder, name), large, large)
         picture = picture[top : top + size, left : left + size]
         points = None
         if row.landmarks is not None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_index
 from keras_portrait.data.manifest import Row, read_manifest
+from keras_portrait.data.shards import refuse_shards
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.settings.distillation import DistillationDataSettings
@@ -37,8 +38,10 @@ def load_photos(folder: str | Path) -> PhotoData:
         folder: made by `portrait prepare`.
 
     Raises:
-        InputError: there is no manifest, it holds no photos to train on, or a file is missing.
+        InputError: there is no manifest, it holds no photos to train on, or a file is missing; or
+            the folder holds shards.
     """
+    refuse_shards(folder, "Distillation")
     folder = Path(folder)
     rows = [row for row in read_manifest(folder) if row.kept and row.kind == "photo"]
     for row in rows:

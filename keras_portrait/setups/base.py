@@ -9,8 +9,10 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches
 from keras_portrait.data.manifest import Row
+from keras_portrait.data.shards import least_side
 from keras_portrait.errors import SettingError
 from keras_portrait.models.base import AdversarialModel
+from keras_portrait.stores import as_place, public_name
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Setup:
 
     Args:
         recipe: the recipe.
-        data: the data folder.
+        data: the data folder, or the place of shards.
 
     Raises:
         InputError: the data folder cannot be used.
@@ -44,7 +46,7 @@ class Setup:
 
     def __init__(self, recipe, data: str | Path):
         self.recipe = recipe
-        self.folder = Path(data)
+        self.folder = as_place(public_name(data))
 
     def description(self) -> dict:
         """What `options.json` tells of the pictures: counts, and names of styles."""
@@ -87,19 +89,19 @@ class Setup:
         return []
 
 
-def check_size(size: int, rows: Sequence[Row], folder: Path, multiple: int) -> None:
+def check_size(size: int, sets: Sequence[Sequence[Row]], folder: str | Path, multiple: int) -> None:
     """Refuses to enlarge prepared pictures; the augmentation's own enlarging is left to it.
 
     Args:
         size: what the recipe trains on, in pixels.
-        rows: of the pictures.
+        sets: the rows of the pictures, one set or more.
         folder: the data folder, for the text of the error.
         multiple: what sizes of the method are multiples of; 0 where there is no other size.
 
     Raises:
         SettingError: a picture is smaller than that.
     """
-    least = min(row.size for row in rows)
+    least = least_side(sets)
     if least < size:
         # Recipes refuse fewer than 32 pixels.
         possible = multiple and least >= 32
@@ -110,7 +112,7 @@ def check_size(size: int, rows: Sequence[Row], folder: Path, multiple: int) -> N
         )
 
 
-def spread(rows: list, count: int) -> list:
+def spread(rows: Sequence, count: int) -> list:
     """Some of the rows, evenly over all of them."""
     chosen = np.linspace(0, len(rows) - 1, min(count, len(rows)))
     return [rows[round(index)] for index in chosen]

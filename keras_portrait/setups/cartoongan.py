@@ -6,6 +6,7 @@ import keras
 
 from keras_portrait.data.manifest import SMOOTH
 from keras_portrait.data.pictures import PictureBatches
+from keras_portrait.data.shards import without_landmarks
 from keras_portrait.errors import InputError
 from keras_portrait.models.cartoongan import CartoonGAN, ContentStart
 from keras_portrait.models.landmark_regressor import LandmarkRegressor
@@ -29,13 +30,11 @@ class CartoonGANSetup(PictureSetup):
 
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
-        if recipe.loss.landmarks:
-            for row in self.data.photos:
-                if row.landmarks is None:
-                    raise InputError(
-                        "loss.landmarks: expected photos with landmarks, as `portrait prepare` "
-                        f"writes them. Received: none for {row.file}"
-                    )
+        if recipe.loss.landmarks and (bare := without_landmarks(self.data.photos)):
+            raise InputError(
+                "loss.landmarks: expected photos with landmarks, as `portrait prepare` "
+                f"writes them. Received: none for {bare}"
+            )
 
     def batches(self, run: Path) -> PictureBatches:
         """`a`, `b` and `e`, and the landmarks of `a` where they are wanted."""

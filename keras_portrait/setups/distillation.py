@@ -43,8 +43,8 @@ class DistillationSetup(Setup):
                 f"Received: {recipe.data.size}"
             )
         # The size is the teacher's: no smaller one would do.
-        rows = (*self.data.photos, *self.data.held_photos)
-        check_size(recipe.data.size, rows, self.folder, multiple=0)
+        sets = (self.data.photos, self.data.held_photos)
+        check_size(recipe.data.size, sets, self.folder, multiple=0)
 
     def description(self) -> dict:
         """Names of the styles, which teacher it was, and how many photos there are."""

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_portrait.callbacks import PictureValidation
-from keras_portrait.data.fingerprint import sizes
+from keras_portrait.data.fingerprint import shard_sums, sizes
 from keras_portrait.data.pictures import PictureBatches, load_pictures
 from keras_portrait.schedules import StepDecay
 from keras_portrait.setups.base import Setup, check_size, spread
@@ -31,14 +31,19 @@ class PictureSetup(Setup):
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
         self.data = load_pictures(data, self.with_photos, self.with_smooth)
-        check_size(recipe.data.size, self.data.rows(), self.folder, self.multiple)
+        check_size(recipe.data.size, self.data.sets, self.data.folder, self.multiple)
 
     def description(self) -> dict:
         """How many photos and pictures there are."""
         return {"photos": len(self.data.photos), "pictures": len(self.data.pictures)}
 
     def pictures(self) -> dict[str, list]:
-        """Photos and pictures, held-back ones too; and the smoothed twins where they are used."""
+        """Photos and pictures, held-back ones too; and the smoothed twins where they are used.
+
+        Of shards, the shards.
+        """
+        if self.data.sharded:
+            return shard_sums(self.data.sets)
         twins = self.data.pictures if self.with_smooth else []
         rows = [*self.data.rows(), *(replace(row, file=row.smooth) for row in twins)]
         return sizes(self.data.folder, rows)

@@ -40,8 +40,8 @@ class PortraitSetup(Setup):
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
         self.data = load_prepared(data)
-        rows = (*self.data.photos, *self.data.drawings)
-        check_size(recipe.data.size, rows, self.data.folder, multiple=32)
+        sets = (self.data.photos, self.data.drawings)
+        check_size(recipe.data.size, sets, self.data.folder, multiple=32)
         unknown = sorted(set(recipe.data.lines) - set(self.data.styles))
         if unknown:
             raise SettingError(
