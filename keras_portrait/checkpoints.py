@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,24 @@ def list_checkpoints(folder: Path) -> list[Checkpoint]:
         (Checkpoint(int(match[1]), path) for match, path in found if match),
         key=lambda checkpoint: checkpoint.step,
     )
+
+
+def newest_step(folder: Path) -> int:
+    """The steps of the newest checkpoint in a run folder; -1 where there is none."""
+    return max((checkpoint.step for checkpoint in list_checkpoints(folder)), default=-1)
+
+
+def wait_for_checkpoint(folder: Path, step: int, seconds: float) -> None:
+    """Waits, on a disk that shows late what other machines write, as NFS does.
+
+    Args:
+        folder: the run folder.
+        step: what `newest_step` is on the machine that writes.
+        seconds: after which it is taken for another disk, and nothing is done.
+    """
+    deadline = time.monotonic() + seconds
+    while newest_step(folder) != step and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 def save_checkpoint(model: "keras.Model", folder: Path, step: int) -> None:
@@ -106,8 +125,8 @@ def restore_checkpoint(
             try:
                 model.load_weights(checkpoint.path)
                 return checkpoint.step
-            except (OSError, KeyError, ValueError) as error:
-                fault = str(error).splitlines()[0]
+            except Exception as error:  # of a forged file HDF5 may say anything
+                fault = (str(error).strip() or type(error).__name__).splitlines()[0]
         faults.append(f"{checkpoint.path}: expected a whole checkpoint. Received: {fault}")
         if checkpoint is not checkpoints[0]:
             warn(f"{faults[-1]}; the one before it is used")

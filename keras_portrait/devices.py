@@ -1,4 +1,4 @@
-"""Several devices that train one model together."""
+"""Several devices of one machine that train one model together."""
 
 import contextlib
 import functools
@@ -6,6 +6,81 @@ import functools
 import keras
 
 from keras_portrait.errors import SettingError
+
+
+class Devices:
+    """The devices of this process, which trains alone.
+
+    Args:
+        count: how many share a batch.
+
+    Attributes:
+        count: as given.
+        is_chief: whether this process writes the run folder.
+        name: what a person calls this process; "" where there is but one.
+    """
+
+    is_chief = True
+    name = ""
+    option = "--devices"
+
+    def __init__(self, count: int = 1):
+        self.count = count
+
+    def check_batch(self, batch: int) -> None:
+        """Refuses a batch that cannot be shared in equal parts.
+
+        Raises:
+            SettingError: the number of devices does not divide it.
+        """
+        if self.count < 1 or batch % self.count:
+            raise SettingError(
+                f"{self.option}: expected a number that divides the batch of {batch}. "
+                f"Received: {self.count}"
+            )
+
+    def start(self, training: str) -> None:
+        """Waits for other workers; here there are none."""
+
+    def scope(self):
+        """The context in which models are built, see `device_scope`."""
+        return device_scope(self.count)
+
+    def feed(self, batches, start: int):
+        """What `fit` takes: `batches` from step `start` on."""
+        return batches.for_fit(start)
+
+    def exchange(self, value: int) -> list[int]:
+        """A number of each worker, the chief's first; nobody goes on before all have come here."""
+        return [value]
+
+    def watch(self):
+        """A context in which other workers may be lost."""
+        return contextlib.nullcontext()
+
+
+def spans_workers(strategy) -> bool:
+    """Whether a strategy of TensorFlow spans several workers."""
+    import tensorflow as tf
+
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def normalize_together(network: keras.Model) -> None:
+    """Lets batch normalization see the whole batch where several devices share it.
+
+    Args:
+        network: a model in training, in whose scope this is called; batch normalization changes in
+            place.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = several
 
 
 def device_scope(count: int):
@@ -62,3 +137,10 @@ def _logical_cpus(count):
                 f"Received: {count}"
             ) from None
     return [device.name for device in tf.config.list_logical_devices("CPU")]
+
+
+def count_gpus():
+    """How many GPUs this machine has; 1 where it has none and its CPU stands in."""
+    import tensorflow as tf
+
+    return max(len(tf.config.list_physical_devices("GPU")), 1)

@@ -21,6 +21,7 @@ from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 from keras_portrait.data.prepare import prepare
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.imaging import read_image, write_image
+from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import DataSettings
@@ -66,10 +67,14 @@ def test_lines_are_those_of_the_filter_of_the_drawings_style(drawn_data):
     settings = DataSettings(64, 4, lines={"fine": "thin"})
     batch = PortraitBatches(data, settings, 0, lines=True).batch(1)
     assert 0 < batch["style"][:, 1].sum() < 4
-    for photo, lines, style in zip(batch["photo"], batch["lines"], batch["style"], strict=True):
+    masks = np.max([batch[f"photo_{part}"][..., 0] for part in PARTS], axis=0)
+    assert masks.max() > 0.9
+    for photo, parts, lines, style in zip(
+        batch["photo"], masks, batch["lines"], batch["style"], strict=True
+    ):
         pixels = np.uint8(np.rint((photo + 1) * 127.5))
         draw = LINE_FILTERS["thin" if style[1] else "filled"]
-        np.testing.assert_allclose(lines[..., 0], draw(pixels, 0.25) * 2 - 1, atol=1e-5)
+        np.testing.assert_allclose(lines[..., 0], draw(pixels, 0.25, parts) * 2 - 1, atol=1e-5)
 
 
 def test_lines_of_a_style_that_there_is_not_are_refused(drawn_data):
@@ -90,7 +95,7 @@ def test_masks_move_with_their_picture(drawn_data):
     settings = DataSettings(64, scale=1.3)
     batches = PortraitBatches(load_prepared(drawn_data), settings, 0)
     plane = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    one, two = batches._augment([plane, plane], np.random.default_rng(1))
+    one, two = batches._augment([plane, plane], batches._cut(np.random.default_rng(1)))
     np.testing.assert_array_equal(one, two)
 
 

@@ -39,5 +39,9 @@ def losses_on(devices, pool_size=0):
 
 if __name__ == "__main__":
     # Two first: the number of devices cannot grow once TensorFlow has started.
-    runs = {"two": losses_on(2), "one": losses_on(1), "two, pools": losses_on(2, pool_size=3)}
+    runs = {
+        f"{name}{', pools' * (pool > 0)}": losses_on(devices, pool)
+        for pool in (0, 3)
+        for name, devices in (("two", 2), ("one", 1))
+    }
     print(json.dumps(runs))

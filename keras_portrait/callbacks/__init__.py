@@ -6,6 +6,7 @@ from keras_portrait.callbacks.progress import Progress
 from keras_portrait.callbacks.samples import SampleGrid
 from keras_portrait.callbacks.state import (
     CheckpointWriter,
+    FollowChief,
     StopRequest,
     StopWhenAsked,
     TrainingStopped,
@@ -14,6 +15,7 @@ from keras_portrait.callbacks.validation import PictureValidation, TeacherValida
 
 __all__ = [
     "CheckpointWriter",
+    "FollowChief",
     "LossLog",
     "PictureValidation",
     "Progress",

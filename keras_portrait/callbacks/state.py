@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -28,12 +29,18 @@ class StopRequest:
 
     A context manager. The second of them breaks off at once.
 
+    Args:
+        exchange: hands a number to all workers of the training and returns the numbers of all;
+            None where there is but one.
+
     Attributes:
         asked: whether somebody asked the training to stop.
     """
 
-    def __init__(self):
+    def __init__(self, exchange: Callable[[int], list[int]] | None = None):
         self.asked = False
+        self.exchange = exchange
+        self._agreed = False
         self._former = {}
 
     def __enter__(self):
@@ -46,6 +53,16 @@ class StopRequest:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
+    def consult(self) -> None:
+        """Asks the other workers, so that all stop after the same step; all must call it."""
+        if self.exchange is not None:
+            self._agreed = any(self.exchange(int(self.asked)))
+
+    @property
+    def stops(self) -> bool:
+        """Whether the training stops now: somebody asked, and the workers have consulted since."""
+        return self.asked if self.exchange is None else self._agreed
+
     def heed(self, step: int = 0) -> None:
         """Stops the training where somebody asked for it.
 
@@ -55,7 +72,7 @@ class StopRequest:
         Raises:
             TrainingStopped: somebody asked.
         """
-        if self.asked:
+        if self.stops:
             raise TrainingStopped(step)
 
     def _note(self, number, frame):
@@ -78,7 +95,35 @@ class StopWhenAsked(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Stops where it was asked for."""
+        self.request.consult()
         self.request.heed()
+
+
+class FollowChief(keras.callbacks.Callback):
+    """Stops where `CheckpointWriter` of the chief does, and writes nothing: for other workers.
+
+    Args:
+        start: steps that a former start has taken.
+        steps_per_epoch: int.
+        request: `StopRequest`.
+    """
+
+    def __init__(self, start: int, steps_per_epoch: int, request: StopRequest):
+        super().__init__()
+        self.step = start
+        self.steps_per_epoch = steps_per_epoch
+        self.request = request
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops where any worker was asked to."""
+        self.step += 1
+        self.request.consult()
+        if self.step % self.steps_per_epoch:
+            self.request.heed(self.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stops after the losses of the epoch are gathered."""
+        self.request.heed(self.step)
 
 
 class CheckpointWriter(keras.callbacks.Callback):
@@ -123,9 +168,10 @@ class CheckpointWriter(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Saves now and then, and stops where it was asked for."""
         self.step += 1
+        self.request.consult()
         if self.step % self.steps_per_epoch == 0:
             return  # the end of the epoch sees to it
-        if self.request.asked or self.step % self.every == 0:
+        if self.request.stops or self.step % self.every == 0:
             save_checkpoint(self.model, self.folder, self.step)
         self.request.heed(self.step)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keras_portrait.errors import MissingExtra
+from keras_portrait.errors import MissingExtra, SettingError
 
 # The modules whose `make_plan` and `train` see to a recipe: of methods that train in a way of their
 # own, and of all others.
@@ -20,7 +20,12 @@ def train(
     recipe: Annotated[
         str, typer.Argument(help="TOML recipe, or the name of a shipped one (portrait.toml).")
     ],
-    data: Annotated[Path, typer.Argument(help="Folder made by `portrait prepare`.")],
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Folder made by `portrait prepare`; or its shards, a folder or URL (s3://...)."
+        ),
+    ],
     run_dir: Annotated[
         Path | None,
         typer.Option(help="Run folder. Default: runs/NNN-RECIPE; an interrupted run goes on."),
@@ -32,6 +37,16 @@ def train(
     devices: Annotated[
         int, typer.Option(min=1, help="GPUs of this machine that share each batch.")
     ] = 1,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help="mirrored: all GPUs of this machine. multiworker: those of all hosts in TF_CONFIG."
+        ),
+    ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(min=1, help="Seconds to wait at the start for all workers of TF_CONFIG."),
+    ] = 300,
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved options and stop; nothing is written.")
     ] = False,
@@ -54,7 +69,12 @@ def train(
         raise MissingExtra(
             f'Training needs {error.name}. Install it with: pip install "keras-portrait[train]"'
         ) from None
-    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, devices)
+    several = {} if strategy is None else {"strategy": strategy, "wait": wait}
+    if several and resolved.method in OWN_TRAINERS:
+        raise SettingError(
+            f"--strategy: {resolved.method} trains on one device. Received: {strategy}"
+        )
+    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, devices, **several)
     if dry_run:
         typer.echo(json.dumps(plan.options, indent=1))
         typer.echo(plan.summary)

@@ -16,8 +16,9 @@ class ImagePool(keras.layers.Layer):
     on float (N, H, W, C) it returns the same shape. Masks that belong to a fake travel with it
     as extra channels.
 
-    On several devices there is one pool, filled by the first device; all draw from it with the same
-    lots.
+    On several devices and machines every device sees the fakes of all, in their order in the batch,
+    and keeps the same pool with the same lots: what it holds depends on the seed and the steps
+    alone, not on how many devices there are.
 
     Args:
         size: int, number of images kept.
@@ -41,7 +42,6 @@ class ImagePool(keras.layers.Layer):
                 shape=(self.size, *input_shape[1:]),
                 initializer="zeros",
                 trainable=False,
-                aggregation="only_first_replica",
                 name="images",
             )
             self.filled = self.add_weight(
@@ -49,7 +49,6 @@ class ImagePool(keras.layers.Layer):
                 initializer="zeros",
                 dtype="int32",
                 trainable=False,
-                aggregation="only_first_replica",
                 name="filled",
             )
         self.built = True
@@ -57,12 +56,17 @@ class ImagePool(keras.layers.Layer):
     def call(self, inputs):
         if not self.size:
             return inputs
-        answers = [self._exchange(inputs[i : i + 1]) for i in range(self.batch)]
-        return ops.cast(ops.concatenate(answers, axis=0), inputs.dtype)
+        fakes, devices, place = _of_all_devices(ops.cast(inputs, "float32"))
+        answers = [self._exchange(fakes[i : i + 1]) for i in range(self.batch * devices)]
+        own = ops.slice(
+            ops.concatenate(answers, axis=0),
+            (place * self.batch, 0, 0, 0),
+            (self.batch, *ops.shape(inputs)[1:]),
+        )
+        return ops.cast(own, inputs.dtype)
 
     def _exchange(self, image):
         """Stores or swaps one float (1, H, W, C) image and returns what the discriminator sees."""
-        image = ops.cast(image, "float32")
         filling = ops.less(self.filled, self.size)
         chance = keras.random.uniform((2,), seed=self.seed_generator)
         drawn = ops.minimum(ops.cast(chance[0] * self.size, "int32"), self.size - 1)
@@ -86,3 +90,15 @@ class ImagePool(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "size": self.size, "batch": self.batch, "seed": self.seed}
+
+
+def _of_all_devices(images):
+    """Images of all devices that share a batch, how many these are, and which one this is."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            place = context.replica_id_in_sync_group
+            return context.all_gather(images, axis=0), context.num_replicas_in_sync, place
+    return images, 1, 0

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_portrait.devices import spans_workers
+
 
 class AdversarialModel(keras.Model):
     """A Keras model that holds networks and trains them against each other.
@@ -65,6 +67,38 @@ class AdversarialModel(keras.Model):
     @property
     def metrics(self):
         return list(self.trackers.values())
+
+    def make_train_function(self, force=False):
+        """Makes what `fit` calls for each step; Keras's own, but for several workers.
+
+        With those Keras takes the mean of every loss over an axis that scalars do not have. Here
+        the losses of the present step are those of this worker's first device; those of an epoch
+        are read from the trackers, which add up what all devices saw.
+        """
+        if keras.backend.backend() != "tensorflow" or not spans_workers(self.distribute_strategy):
+            return super().make_train_function(force)
+        if self.train_function is not None and not force:
+            return self.train_function
+        import tensorflow as tf
+
+        strategy = self.distribute_strategy
+
+        @tf.function(reduce_retracing=True)
+        def train_one_step(iterator):
+            values = strategy.run(self.train_step, args=(next(iterator),))
+            return {k: strategy.experimental_local_results(v)[0] for k, v in values.items()}
+
+        self.train_function = train_one_step
+        return self.train_function
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Passed over on several workers: `compile` has built everything.
+
+        Keras takes a mean of a batch there, which must be no dictionary.
+        """
+        if keras.backend.backend() == "tensorflow" and spans_workers(self.distribute_strategy):
+            return
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def update(self, group: str, loss_function):
         """Takes one optimizer step.

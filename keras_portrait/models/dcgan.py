@@ -19,6 +19,7 @@ import keras
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.devices import normalize_together
 from keras_portrait.models.base import (
     AdversarialModel,
     copy_of,
@@ -29,8 +30,7 @@ from keras_portrait.models.base import (
 class DCGAN(AdversarialModel):
     """Trains a generator of pictures against a discriminator.
 
-    On several devices each normalizes its own share of the batch; what is saved are the statistics
-    of the first.
+    On several devices the whole batch is normalized as one.
 
     Args:
         generator: G, noise float (N, Z), standard normal, to pictures (N, H, W, 3) in [-1, 1].
@@ -56,6 +56,8 @@ class DCGAN(AdversarialModel):
         self.discriminator = discriminator
         self.average_decay = average_decay
         self.gradient_penalty = gradient_penalty
+        for network in (generator, discriminator):
+            normalize_together(network)
 
     def trainable_groups(self):
         """Each network has an optimizer of its own."""
