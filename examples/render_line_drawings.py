@@ -14,7 +14,9 @@ import numpy as np
 
 from keras_portrait.alignment import find_faces, prepare_face
 from keras_portrait.data.line_filters import LINE_FILTERS
+from keras_portrait.data.squares import part_masks
 from keras_portrait.faces import find_detector, largest_face
+from keras_portrait.geometry import invert, transform_points
 from keras_portrait.imaging import list_images, read_image, write_image
 from keras_portrait.segmentation import PersonSegmenter
 
@@ -37,9 +39,10 @@ def main() -> None:
         if face is None:
             print(f"no face: {path}")
             continue
-        square, _ = prepare_face(photo, face.landmarks, SIZE, segmenter)
+        square, to_photo = prepare_face(photo, face.landmarks, SIZE, segmenter)
+        parts = part_masks(transform_points(face.landmarks, invert(to_photo)), SIZE)
         # Widths suit 256 pixels.
-        paper = draw(square, SIZE / 256)
+        paper = draw(square, SIZE / 256, np.float32(parts.max(axis=-1)) / 255)
         write_image(options.output / f"{path.stem}.png", np.uint8(np.rint(paper * 255)))
 
 

@@ -171,13 +171,21 @@ def test_one_style_needs_no_style_head():
     assert float(reported["g_adversarial"]) > 0.0
 
 
-def test_anchor_fades_with_the_progress():
-    model = tiny(weights=AsymmetricCycleWeights(anchor=2.0))
+@pytest.mark.parametrize("end", [0.0, 0.25])
+def test_anchor_fades_with_the_progress_to_its_end(end):
+    model = tiny(weights=AsymmetricCycleWeights(anchor=2.0, anchor_end=end))
     batch = tiny_batch(lines=True)
-    assert float(model.train_step((batch,))["anchor"]) > 0.0
-    model.progress.assign(1.0)
+    pull = 2.0 * float(
+        ops.mean(model.distance(model.draw(batch["photo"], batch["style"]), batch["lines"]))
+    )
+    assert pull > 0.0
+    for progress in (0.0, 0.5, 1.0):
+        model.progress.assign(progress)
+        values, *_ = model._generator_losses(batch, model._seen_by_cycle(batch["photo"]))
+        expected = pull * (1.0 - progress + end * progress)
+        assert float(values["anchor"]) == pytest.approx(expected, rel=1e-4, abs=1e-7)
     model.reset_metrics()
-    assert float(model.train_step((batch,))["anchor"]) == 0.0
+    assert (float(model.train_step((batch,))["anchor"]) == 0.0) == (end == 0.0)
 
 
 def test_blank_drawings_give_finite_losses():

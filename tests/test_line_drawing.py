@@ -131,3 +131,18 @@ def test_strokes_grow_denser_with_the_dark_and_follow_the_flow():
     down = np.abs(np.diff(dark, axis=0)).mean()
     assert down < 0.5 * np.abs(np.diff(dark, axis=1)).mean()
     assert (hatching(picture) == drawing).all() and (hatching(picture, seed=1) != drawing).any()
+
+
+@pytest.mark.parametrize("name", LINE_FILTERS)
+def test_parts_get_fainter_details_and_the_rest_stays(name):
+    photo = np.full((128, 128, 3), 200, np.uint8)
+    # A fifth darker than what is around them: too faint for the rest of the face.
+    for x in (40, 88):
+        cv2.circle(photo, (x, 64), 4, (156, 156, 156), -1)
+    photo = cv2.GaussianBlur(photo, (0, 0), 1.5)
+    parts = np.zeros((128, 128), np.float32)
+    parts[:, :64] = 1
+    plain, drawn = LINE_FILTERS[name](photo), LINE_FILTERS[name](photo, 1.0, parts)
+    assert drawn[64, 40] < 0.5 < plain[64, 40]
+    np.testing.assert_array_equal(drawn[:, 64:], plain[:, 64:])
+    np.testing.assert_array_equal(LINE_FILTERS[name](photo, 1.0, 0 * parts), plain)

@@ -207,7 +207,8 @@ class AsymmetricCycle(AdversarialModel):
             )
         if weight.anchor:
             pull = self.distance(fake_drawing, batch["lines"])
-            values["anchor"] = weight.anchor * (1.0 - self.progress) * ops.mean(pull)
+            share = 1.0 - (1.0 - weight.anchor_end) * self.progress
+            values["anchor"] = weight.anchor * share * ops.mean(pull)
         return values, fake_drawing, fake_photo
 
     def _discriminator_losses(self, batch, fake_drawing, fake_masks, fake_photo):

@@ -92,8 +92,9 @@ class AsymmetricCycleWeights:
         strict: weight of the strict backward cycle.
         local: weight of each local discriminator.
         style: weight of the style loss.
-        anchor: weight of LPIPS between a drawing and a filter's line drawing of the photo; fades
-            to 0 with the progress. Not in the paper.
+        anchor: weight of LPIPS between a drawing and a filter's line drawing of the photo. Not in
+            the paper.
+        anchor_end: share of that weight that is left at the end; it falls with the progress.
         adversarial: "lsgan" (the paper's code) or "log" (its text).
         forward_cycle: what the forward cycle compares: "edges" (LPIPS of HED edges, the paper's),
             "photos" (LPIPS of the photos themselves) or "l1" (CycleGAN's), for ablation.
@@ -109,6 +110,7 @@ class AsymmetricCycleWeights:
     local: float = between(0.5, 0, 1e6)
     style: float = between(1.0, 0, 1e6)
     anchor: float = between(0.0, 0, 1e6)
+    anchor_end: float = between(0.0, 0, 1)
     adversarial: str = one_of("lsgan", ADVERSARIAL)
     forward_cycle: str = one_of("edges", FORWARD_CYCLES)
     truncation: bool = True

@@ -1,0 +1,62 @@
+"""Batches that other processes make while a device computes.
+
+One process makes some ten pictures a second with their line drawings: enough for a CPU that trains,
+too few for a GPU.
+"""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+# One GPU is kept busy by fewer; more would only take memory.
+MOST_PROCESSES = 8
+# Batches that each process may be ahead.
+_AHEAD = 2
+
+_batches = None
+
+
+def usable_processes() -> int:
+    """How many processes may make batches: half of the cores, since others want to train, too."""
+    return min(MOST_PROCESSES, (os.cpu_count() or 1) // 2)
+
+
+def batches_ahead(batches, start: int, processes: int) -> Iterator[dict]:
+    """The batches from step `start` on, without end and in order.
+
+    Args:
+        batches: `Batches`; it travels to the processes, and so must be picklable.
+        start: int, number of the first step.
+        processes: int, how many make batches.
+
+    Yields:
+        What `batches.batch` returns for each step.
+
+    Raises:
+        PortraitError: as `batches.batch` raises it.
+    """
+    # Copies of a process that holds no GPU and no threads, and has imported all this once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([type(batches).__module__])
+    pool = ProcessPoolExecutor(processes, context, _adopt, (batches,))
+    waiting, step = deque(), start
+    try:
+        while True:
+            while len(waiting) < _AHEAD * processes:
+                waiting.append(pool.submit(_make, step))
+                step += 1
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _adopt(batches):
+    global _batches
+    _batches = batches
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _make(step):
+    return _batches.batch(step)

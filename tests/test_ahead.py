@@ -1,0 +1,63 @@
+import itertools
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+
+from keras_portrait.data import batches as module
+from keras_portrait.data.ahead import MOST_PROCESSES, batches_ahead, usable_processes
+from keras_portrait.data.batches import Batches
+from keras_portrait.errors import InputError
+
+
+class Numbered(Batches):
+    """Batches that tell their step; the sixth cannot be made."""
+
+    def batch(self, step):
+        if step == 6:
+            raise InputError("Expected a picture. Received: none")
+        time.sleep(0.05 if step % 2 else 0)  # later batches are done before earlier ones
+        return {"x": np.random.default_rng((self.seed, step)).normal(size=(2, 3)).astype("f4")}
+
+
+def test_other_processes_make_the_same_batches_in_order_and_end_with_them():
+    before = set(multiprocessing.active_children())
+    made = batches_ahead(Numbered(3), 2, processes=2)
+    for step in range(2, 6):
+        np.testing.assert_array_equal(next(made)["x"], Numbered(3).batch(step)["x"])
+    children = set(multiprocessing.active_children()) - before
+    with pytest.raises(InputError, match="Received: none"):
+        next(made)
+    assert len(children) == 2
+    for child in children:
+        child.join(20)
+        assert not child.is_alive()
+
+
+def test_a_gpu_backend_is_fed_by_several_processes(monkeypatch):
+    asked = []
+
+    def ahead(batches, start, processes):
+        asked.append((start, processes))
+        return (batches.batch(step) for step in itertools.count(start))
+
+    monkeypatch.setattr(module.keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(module, "batches_ahead", ahead)
+    monkeypatch.setattr(module, "usable_processes", lambda: 4)
+    batches = Numbered(1)
+    fed = batches.for_fit(5)
+    np.testing.assert_array_equal(next(fed)[0]["x"], batches.batch(5)["x"])
+    with pytest.raises(InputError):
+        next(fed)
+    assert asked == [(5, 4)] and isinstance(batches.failure, InputError)
+    monkeypatch.setattr(module, "usable_processes", lambda: 1)
+    next(batches.for_fit(0))
+    assert len(asked) == 1
+
+
+def test_half_of_the_cores_make_batches(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert usable_processes() == 3
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert usable_processes() == MOST_PROCESSES
