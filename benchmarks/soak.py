@@ -2,7 +2,7 @@
 
     python benchmarks/soak.py [--minutes 10] [--viewers 2] [--source synthetic]
 
-Prints the resident memory of the demo every half minute, how far it moved after the warm-up, the
+Prints the held memory of the demo every half minute, how far it moved after the warm-up, the
 frames drawn, its threads, and how long it took to end after SIGTERM. Exit code 1 when memory grew
 by more than 5 MB or the end took more than 2 s. Linux only.
 """
@@ -36,16 +36,16 @@ def main() -> int:
         + ["--port", str(options.port), "--threads", "2"]
     )
     try:
-        _wait_for(f"{address}/healthz", demo)
+        wait_for(f"{address}/healthz", demo)
         for _ in range(options.viewers):
             threading.Thread(target=_view, args=(f"{address}/stream.mjpg",), daemon=True).start()
         time.sleep(WARM_UP)
-        memory, end = [_memory(demo)], time.monotonic() + options.minutes * 60
+        held, end = [memory(demo)], time.monotonic() + options.minutes * 60
         while time.monotonic() < end:
             time.sleep(STEP)
-            memory.append(_memory(demo))
+            held.append(memory(demo))
             status = json.load(urllib.request.urlopen(f"{address}/status.json", timeout=10))
-            print(f"{memory[-1]:.1f} MB  {status['frames']} frames", flush=True)
+            print(f"{held[-1]:.1f} MB  {status['frames']} frames", flush=True)
         threads = len(list(Path(f"/proc/{demo.pid}/task").iterdir()))
         started = time.monotonic()
         demo.send_signal(signal.SIGTERM)
@@ -53,13 +53,14 @@ def main() -> int:
         seconds = time.monotonic() - started
     finally:
         demo.kill()
-    growth = max(memory) - memory[0]
-    print(f"{memory[0]:.1f} MB after the warm-up, at most {growth:.1f} MB more, {threads} threads")
+    growth = max(held) - held[0]
+    print(f"{held[0]:.1f} MB after the warm-up, at most {growth:.1f} MB more, {threads} threads")
     print(f"ended {seconds:.2f} s after SIGTERM with code {demo.returncode}")
     return int(growth > MOST_GROWTH or seconds > MOST_SECONDS)
 
 
-def _wait_for(address, demo):
+def wait_for(address, demo):
+    """Waits until an address answers well."""
     for _ in range(600):
         try:
             return urllib.request.urlopen(address, timeout=5).read()
@@ -77,7 +78,7 @@ def _view(address):
             pass
 
 
-def _memory(process) -> float:
+def memory(process) -> float:
     """Resident memory in MB."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):

@@ -8,6 +8,7 @@ import socket
 import socketserver
 import sys
 import threading
+from collections import Counter
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,12 +17,16 @@ from keras_portrait.errors import SettingError
 from .booth import Booth
 from .web_access import Access, is_loopback
 from .web_handler import Handler
+from .web_limits import RateLimit, visitor_of
 from .web_pictures import Pictures
+from .web_stream import Stream
 
 # Each connection is a thread. Viewers take one for as long as they look; the page of each needs
 # another now and then.
-MOST_CONNECTIONS = 48
-MOST_VIEWERS = 16
+MOST_CONNECTIONS = 128
+MOST_VIEWERS = 64
+# From one visitor, where others can reach this machine: one alone does not take all the room.
+MOST_FROM_ONE = 32
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}
 
 
@@ -68,6 +73,10 @@ class WebView:
         self._server.booth = booth
         self._server.access = access
         self._server.pictures = Pictures(live)
+        self._server.limits = Limits()
+        self._server.stream = Stream(live, self._server.pictures)
+        if not is_loopback(host):
+            self._server.most_from_one = MOST_FROM_ONE
         self._server.page = Page(Path(__file__).with_name("static") / "index.html")
         address = _address(host, self._server.server_port)
         self._server.address_for_phones = None if is_loopback(host) else address
@@ -84,6 +93,7 @@ class WebView:
 
     def start(self) -> None:
         """Begins to answer."""
+        self._server.stream.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -91,6 +101,7 @@ class WebView:
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
+        self._server.stream.stop()
         self._server.hang_up()
         self._server.server_close()
 
@@ -131,6 +142,18 @@ class Page:
         return " ".join(f"'sha256-{digest}'" for digest in digests)
 
 
+class Limits:
+    """How often each visitor may ask; more is refused until some seconds have passed."""
+
+    def __init__(self):
+        # Wrong tokens: a token of 8 letters stands for longer than anybody tries.
+        self.guesses = RateLimit(burst=20, per_second=0.2)
+        # Snapshots, choices and rounds, which cost the most.
+        self.posts = RateLimit(burst=30, per_second=2.0)
+        # Everything. A page asks once a second, and all visitors of a proxy are one.
+        self.requests = RateLimit(burst=400, per_second=100.0)
+
+
 class _Server(ThreadingHTTPServer):
     """Bounds the connections, and knows them so that they can be ended."""
 
@@ -139,10 +162,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int):
         if ":" in host:
             self.address_family = socket.AF_INET6
-        self.stopping = threading.Event()
+        self.most_from_one = MOST_CONNECTIONS
         self.viewers = threading.Semaphore(MOST_VIEWERS)
-        self._room = threading.Semaphore(MOST_CONNECTIONS)
         self._open: dict[threading.Thread, socket.socket] = {}
+        self._visitors: Counter[str] = Counter()  # connections of each
         self._open_lock = threading.Lock()
         super().__init__((host, port), Handler)
 
@@ -153,7 +176,13 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request, client_address):
         """Answers a connection in its own thread, or turns it away when there are too many."""
-        if not self._room.acquire(blocking=False):
+        visitor = visitor_of(client_address[0])
+        with self._open_lock:
+            is_full = self._visitors[visitor] >= self.most_from_one
+            is_full = is_full or self._visitors.total() >= MOST_CONNECTIONS
+            if not is_full:
+                self._visitors[visitor] += 1
+        if is_full:
             request.setblocking(False)
             with contextlib.suppress(OSError):
                 request.send(b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 5\r\n\r\n")
@@ -176,11 +205,10 @@ class _Server(ThreadingHTTPServer):
         finally:
             with self._open_lock:
                 del self._open[threading.current_thread()]
-            self._room.release()
+                self._visitors -= Counter([visitor_of(client_address[0])])
 
     def hang_up(self):
         """Ends every connection and waits for its thread."""
-        self.stopping.set()
         with self._open_lock:
             connections = dict(self._open)
         for connection in connections.values():

@@ -8,6 +8,9 @@ import secrets
 from keras_portrait.errors import SettingError
 
 COOKIE = "portrait_demo"
+_COOKIE_ATTRIBUTES = "HttpOnly; SameSite=Lax; Path=/"
+# The `Set-Cookie` line that takes a token away that is not the right one (any more).
+FORGET_COOKIE = f"{COOKIE}=; Max-Age=0; {_COOKIE_ATTRIBUTES}"
 # Letters that stand in an address and in a cookie as they are.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,128}")
 
@@ -47,21 +50,13 @@ class Access:
         """Whether a request for this `Host` is answered."""
         return not self._only_loopback or is_loopback(_without_port(host_header or ""))
 
-    def is_token(self, text: str | None) -> bool:
+    def is_token(self, text: str) -> bool:
         """Whether a visitor's token is the right one; takes as long for a wrong one."""
-        if self.token is None:
-            return True
-        return hmac.compare_digest((text or "").encode(), self.token.encode())
-
-    def knows(self, cookie_header: str | None) -> bool:
-        """Whether the cookies hold the token."""
-        pairs = (pair.strip().partition("=") for pair in (cookie_header or "").split(";"))
-        values = [value for name, _, value in pairs if name == COOKIE]
-        return any([self.is_token(value) for value in values or [None]])
+        return self.token is None or hmac.compare_digest(text.encode(), self.token.encode())
 
     def cookie(self) -> str:
         """The `Set-Cookie` line that spares a visitor the token from now on."""
-        return f"{COOKIE}={self.token}; HttpOnly; SameSite=Lax; Path=/"
+        return f"{COOKIE}={self.token}; {_COOKIE_ATTRIBUTES}"
 
 
 def is_loopback(host: str) -> bool:
@@ -72,6 +67,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def token_of(cookie_header: str | None) -> str | None:
+    """The token that the cookies hold: the first, so that one request is one guess."""
+    pairs = (pair.strip().partition("=") for pair in (cookie_header or "").split(";"))
+    return next((value for name, _, value in pairs if name == COOKIE), None)
 
 
 def same_origin(origin: str | None, host_header: str | None) -> bool:

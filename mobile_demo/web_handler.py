@@ -6,29 +6,29 @@ routes below are all there is.
 
 import json
 import math
-import socket
 import time
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
 from keras_portrait.errors import PortraitError
 
-from .web_access import same_origin
+from .web_access import FORGET_COOKIE, same_origin, token_of
+from .web_limits import visitor_of
 from .web_pictures import qr_code
 from .web_request import RequestTooLarge, bounded_reader
+from .web_stream import BOUNDARY
 
-# One answer or frame must be taken in so many seconds.
+# One answer must be taken in so many seconds.
 SEND_SECONDS = 5.0
 MOST_BODY_BYTES = 4096
 # Without a new picture for so many seconds the demo is not healthy.
 STALE_SECONDS = 10.0
-# Small, so that a slow viewer skips frames instead of seeing old ones.
-_SEND_BUFFER_BYTES = 65536
-_BOUNDARY = "frame"
 _CHOICES = {"style", "preset", "layout"}
 
 _HEADERS = {
     "Cache-Control": "no-store",
+    # Of everything but the page, which says what it may run.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     # On loopback there is no token: no other site may show the camera's picture in its page.
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -59,6 +59,9 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(431)
 
     def _dispatch(self):
+        self.visitor = visitor_of(self.client_address[0])
+        if not self.server.limits.requests.take(self.visitor):
+            return self._say(429, "Too many requests.", {"Retry-After": "1"})
         path, _, query = self.path.partition("?")
         try:
             self.query = dict(parse_qsl(query, max_num_fields=8))
@@ -71,24 +74,39 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_error(404)
         if self.command not in methods:
             return self._say(405, "Method not allowed", {"Allow": ", ".join(methods)})
-        if not self._may_see(path):
-            return self._say(403, "Open the address with ?token=, as portrait-demo printed it.")
-        methods[self.command](self)
+        if self._is_open(path) or self._has_token():
+            methods[self.command](self)
 
     do_GET = do_HEAD = do_POST = _dispatch
     do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _dispatch
 
-    def _may_see(self, path: str) -> bool:
+    def _is_open(self, path: str) -> bool:
         # A snapshot's name is a secret of its own: who has it, by its QR code, sees that picture
         # and nothing else.
         return (
-            path == "/healthz"
-            or self.server.access.knows(self.headers.get("Cookie"))
-            or self.server.access.is_token(self.query.get("token"))
+            self.server.access.token is None
+            or path == "/healthz"
             or (
                 path in _BY_NAME and self.server.pictures.snapshot(self.query.get("id")) is not None
             )
         )
+
+    def _has_token(self) -> bool:
+        """Whether the visitor brings the token; says so where not."""
+        guesses = self.server.limits.guesses
+        brought = [token_of(self.headers.get("Cookie")), self.query.get("token")]
+        brought = [token for token in brought if token is not None]
+        if brought and guesses.is_spent(self.visitor):
+            self._say(429, "Too many wrong tokens. Wait a minute.", {"Retry-After": "60"})
+            return False
+        if any([self.server.access.is_token(token) for token in brought]):
+            return True
+        for _ in brought:
+            guesses.take(self.visitor)
+        # A page left open from before a restart would go on guessing.
+        headers = {"Set-Cookie": FORGET_COOKIE} if brought else {}
+        self._say(403, "Open the address with ?token=, as portrait-demo printed it.", headers)
+        return False
 
     # ---- pages and pictures ----
 
@@ -135,39 +153,13 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.viewers.acquire(blocking=False):
             return self._say(503, "Too many viewers.", {"Retry-After": "5"})
         try:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             self._stream_headers()
-            self._stream_frames(kind)
+            self.server.stream.show(self.connection, kind)
         finally:
             self.server.viewers.release()
 
     def _stream_headers(self):
-        self._start(200, f"multipart/x-mixed-replace; boundary={_BOUNDARY}", {})
-
-    def _stream_frames(self, kind: str):
-        boundary = f"--{_BOUNDARY}\r\n".encode()
-        self.wfile.write(boundary)
-        number = -1
-        while not self.server.stopping.is_set():
-            newer = self.server.pictures.newer(kind, number, timeout=0.2)
-            if newer is None:
-                if self._viewer_left():
-                    return
-                continue
-            number, jpeg = newer
-            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\nX-Frame: {number}"
-            self.connection.settimeout(SEND_SECONDS)
-            # The boundary follows at once: some browsers show a part only when they see its end.
-            self.wfile.write(head.encode() + b"\r\n\r\n" + jpeg + b"\r\n" + boundary)
-            self.server.live.displayed(number)
-
-    def _viewer_left(self) -> bool:
-        """While no frames come, only reading tells that nobody is there."""
-        self.connection.settimeout(0.05)
-        try:
-            return not self.connection.recv(4096)
-        except TimeoutError:
-            return False
+        self._start(200, f"multipart/x-mixed-replace; boundary={BOUNDARY}", {})
 
     # ---- facts and choices ----
 
@@ -222,6 +214,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _body(self):
         """The JSON object of a POST from our own page; None after an error has been answered."""
+        if not self.server.limits.posts.take(self.visitor):
+            return self._json(429, {"error": "Too many requests. Wait a few seconds."})
         if not same_origin(self.headers.get("Origin"), self.headers.get("Host")):
             return self.send_error(403)
         # Another site's form cannot send this type, and its script must ask first.

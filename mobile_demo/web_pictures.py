@@ -51,24 +51,10 @@ class Pictures:
         self._named: tuple[Picture, str, Snapshot] | None = None
         self._named_lock = threading.Lock()
 
-    def newer(self, kind: str, number: int, timeout: float) -> tuple[int, bytes] | None:
-        """Waits for a frame after a given one.
-
-        Args:
-            kind: kind of picture, see the class.
-            number: number of the frame that was shown last; -1 for none.
-            timeout: seconds to wait.
-
-        Returns:
-            Number of the frame and its file, or None when no newer one has come.
-        """
-        result = self._live.wait_newer(number, timeout)
-        return None if result is None else self._encode(kind, result)
-
     def latest(self, kind: str) -> bytes | None:
         """The file of the newest frame, or None before the first one."""
         result = self._live.latest()
-        return None if result is None else self._encode(kind, result)[1]
+        return None if result is None else self.encode(kind, result)[1]
 
     def take_snapshot(self) -> str | None:
         """Keeps the newest frame; the oldest kept one makes room.
@@ -110,7 +96,13 @@ class Pictures:
         with self._snapshots_lock:
             return self._snapshots.get(name)
 
-    def _encode(self, kind: str, result) -> tuple[int, bytes]:
+    def encode(self, kind: str, result) -> tuple[int, bytes]:
+        """Number and file of a frame, or of the newest one that was encoded.
+
+        Args:
+            kind: kind of picture, see the class.
+            result: the frame; see `mobile_demo/frame.py`.
+        """
         with self._locks[kind]:
             newest = self._newest.get(kind)
             # Who comes late with an older frame gets the newer one.

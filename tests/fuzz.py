@@ -149,7 +149,7 @@ def _child(kind, seed, log, now, work, bases, indices):
             outcome, detail = _try(loaded, sandbox / "case" / (name if kind == "picture" else ""))
             seconds, taken = time.process_time() - start, _memory() - held
             if not {"exception"} & {outcome}:
-                if _tree(sandbox) != before or os.path.lexists("/tmp/escaped"):
+                if _tree(sandbox) != before or os.path.lexists("/escaped"):
                     outcome = "escape"
                 elif seconds > LIMIT:
                     outcome = "hang"

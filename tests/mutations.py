@@ -25,7 +25,7 @@ _ODD_VALUES = (
     float("inf"),
     "",
     "../../escaped",
-    "/tmp/escaped",
+    "/escaped",
     "..",
     "a\0b",
     "a\nb",

@@ -7,7 +7,7 @@ import numpy as np
 
 from fake_live import HEIGHT, STYLES, WIDTH
 from keras_portrait.imaging import read_image
-from keras_portrait_demo import web, web_handler, web_pictures
+from keras_portrait_demo import web, web_handler, web_pictures, web_stream
 from keras_portrait_demo.web import WebView
 from waiting import wait_until
 from web_client import Client, Viewer
@@ -133,7 +133,7 @@ def test_many_viewers_cost_one_encode_a_frame(view, client, live, monkeypatch):
 
 
 def test_viewer_that_does_not_read_is_dropped_and_blocks_nobody(view, client, live, monkeypatch):
-    monkeypatch.setattr(web_handler, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(web_stream, "SEND_SECONDS", 0.3)
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (480, 640, 3), np.uint8)
     monkeypatch.setattr(live, "_result", None)

@@ -221,12 +221,12 @@ def test_unknown_classes_of_keras_are_refused_by_keras(run):
     assert "Cannot load the generator" in refused(run)
 
 
-@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "assets/../../escaped", "x.pkl"])
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "assets/../../escaped", "x.pkl"])
 def test_files_that_keras_does_not_write_are_refused(run, name):
     with zipfile.ZipFile(run / "generator.keras", "a") as archive:
         archive.writestr(name, "escaped")
     assert repr(name) in refused(run)
-    assert not list(run.parent.glob("escaped")) and not os.path.lexists("/tmp/escaped")
+    assert not list(run.parent.glob("escaped")) and not os.path.lexists("/escaped")
 
 
 def test_links_and_doubled_files_in_an_archive_are_refused(run):
