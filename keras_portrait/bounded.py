@@ -32,8 +32,9 @@ def read_bounded(path: Path, limit: int = MOST_TEXT) -> bytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", str(path))
-        data = file.read(limit + 1) if found.st_size <= limit else bytes(limit + 1)
-    if len(data) > limit:
+        # Not up to the limit: Python would ask for all of that memory at once.
+        data = file.read(found.st_size + 1) if found.st_size <= limit else None
+    if data is None or len(data) > limit:
         raise OSError(errno.EFBIG, f"More than {limit} bytes", str(path))
     return data
 

@@ -76,9 +76,9 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
     try:
         config = json.loads(text)
         jobs, task = dict(config["cluster"]), config["task"]
-        kind, index = task["type"], int(task["index"])
-        addresses = {job: [str(address) for address in listed] for job, listed in jobs.items()}
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        kind, index = str(task["type"]), int(task["index"])
+        addresses = {str(job): [str(address) for address in jobs[job]] for job in jobs}
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise _malformed(f"{type(error).__name__} ({error}) in {_short(text)}") from None
     others = sorted(set(addresses) - {"chief", "worker"})
     if others or not addresses.get("worker") or len(addresses.get("chief", "1")) != 1:
@@ -88,7 +88,12 @@ def read_cluster(environment: Mapping[str, str] = os.environ) -> Cluster:
     listed = [*addresses.get("chief", []), *addresses["worker"]]
     for address in listed:
         host, _, port = address.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536 or listed.count(address) > 1:
+        if (
+            not host
+            or not port.isdecimal()
+            or not 0 < int(port) < 65536
+            or listed.count(address) > 1
+        ):
             raise _malformed(address, "an address host:port of its own for each worker")
     place = index if kind == "chief" else index + len(addresses.get("chief", []))
     return Cluster(tuple(listed), place)
@@ -200,12 +205,10 @@ def _listening(cluster, own, heard) -> Iterator[None]:
     def answer():
         while not left.is_set():
             with contextlib.suppress(OSError):
-                connection, (caller, *_) = server.accept()
+                connection, _ = server.accept()
                 with connection:
                     greeting = _exchange(connection, own)
-                    known = 0 <= greeting.index < len(greeting.addresses)
-                    name = greeting.addresses[greeting.index] if known else caller
-                    heard[name] = greeting
+                    heard[greeting.addresses[greeting.index]] = greeting
 
     thread = threading.Thread(target=answer, name="meets workers", daemon=True)
     thread.start()
@@ -228,7 +231,11 @@ def _server(host, port):
 
 def _dial(address, own):
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS) as connection:
+    try:
+        connection = socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS)
+    except UnicodeError:  # as Python tells of a name that is too long
+        raise OSError("no name of a host") from None
+    with connection:
         return _exchange(connection, own)
 
 
@@ -242,6 +249,10 @@ def _exchange(connection, own):
         greeting = Greeting(**json.loads(line))
         if [type(value) for value in vars(greeting).values()] != [list, int, int, str]:
             raise TypeError
+        if not all(isinstance(address, str) for address in greeting.addresses):
+            raise TypeError
+        if not 0 <= greeting.index < len(greeting.addresses):
+            raise ValueError
         return greeting
     except (ValueError, TypeError, RecursionError):
         raise OSError("something else answers there") from None

@@ -39,9 +39,6 @@ class Devices:
                 f"Received: {self.count}"
             )
 
-    def start(self, training: str) -> None:
-        """Waits for other workers; here there are none."""
-
     def scope(self):
         """The context in which models are built, see `device_scope`."""
         return device_scope(self.count)

@@ -154,7 +154,11 @@ class LocalStore(Store):
             InputError: the name, or a link on its way, leads out of the folder.
         """
         path = self.folder / check_name(name)
-        if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+        try:
+            inside = path.parent.resolve().is_relative_to(self.folder.resolve())
+        except RuntimeError:  # a link that leads to itself
+            inside = False
+        if not inside:
             raise InputError(f"{self.name}: a link leads out of the folder. Received: {name}")
         return path
 
@@ -186,8 +190,11 @@ class LocalStore(Store):
     def read(self, name: str, most: int | None = None) -> bytes:
         """See `Store`."""
         self._check_length(name, most)
-        with self.open(name) as file:
-            return file.read()
+        try:
+            with self.open(name) as file:
+                return file.read()
+        except OSError as error:  # a damaged disk, a server that is gone
+            raise _cannot("read", self.name, name, error) from error
 
     def open(self, name: str) -> BinaryIO:
         """See `Store`."""

@@ -174,7 +174,8 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
     keras.config.set_dtype_policy(settings.precision)
     try:
         # First: TensorFlow takes SIGTERM for itself when it starts on several workers.
-        devices.start(plan.digest)
+        if devices.name:
+            devices.start(plan.digest)
         with (
             callbacks.StopRequest(devices.exchange if devices.name else None) as request,
             devices.watch(),

@@ -36,8 +36,8 @@ def try_model(path: Path, sha256: str) -> None:
     Raises:
         InputError: the child crashed, or did not end.
     """
-    if not sys.executable:  # Python within another program
-        return
+    if not Path(sys.executable or "").name.lower().startswith("py"):
+        return  # Python within another program, which must not be started once more
     places = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))}
     # -P: nothing is imported from the current folder.

@@ -196,16 +196,23 @@ class _Server(ThreadingHTTPServer):
         )
         with self._open_lock:
             self._open[thread] = request
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no room for another thread
+            self._forget(thread, client_address)
+            self.shutdown_request(request)
 
     def process_request_thread(self, request, client_address):
         """Answers a connection, then makes room for another."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            with self._open_lock:
-                del self._open[threading.current_thread()]
-                self._visitors -= Counter([visitor_of(client_address[0])])
+            self._forget(threading.current_thread(), client_address)
+
+    def _forget(self, thread, client_address):
+        with self._open_lock:
+            del self._open[thread]
+            self._visitors -= Counter([visitor_of(client_address[0])])
 
     def hang_up(self):
         """Ends every connection and waits for its thread."""

@@ -87,6 +87,8 @@ class Stream:
                     _send_all(connection, viewer.rest)
                     self._give_back(viewer)
                 viewer.woken.wait(_LOOK_SECONDS)
+                # Here alone: what was set after the last look would let this loop spin.
+                viewer.woken.clear()
         finally:
             with self._changed:
                 self._viewers.discard(viewer)
@@ -95,8 +97,6 @@ class Stream:
         if viewer.number >= 0:
             self._live.displayed(viewer.number)
         with self._changed:
-            if not self._stopping:
-                viewer.woken.clear()
             viewer.rest = None
             self._changed.notify_all()
 

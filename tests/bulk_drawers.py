@@ -15,6 +15,10 @@ def plain(options):
     return lambda photo: PREFIX + photo
 
 
+def longer(options):
+    return lambda photo: PREFIX + photo + b" longer"
+
+
 def slow(seconds, options):
     def draw(photo):
         time.sleep(seconds)

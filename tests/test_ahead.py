@@ -1,6 +1,10 @@
 import itertools
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ from keras_portrait.data import batches as module
 from keras_portrait.data.ahead import MOST_PROCESSES, batches_ahead, usable_processes
 from keras_portrait.data.batches import Batches
 from keras_portrait.errors import InputError
+from waiting import wait_until
 
 
 class Numbered(Batches):
@@ -33,6 +38,54 @@ def test_other_processes_make_the_same_batches_in_order_and_end_with_them():
     for child in children:
         child.join(20)
         assert not child.is_alive()
+
+
+def test_a_process_that_is_killed_ends_the_batches_in_one_line():
+    before = set(multiprocessing.active_children())
+    made = batches_ahead(Numbered(3), 7, processes=2)
+    next(made)
+    (set(multiprocessing.active_children()) - before).pop().kill()
+    with pytest.raises(InputError, match="was killed, most often because memory was short"):
+        for _ in range(20):
+            next(made)
+
+
+def test_ctrl_c_is_left_to_the_training_and_its_death_ends_all():
+    code = (
+        "import os, signal, time, test_ahead\n"
+        "from keras_portrait.data.ahead import batches_ahead\n"
+        "asked = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: asked.append(1))\n"
+        "made = batches_ahead(test_ahead.Numbered(3), 7, processes=2)\n"
+        "next(made)\n"
+        "os.killpg(0, signal.SIGINT)\n"
+        # As a training does, which goes on to the end of its step.
+        "for _ in range(12):\n"
+        "    next(made)\n"
+        "print(len(asked), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    training = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    said = training.stdout.readline()
+    workers = group_of(training)
+    training.kill()
+    _, err = training.communicate(timeout=60)  # its pipes end with the last process that holds them
+    assert said == b"1\n" and b"Traceback" not in err
+    assert len(workers) > 2
+    wait_until(lambda: not group_of(training), 20)
+
+
+def group_of(process):
+    """Process ids that are left of a process's group."""
+    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return [int(row[0]) for row in rows if int(row[1]) == process.pid and "Z" not in row[2]]
 
 
 def test_a_gpu_backend_is_fed_by_several_processes(monkeypatch):

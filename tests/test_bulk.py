@@ -1,4 +1,7 @@
 import os
+import resource
+import signal
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +12,8 @@ from conftest import EXAMPLE
 from keras_portrait import Stylizer, atomic
 from keras_portrait.bulk.drawing import DrawingOptions, drawing_options, open_drawing
 from keras_portrait.bulk.errors import JobStopped
+from keras_portrait.bulk.manifest import Manifest
+from keras_portrait.bulk.places import Folder
 from keras_portrait.errors import SettingError
 from tiny_preset import write_tiny_preset
 
@@ -49,6 +54,21 @@ def test_what_changed_is_drawn_again(places, changed):
         assert draw(places)[0] == {"drawn": 1, "skipped": 2}
 
 
+def test_a_drawing_that_the_manifest_does_not_know_is_not_taken_for_another(places, monkeypatch):
+    draw(places)
+    pen = replace(OPTIONS, style="pen", weights=(0.5,))
+    with monkeypatch.context() as patch:
+        # As if the job were killed after each drawing, before its line.
+        patch.setattr(Manifest, "add", lambda self, photo: None)
+        assert draw(places, pen, bulk_drawers.longer)[0] == {"drawn": 3}
+    # And as if the power had failed before the disk had the last one.
+    (places[1] / "b.png.portrait.png").write_bytes(b"")
+    assert draw(places)[0] == {"drawn": 3}
+    for name in ("a.jpg", "b.png", "deep/c.jpg"):
+        assert (places[1] / f"{name}.portrait.png").read_bytes() == PREFIX + name.encode()
+    assert draw(places)[0] == {"skipped": 3}
+
+
 def test_the_manifest_says_what_became_of_each_photo(places):
     (places[0] / "fault.jpg").write_bytes(b"fault")
     assert draw(places, make=bulk_drawers.killed_always)[0] == {"drawn": 3, "failed": 1}
@@ -58,6 +78,7 @@ def test_the_manifest_says_what_became_of_each_photo(places):
     assert set(rows) == {"a.jpg", "b.png", "deep/c.jpg"}
     for name, row in rows.items():
         assert row["output"] == f"{name}.portrait.png" and row["seconds"] >= 0
+        assert row["bytes"] == (places[1] / row["output"]).stat().st_size
         assert row["preset"] == "tiny" and row["preset_sha256"] == "ab" * 32
         assert row["style"] == "ink" and row["work"] == OPTIONS.work(row["sha256"])
 
@@ -66,7 +87,8 @@ def test_a_torn_manifest_is_read_and_gone_on_with(places):
     draw(places)
     path = places[1] / "manifest.jsonl"
     kept, torn = path.read_bytes().splitlines(keepends=True)[:2]
-    for rest in (torn[:-9], b"\x00\xff[" * 9, b"[]", b'{"work": 1}', b"[" * 100_000):
+    lengths = [b'{"work": "ab", "bytes": %s}' % wrong for wrong in (b"-1", b'"1"', b"9" * 30)]
+    for rest in (torn[:-9], b"\x00\xff[" * 9, b"[]", b'{"work": 1}', b"[" * 100_000, *lengths):
         path.write_bytes(kept + rest)
         assert draw(places)[0] == {"drawn": 2, "skipped": 1}
         lines = path.read_bytes().splitlines(keepends=True)
@@ -115,6 +137,23 @@ def test_a_full_disk_stops_the_job_and_leaves_nothing_half_written(places, monke
     assert draw(places)[0] == {"drawn": 1, "skipped": 2}
 
 
+def test_a_log_that_does_not_fit_on_the_disk_is_told(tmp_path):
+    there = Folder(tmp_path)
+    there.append("log", b"first\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        # Four bytes fit, and the system takes them without an error.
+        with pytest.raises(JobStopped, match="Cannot write"):
+            there.append("log", b"second line\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    there.append("log", b"third\n")
+    assert list(there.lines("log")) == [b"first\n", b"seco\n", b"third\n"]
+
+
 def test_drawings_are_those_of_the_stylizer(tiny_preset, places):
     (places[0] / "me.jpg").write_bytes(EXAMPLE.read_bytes())
     options = drawing_options(tiny_preset, "thin:1,bold:3", crop=True)
@@ -150,6 +189,10 @@ def test_the_command(portrait, places, tiny_preset):
     assert last == "3 of 4 pictures could not be drawn; manifest.jsonl in OUT says why"
     for name in ("a.jpg", "b.png", "deep/c.jpg"):
         (places[0] / name).unlink()
+    (places[0] / "\x1b[31m.jpg").write_bytes(b"a command to the terminal")
+    code, out, err = portrait("stylize", *places, "--engine", "local", "--style", "bold")
+    assert code == 2 and r"skipped: \x1b[31m.jpg:" in err and "\x1b" not in err
+    (places[0] / "\x1b[31m.jpg").unlink()
     code, out, err = portrait(
         "stylize", places[0], "-o", places[1], "--engine", "local", "--style", "1"
     )

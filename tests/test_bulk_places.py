@@ -11,7 +11,7 @@ from bulk_jobs import draw, files, make_places
 from conftest import EXAMPLE
 from keras_portrait.bulk.errors import JobStopped
 from keras_portrait.bulk.names import is_photo, output_name
-from keras_portrait.bulk.places import Folder, open_place
+from keras_portrait.bulk.places import Folder, RemoteFolder, open_place
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 
 
@@ -117,6 +117,12 @@ def test_a_store_whose_names_appear_early_gets_them_late(memory, places, monkeyp
     assert memory.find("/out") == ["/out/a/.part-" + part.split("-", 1)[1], "/out/a/b.png"]
 
 
+def test_what_is_told_of_a_url_without_photos_holds_no_secret(memory, monkeypatch):
+    monkeypatch.setattr(RemoteFolder, "photos", lambda self: iter(()))
+    with pytest.raises(InputError, match=r"No pictures.*Received: memory://in$"):
+        draw(("memory://in?signature=secret", "memory://out"))
+
+
 def test_nothing_under_a_url(memory):
     with pytest.raises(InputError, match="nothing there to"):
         draw(("memory://none", "memory://out"))
@@ -218,6 +224,17 @@ def test_a_link_does_not_lead_out_of_the_folder_of_drawings(places, tmp_path):
     # A link to a file is replaced, not followed.
     assert (tmp_path / "precious").read_bytes() == b"precious"
     assert (places[1] / "a.jpg.portrait.png").read_bytes() == PREFIX + b"a.jpg"
+
+
+def test_a_link_that_appears_later_costs_one_photo(places, tmp_path):
+    assert draw(places)[0] == {"drawn": 3}
+    for target in (tmp_path / "elsewhere", "deep"):  # out of OUT; to itself
+        deep = places[1] / "deep"
+        deep.unlink() if deep.is_symlink() else deep.rename(tmp_path / "elsewhere")
+        deep.symlink_to(target)
+        counts, ended = draw(places)
+        assert counts == {"skipped": 2, "failed": 1}
+        assert "link leads out" in ended["deep/c.jpg"].reason
 
 
 def test_leftovers_of_a_killed_job_are_removed_when_nobody_writes_them(places):

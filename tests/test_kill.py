@@ -191,8 +191,8 @@ def train(portrait, faces, run):
 @pytest.mark.parametrize(
     "place",
     [
-        "TensorBoardLog",
         "CheckpointWriter",
+        pytest.param("TensorBoardLog", marks=pytest.mark.slow),
         pytest.param("SampleGrid", marks=pytest.mark.slow),
         pytest.param("LossLog", marks=pytest.mark.slow),
     ],

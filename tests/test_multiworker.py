@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from cartoon_faces import write_cartoon_faces
-from keras_portrait import callbacks, training, workers
+from keras_portrait import callbacks, cluster, training, workers
 from keras_portrait.checkpoints import list_checkpoints
-from keras_portrait.cluster import Cluster, WorkerLost, meet, read_cluster
+from keras_portrait.cluster import Cluster, Greeting, WorkerLost, meet, read_cluster
 from keras_portrait.data.batches import Batches
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.setups import cartoongan
@@ -71,6 +71,10 @@ def test_the_chief_comes_first():
         (json.dumps({"cluster": {"worker": ["one"]}, "task": FIRST}), "Received: one"),
         (json.dumps({"cluster": {"worker": ["a:1", "a:1"]}, "task": FIRST}), "Received: a:1"),
         (json.dumps({"cluster": {"worker": ["a:70000"]}, "task": FIRST}), "Received: a:70000"),
+        (json.dumps({"cluster": {"worker": ["a:²"]}, "task": FIRST}), "Received: a:²"),
+        (json.dumps({"cluster": [[1, ["a:1"]]], "task": FIRST}), "Received: tasks 1"),
+        (json.dumps({"cluster": LISTED, "task": {"type": [], "index": 0}}), r"Received: \[\] 0"),
+        ('{"cluster": {}, "task": {"type": "worker", "index": Infinity}}', "OverflowError"),
     ],
 )
 def test_what_is_no_cluster_is_refused(text, message):
@@ -163,6 +167,28 @@ def test_something_else_at_a_workers_address_is_no_worker(no_thread_is_left):
             meet(Cluster((own, other), 0), 1, "same", seconds=1)
         server.shutdown(socket.SHUT_RDWR)
     thread.join()
+
+
+@pytest.mark.parametrize(
+    "change", [{"index": 7}, {"index": -1}, {"addresses": [[]]}, {"devices": True}, {"more": 1}]
+)
+def test_what_is_no_greeting_is_no_worker(change):
+    greeting = {"addresses": ["a:1"], "index": 0, "devices": 1, "training": "same"}
+    own = Greeting(**greeting)
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(json.dumps(greeting).encode() + b"\n")
+        assert cluster._exchange(here, own) == own
+        there.sendall(json.dumps(greeting | change).encode() + b"\n")
+        with pytest.raises(OSError, match="something else"):
+            cluster._exchange(here, own)
+
+
+def test_a_name_that_no_host_can_have_is_told(no_thread_is_left):
+    [own] = free_addresses(1)
+    other = f"{'a' * 70}:1"
+    with pytest.raises(InputError, match=f"nothing from {other} .no name of a host"):
+        meet(Cluster((own, other), 0), 1, "same", seconds=0.1)
 
 
 def test_a_port_in_use_is_told():

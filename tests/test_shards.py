@@ -340,6 +340,20 @@ def test_a_damaged_shard_or_index_is_named(copied, name):
         read_all(copied)
 
 
+def test_an_index_that_points_out_of_its_shard_is_refused(tmp_path):
+    folder = write_shards(tmp_path / "shards", [3])
+    listed = json.loads((folder / LIST_NAME).read_bytes())
+    [shard] = listed["shards"]
+    path = folder / index_name(shard["name"])
+    index = json.loads(path.read_bytes())
+    for offset in (shard["bytes"], 2**64 - index["lengths"][1], 2**64, -1):
+        path.write_text(json.dumps({**index, "offsets": [0, offset, 0]}))
+        shard["index_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        (folder / LIST_NAME).write_text(json.dumps(listed))
+        with pytest.raises(InputError, match="no index of its shard"):
+            ShardFolder(folder).rows("avatar", held=False)[1]
+
+
 def test_a_missing_or_short_shard_is_named_before_anything_is_read(copied):
     path = copied / "avatar-train-00001.tar"
     path.write_bytes(path.read_bytes()[:-1])
@@ -358,6 +372,7 @@ def test_a_missing_or_short_shard_is_named_before_anything_is_read(copied):
         ({"side": "64"}, "no list of shards"),
         ({"groups": [["unknown", ""]]}, "no list of shards"),
         ({"groups": 3}, "no list of shards"),
+        ({"groups": []}, "no list of shards"),
     ],
 )
 def test_a_false_list_is_refused(copied, change, text):
@@ -434,7 +449,6 @@ def test_a_sample_that_is_none_is_refused(tmp_path, monkeypatch, sample):
         {"file": ""},
         {"kept": False, "file": None},
         {"style": ["pen"]},
-        {"style_shares": {"pen": "all"}},
     ],
 )
 def test_no_row_leads_out_or_is_of_another_form(tmp_path, fields):

@@ -1,7 +1,12 @@
 """Folders and object stores behind one interface: the same answers, and one line for what fails."""
 
+import contextlib
+import errno
+import io
 import os
 import sys
+from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -93,6 +98,16 @@ def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="Expected a file"):
         open_store(tmp_path).read("pipe")
+
+
+def test_a_damaged_disk_is_one_line(tmp_path, monkeypatch):
+    there = open_store(tmp_path)
+    there.write("x.bin", b"12345")
+    error = OSError(errno.EIO, "Input/output error")
+    damaged = mock.Mock(spec=io.BytesIO, read=mock.Mock(side_effect=error))
+    monkeypatch.setattr(Path, "open", lambda *_: contextlib.nullcontext(damaged))
+    with pytest.raises(InputError, match=r"\(Input/output error\).*x\.bin"):
+        there.read("x.bin")
 
 
 @pytest.mark.parametrize(

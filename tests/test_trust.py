@@ -6,8 +6,9 @@ import io
 import json
 import os
 import stat
+import tracemalloc
 import zipfile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,13 +19,14 @@ from keras_portrait import contract as contracts
 from keras_portrait import trial
 from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.config import load_recipe
+from keras_portrait.data import manifest_rows
 from keras_portrait.data.ledger import Ledger
 from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.manifest_rows import is_inside
 from keras_portrait.data.pipeline import load_prepared
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.imaging import read_image
-from keras_portrait.presets import load_preset
+from keras_portrait.presets import BUILT_IN, load_preset
 from keras_portrait.runtime import Runner
 from mutated_files import rewrite_archive, write_run
 from mutated_pictures import CRAFTED
@@ -300,7 +302,7 @@ def test_a_run_of_an_unknown_format_is_not_gone_on_with(drawn_data, tmp_path):
         plan_of(drawn_data, run)
 
 
-@pytest.mark.parametrize("name", ["../a.png", "/a.png", "a/../../b", "..", "", "a\0b", "a\\b", 3])
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "a/../../b", "..", "", "a\0b", 3])
 def test_names_that_lead_out_of_a_data_folder(drawn_data, tmp_path, name):
     assert not is_inside(name)
     lines = (drawn_data / "manifest.jsonl").read_text().splitlines()
@@ -308,6 +310,15 @@ def test_names_that_lead_out_of_a_data_folder(drawn_data, tmp_path, name):
     (tmp_path / "manifest.jsonl").write_text("\n".join(lines) + "\n")
     with pytest.raises(InputError, match="Line 1 is no row of a manifest"):
         read_manifest(tmp_path)
+
+
+def test_a_backslash_is_a_letter_but_on_windows(monkeypatch):
+    # As in files that a careless program unpacked.
+    assert is_inside("photos/a\\b.png")
+    monkeypatch.setattr(manifest_rows, "Path", PureWindowsPath)
+    assert is_inside("photos/a.png")
+    for name in ("a\\..\\..\\b", "\\a", "C:a", "C:/a", "\\\\host\\share\\a"):
+        assert not is_inside(name)
 
 
 def test_pictures_are_not_written_through_links(tmp_path, drawn_data):
@@ -335,6 +346,23 @@ def test_only_ordinary_files_of_some_size_are_read(tmp_path):
     with pytest.raises(OSError):
         read_bounded(Path("a\0b"))
     assert read_bounded(tmp_path / "large", 101) == bytes(101)
+
+
+def test_reading_takes_no_more_memory_than_there_is_to_read(tmp_path):
+    from PIL import Image
+
+    (tmp_path / "small").write_bytes(bytes(100))
+    Image.new("RGB", (64, 64)).save(tmp_path / "small.jpg")
+    tracemalloc.start()  # it counts what is asked for, used or not: a small board has not that much
+    try:
+        assert len(read_bounded(tmp_path / "small", 2**30)) == 100
+        read_image(tmp_path / "small.jpg")
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_json_that_is_nested_too_deeply():
     with pytest.raises(ValueError, match="nested"):
         parse_json("[" * 100_000)
 
@@ -373,9 +401,22 @@ def test_a_model_that_does_not_end_is_given_up(tiny_preset, monkeypatch):
         load_preset(tiny_preset)
 
 
-def test_the_presets_of_the_package_need_no_trial(monkeypatch):
-    monkeypatch.setattr("keras_portrait.presets.try_model", pytest.fail)
+def test_the_presets_of_the_package_need_no_trial(tiny_preset, monkeypatch):
+    tried = []
+    monkeypatch.setattr("keras_portrait.presets.try_model", lambda *given: tried.append(given))
     assert load_preset("fast").contract.name == "fast"
+    assert not tried
+    # A way that begins at theirs leads elsewhere.
+    load_preset(BUILT_IN / os.path.relpath(tiny_preset.resolve(), BUILT_IN))
+    assert len(tried) == 1
+
+
+@pytest.mark.parametrize("program", [None, "", "/usr/bin/uwsgi", "/opt/booth/booth.exe"])
+def test_a_program_that_holds_python_is_not_started_for_a_trial(tiny_preset, monkeypatch, program):
+    monkeypatch.setattr(trial.sys, "executable", program)
+    monkeypatch.setattr(trial.subprocess, "run", pytest.fail)
+    trial.try_model.cache_clear()
+    load_preset(tiny_preset)
 
 
 def test_a_model_that_passed_is_not_tried_again(tiny_preset, monkeypatch):
@@ -401,6 +442,13 @@ def test_errors_are_one_line_whatever_a_name_holds(tmp_path):
 def test_a_jpeg_of_thousands_of_scans_is_refused_at_once():
     with pytest.raises(InputError, match="too many scans. Expected at most 100"):
         read_image(CRAFTED["bomb-of-2000-scans.jpg"]())
+
+
+def test_a_jpeg_of_countless_empty_parts_is_refused():
+    whole = CRAFTED["bomb-of-2000-scans.jpg"]()
+    start = whole[: whole.index(b"\xff\xda")]
+    with pytest.raises(InputError, match="too many parts. Expected at most 10000"):
+        read_image(start + whole[len(start) :][:14] + b"\xff\x01" * 20_000)
 
 
 def test_pictures_of_absurd_sides_are_refused():

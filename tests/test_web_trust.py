@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -167,7 +168,10 @@ def test_half_requests_do_not_hold_up_a_viewer(client, live):
         connection.close()
 
 
-def test_fifty_viewers_see_every_frame_and_slow_ones_hold_up_nobody(view, client, live):
+def test_fifty_viewers_see_every_frame_and_slow_ones_hold_up_nobody(
+    view, client, live, monkeypatch
+):
+    monkeypatch.setattr(web_stream, "SEND_SECONDS", 60.0)  # a busy machine drops no slow one
     noise = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
     file = web_pictures._jpeg(noise)
     view._server.pictures._encoders["view"] = lambda result: file
@@ -208,6 +212,42 @@ def test_a_viewer_that_falls_behind_gets_whole_and_newer_frames(monkeypatch):
             numbers.append(number)
         assert numbers == sorted(set(numbers)) and len(numbers) < 301, "it skips"
         viewer.close()
+
+
+def test_a_viewer_that_has_taken_the_rest_sleeps_again(monkeypatch):
+    looks = []
+    former = web_stream._has_left
+    monkeypatch.setattr(web_stream, "_has_left", lambda c: looks.append(c) or former(c))
+    stream = web_stream.Stream(FakeLive(), None)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        thread = threading.Thread(target=stream.show, args=(ours, "view"))
+        thread.start()
+        assert theirs.recv(100) == web_stream._BETWEEN
+        [viewer] = stream._viewers
+        wait_until(lambda: viewer.rest is None)
+        # The sending thread wakes it when it has found and sent the rest by itself already.
+        viewer.rest = memoryview(b"rest")
+        wait_until(lambda: viewer.rest is None)
+        viewer.woken.set()
+        del looks[:]
+        time.sleep(0.2)
+        assert len(looks) < 10
+        stream.stop()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_visitor_for_whom_there_is_no_thread_takes_no_room(view, client, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(web.threading.Thread, "start", refuse)
+        with client.connect() as connection:
+            assert connection.recv(1) == b""
+    assert not view._server._open and not view._server._visitors
+    assert client.get("/")[0] == 200
 
 
 # ---- what every answer says ----

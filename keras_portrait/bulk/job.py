@@ -58,7 +58,7 @@ def draw_in_bulk(
     names = photos.photos()
     first = next(names, None)
     if first is None:
-        raise InputError(f"No pictures there. Expected JPEG, PNG or WebP. Received: {source}")
+        raise InputError(f"No pictures there. Expected JPEG, PNG or WebP. Received: {photos.name}")
     drawings.remove_unfinished()
     counts = Counter()
 
@@ -88,4 +88,4 @@ def _plan(
         except InputError as error:
             note(Photo(name, "").failed(error))
             continue
-        yield Photo(name, output, manifest.known_work(output))
+        yield Photo(name, output, *manifest.known(output))

@@ -1,7 +1,8 @@
 """The manifest: a line of JSON in OUT for each photo that was drawn, or failed.
 
     {"photo": "a/me.jpg", "sha256": "...", "preset": "portrait", "preset_sha256": "...",
-     "style": "ink", "output": "a/me.jpg.portrait.png", "seconds": 0.31, "work": "..."}
+     "style": "ink", "output": "a/me.jpg.portrait.png", "bytes": 91307, "seconds": 0.31,
+     "work": "..."}
     {"photo": "wall.jpg", "sha256": "...", "preset": "portrait", "preset_sha256": "...",
      "style": "ink", "failed": "No face found. ..."}
 
@@ -21,6 +22,8 @@ FILE_NAME = "manifest.jsonl"
 # Where each append makes an object of its own, a killed job loses at most this much of the list,
 # and draws those photos again.
 _MOST_SECONDS = 30.0
+# Bytes of the length of a drawing, as it is kept for each of perhaps a million.
+_LENGTH = 8
 
 
 class Manifest:
@@ -38,16 +41,21 @@ class Manifest:
     def __init__(self, place, options: DrawingOptions):
         self._place, self._options = place, options
         self._rows, self._written = [], time.monotonic()
-        self._work = {}
+        self._known = {}
         for line in place.lines(FILE_NAME):
             row = _parse(line)
             if row is not None:
                 self._refuse_other(row["preset_sha256"], row["preset"])
-                self._work[row["output"]] = bytes.fromhex(row["work"])
+                self._known[row["output"]] = _pack(row)
 
-    def known_work(self, output: str) -> str:
-        """The hash of what a drawing was made of when it was last made, or "" for none."""
-        return self._work.get(output, b"").hex()
+    def known(self, output: str) -> tuple[str, int]:
+        """What a drawing was when it was last made.
+
+        Returns:
+            The hash of what it was made of, and its bytes; "" and 0 for none.
+        """
+        packed = self._known.get(output, b"")
+        return packed[_LENGTH:].hex(), int.from_bytes(packed[:_LENGTH], "big")
 
     def add(self, photo: Photo) -> None:
         """Notes a photo that was drawn or failed.
@@ -63,7 +71,8 @@ class Manifest:
             "style": self._options.style,
         }
         if photo.status == DRAWN:
-            row |= {"output": photo.output, "seconds": round(photo.seconds, 3)}
+            row |= {"output": photo.output, "bytes": photo.length}
+            row |= {"seconds": round(photo.seconds, 3)}
             row |= {"work": self._options.work(photo.sha256)}
         else:
             row |= {"failed": photo.reason}
@@ -96,8 +105,13 @@ def _parse(line: bytes) -> dict | None:
     """The row of a drawing, or None for any other line."""
     try:
         row = json.loads(line)
-        bytes.fromhex(row["work"])
+        _pack(row)
         names = ("output", "preset", "preset_sha256")
         return row if all(isinstance(row[name], str) for name in names) else None
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _pack(row: dict) -> bytes:
+    """Length and `work` of a drawing."""
+    return row["bytes"].to_bytes(_LENGTH, "big") + bytes.fromhex(row["work"])

@@ -110,8 +110,10 @@ class Folder(LocalStore):
             with path.open("ab+", buffering=0) as file:
                 if _is_torn(file):
                     data = b"\n" + data
-                # In one call, so that lines of two jobs do not mix.
-                file.write(data)
+                # In one call, so that lines of two jobs do not mix. Of a disk that is nearly full
+                # it takes what fits, and the next call says why.
+                while data:
+                    data = data[file.write(data) :]
         except OSError as error:
             raise JobStopped(f"Cannot write ({error.strerror}). Received: {path}") from error
 

@@ -4,7 +4,7 @@ import enum
 
 import typer
 
-from keras_portrait.errors import SettingError
+from keras_portrait.errors import InputError, SettingError
 
 
 class Engine(enum.StrEnum):
@@ -45,7 +45,9 @@ def stylize_in_bulk(source: str, target: str | None, engine: Engine, preset: str
         def report(photo) -> None:
             progress.advance(task)
             if photo.status == FAILED:
-                console.print(f"skipped: {photo.name}: {photo.reason}", markup=False)
+                # Names may hold commands to the terminal; errors write those out.
+                line = InputError(f"skipped: {photo.name}: {photo.reason}")
+                console.print(str(line), markup=False)
 
         # Enumerations of the command line need not travel to the workers.
         plain = {name: getattr(value, "value", value) for name, value in options.items()}

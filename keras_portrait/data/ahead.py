@@ -6,9 +6,14 @@ too few for a GPU.
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+from keras_portrait.errors import InputError
 
 # One GPU is kept busy by fewer; more would only take memory.
 MOST_PROCESSES = 8
@@ -36,6 +41,7 @@ def batches_ahead(batches, start: int, processes: int) -> Iterator[dict]:
 
     Raises:
         PortraitError: as `batches.batch` raises it.
+        InputError: a process was killed.
     """
     # Copies of a process that holds no GPU and no threads, and has imported all this once.
     context = multiprocessing.get_context("forkserver")
@@ -48,6 +54,11 @@ def batches_ahead(batches, start: int, processes: int) -> Iterator[dict]:
                 waiting.append(pool.submit(_make, step))
                 step += 1
             yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise InputError(
+            "A process that makes batches was killed, most often because memory was short. "
+            f"Expected room for {processes} of them. The same command goes on"
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -56,6 +67,15 @@ def _adopt(batches):
     global _batches
     _batches = batches
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # Ctrl-C reaches the whole group of processes; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    # The pool would wait for ever: its processes hold both ends of their pipe.
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _make(step):

@@ -5,7 +5,7 @@ another type than those who read it expect.
 """
 
 import math
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 KINDS = ("photo", "drawing", "avatar")
 SPLITS = ("train", "test")
@@ -36,10 +36,11 @@ def row_fits(row) -> bool:
 
 def is_inside(name: object) -> bool:
     """Whether something is a name that leads to a file inside the data folder."""
-    if not isinstance(name, str) or "\0" in name or "\\" in name:
+    if not isinstance(name, str) or "\0" in name:
         return False
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    # As written, and as this system reads it: on Windows backslashes and drives lead elsewhere.
+    paths = (PurePosixPath(name), Path(name))
+    return all(path.parts and not path.anchor and ".." not in path.parts for path in paths)
 
 
 def _is_number(value: object) -> bool:

@@ -148,6 +148,7 @@ def _check_list(made, where):
         and all(isinstance(style, str) for style in made.styles)
         and all(style is None or style in made.styles for style, _ in made.groups)
         and all(map(_is_shard, made.shards))
+        and (bool(made.groups) or all(shard.kind != "drawing" for shard in made.shards))
         and len({shard.name for shard in made.shards}) == len(made.shards)
     )
     if not fits:
@@ -190,6 +191,8 @@ def read_index(store: Store, shard: Shard, groups: int) -> ShardIndex:
         )
         fits = all(array.shape == (shard.records,) for array in vars(index).values())
         fits = fits and index.lengths.max() <= MOST_SAMPLE and index.lengths.min() >= BLOCK
+        # First alone, since sums begin anew behind the largest number.
+        fits = fits and index.offsets.max() <= shard.bytes
         fits = fits and (index.offsets + index.lengths).max() <= shard.bytes
         fits = fits and index.groups.max() < max(groups, 1)
     except (KeyError, TypeError, ValueError, OverflowError):

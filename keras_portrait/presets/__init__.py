@@ -110,7 +110,7 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
     path = find_preset(preset)
     contract = read_contract(path)
     file = path / contract.file if path.is_dir() else path
-    if not file.is_relative_to(BUILT_IN):
+    if not Path(os.path.abspath(file)).is_relative_to(BUILT_IN):
         try_model(file, contract.sha256)
     runner = Runner(file, threads)
     _check_tensors(runner, contract, path)
