@@ -24,7 +24,7 @@ class FakeLive:
         self.error = None
         self.ended = False
         self._size = height, width
-        self._style, self._preset, self._layout = "soft", "pen", "drawing"
+        self._style, self._preset, self._layout = "soft", "portrait", "drawing"
         self._result = None
         self._changed = threading.Condition()
         self._ended = threading.Event()
@@ -104,7 +104,7 @@ class FakeLive:
             "faces": 1,
             "source": "usb:0 640x480",
             "preset": self._preset,
-            "presets": ["pen", "avatars"],
+            "presets": ["portrait", "avatars"],
             "style": self._style,
             "styles": list(STYLES),
             "layout": self._layout,

@@ -20,7 +20,11 @@ MEASURES = (
     ("stroke_width", "Stroke width", "px", None, None, 2.4),
 )
 EXPLANATION = "What it is, what makes it better or worse, and what it does not see."
-SOURCES = (("pen", "ink", "preset"), ("pen", "pen", "preset"), ("001-portrait-cpu", "ink", "run"))
+SOURCES = (
+    ("portrait", "ink", "preset"),
+    ("portrait", "pen", "preset"),
+    ("001-portrait-cpu", "ink", "run"),
+)
 # The others may always be ranked.
 RANKED = {"lip_excess": "none", "fid_vgg16": "equal counts"}
 BASELINES = ("HED map", "XDoG", "flow-based DoG")

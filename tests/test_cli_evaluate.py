@@ -208,8 +208,8 @@ def test_a_report_among_the_photos_is_refused(portrait, evaluation, tiny_preset,
 
 
 def test_an_unknown_preset_is_named(portrait, evaluation, tiny_preset, place):
-    err = refusal(portrait, "evaluate", tiny_preset, "penn", "--photos", "faces", "-o", place)
-    assert 'Did you mean "pen"?' in err and err.endswith("Received: penn\n")
+    err = refusal(portrait, "evaluate", tiny_preset, "finne", "--photos", "faces", "-o", place)
+    assert 'Did you mean "fine"?' in err and err.endswith("Received: finne\n")
     assert evaluation.calls == []
 
 

@@ -52,7 +52,7 @@ def test_draws_the_same_as_the_library(photo, tiny_preset, tmp_path):
     [
         (["--once", "missing.jpg"], "missing.jpg"),
         (["--once", "me.jpg", "-o", "me.jpg"], "overwrite"),
-        (["--once", "me.jpg", "--preset", "penn"], "penn"),
+        (["--once", "me.jpg", "--preset", "portrat"], "portrat"),
         (["--once", "me.jpg", "-o", "no/such/folder.png"], "no/such/folder.png"),
         (["--once", "out.png", "--source", "nothing"], "No such source"),
         (["--once", "out.gif", "--source", "me.jpg"], "out.gif"),
@@ -247,8 +247,8 @@ def test_a_model_file_alone_is_enough(photo, tiny_preset, tmp_path):
 
 
 def test_debug_shows_where_an_error_comes_from():
-    with pytest.raises(SettingError, match="penn"):
-        main(["--preset", "penn", "--view", "none", "--debug"])
+    with pytest.raises(SettingError, match="portrat"):
+        main(["--preset", "portrat", "--view", "none", "--debug"])
 
 
 def test_a_video_is_drawn_to_its_end_and_recorded(tmp_path, tiny_preset, capsys):

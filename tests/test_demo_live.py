@@ -257,12 +257,12 @@ def test_status_is_json_and_choices_take_effect(drawer):
         live.wait_newer(-1, 2)
         live.choose(style="bold", layout="side-by-side")
         wait_until(lambda: live.latest().view.shape == (48, 128, 3))
-        live.choose(preset="pen", layout="overlay")
+        live.choose(preset="portrait", layout="overlay")
         wait_until(lambda: live.latest().view.shape == (48, 64, 3))
         status = json.loads(json.dumps(live.status()))
-    assert (status["preset"], status["style"], status["layout"]) == ("pen", "ink", "overlay")
-    assert {"tiny", "pen"} <= set(status["presets"]) and "avatars" not in status["presets"]
-    assert status["styles"] == ["ink", "pen"] and status["threads"] == 1
+    assert (status["preset"], status["style"], status["layout"]) == ("portrait", "ink", "overlay")
+    assert {"tiny", "portrait"} <= set(status["presets"]) and "avatars" not in status["presets"]
+    assert status["styles"] == ["ink", "line", "pen"] and status["threads"] == 1
     assert status["runtime"].startswith("ai-edge-litert ")
     assert set(status["stages"]) == {"detect", "paste", "layout"}  # there is no face
 
@@ -289,16 +289,16 @@ def test_a_preset_keeps_the_style_that_it_has_too(drawer, tmp_path):
     drawer.choose(style="bold")
     drawer.choose(preset="other")
     assert drawer.style == "bold"
-    drawer.choose(preset="pen")
+    drawer.choose(preset="portrait")
     assert drawer.style == "ink"
 
 
 def test_a_preset_called_as_one_in_the_package_keeps_its_place(tmp_path):
-    own = write_colour_preset(tmp_path / "pen")
+    own = write_colour_preset(tmp_path / "portrait")
     drawer = Drawer(own)
     assert drawer.preset == str(own) and drawer.styles == ("cyclegan",)
-    drawer.choose(preset="pen")
-    assert drawer.styles == ("ink", "pen")
+    drawer.choose(preset="portrait")
+    assert drawer.styles == ("ink", "line", "pen")
     drawer.choose(preset=str(own))
     assert drawer.styles == ("cyclegan",)
 

@@ -87,7 +87,7 @@ def test_a_refused_choice_is_told_and_taken_back(page, live):
     page.wait_for("!document.getElementById('problem').hidden")
     text = page.run("document.getElementById('problem').innerText")
     assert text == "The preset has been altered. Received: avatars"
-    assert page.run("document.querySelector('#preset input:checked').value") == "pen"
+    assert page.run("document.querySelector('#preset input:checked').value") == "portrait"
     # The browser itself notes a refused request.
     assert [problem["text"][-17:] for problem in page.problems] == ["400 (Bad Request)"]
     page.problems.clear()

@@ -479,10 +479,10 @@ def test_the_command_finds_the_data_of_a_run(portrait, run, faces, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["pen", "-o", "run"], "DATA: expected a folder made by `portrait prepare`"),
-        (["pen", "data"], "Expected a folder for the student, as -o STUDENT"),
-        (["pn", "data", "-o", "run"], "No such preset|manifest"),
-        (["pen", "data", "-o", "run", "--student", "quick"], "Recipe: expected a TOML file"),
+        (["portrait", "-o", "run"], "DATA: expected a folder made by `portrait prepare`"),
+        (["portrait", "data"], "Expected a folder for the student, as -o STUDENT"),
+        (["portrat", "data", "-o", "run"], "No such preset|manifest"),
+        (["portrait", "data", "-o", "run", "--student", "quick"], "Recipe: expected a TOML file"),
     ],
 )
 def test_commands_that_cannot_work_say_why(arguments, text, portrait, tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def set_figures(result, key, *figures):
 @pytest.fixture
 def small():
     """Two sources, a baseline and the noise floor, with two photos."""
-    sources = (("pen", "ink", "preset"), ("mine", "", "run"))
+    sources = (("portrait", "ink", "preset"), ("mine", "", "run"))
     return invented_result(2, sources, ("XDoG",))
 
 
@@ -107,15 +107,15 @@ def test_figures_intervals_best_and_goals_stand_in_the_table(make, small):
     heads = page.rows[0][1:]
     assert heads[0] == ["Face found again", "%, higher is better", "goal: at least 95\xa0%"]
     assert heads[-1] == ["Stroke width", "px"]
-    assert page.row("pen · ink")[0] == ["94.4", "90.0 to 97.5", "goal missed"]
+    assert page.row("portrait · ink")[0] == ["94.4", "90.0 to 97.5", "goal missed"]
     assert page.row("mine")[0] == ["96.0", "91.2 to 99.0", "best", "goal met"]
     assert page.row("XDoG")[0] == ["12.0", "9.00 to 15.0", "goal missed"]
     assert page.row("real against real · ink")[0] == ["50.0"]  # neither best nor measured by a goal
     assert [row[0][0] for row in page.rows[1:5]] == [
-        *("pen · ink", "mine", "XDoG", "real against real · ink")
+        *("portrait · ink", "mine", "XDoG", "real against real · ink")
     ]
     assert [row[0][1] for row in page.rows[1:5]] == ["preset", "run", "baseline", "noise floor"]
-    assert page.rows[1][0] == ["pen · ink", "preset", "against ink drawings"]
+    assert page.rows[1][0] == ["portrait · ink", "preset", "against ink drawings"]
 
 
 def test_a_baseline_may_be_the_best_and_the_noise_floor_may_not(make, small):
@@ -155,7 +155,7 @@ def test_a_cell_says_why_there_is_no_verdict(make, small):
 def test_what_was_not_measured_is_a_dash_and_has_no_dot(make, small):
     set_figures(small, "hed_lpips", figure(None), None, figure(0.3, 0.2, 0.4, 0.32, True), None)
     page, _, figures = make(small)
-    assert page.row("pen · ink")[2] == page.row("mine")[2] == ["–"]
+    assert page.row("portrait · ink")[2] == page.row("mine")[2] == ["–"]
     assert [dot.label for dot in make_panel(small, "hed_lpips").dots] == ["XDoG"]
     assert figures["entries"][0]["figures"]["hed_lpips"]["value"] is None
 
@@ -180,7 +180,12 @@ def test_an_entry_with_a_goal_of_its_own_names_it(make, small):
     own, common = figure(9.5, 9, 10, 15.0, True), figure(7, 6, 8, 6.0, False)
     set_figures(small, "mid_gray", own, common, common, None)
     page, _, _ = make(small)
-    assert page.row("pen · ink")[3] == ["9.50", "9.00 to 10.0", "goal met", "goal: at most 15\xa0%"]
+    assert page.row("portrait · ink")[3] == [
+        "9.50",
+        "9.00 to 10.0",
+        "goal met",
+        "goal: at most 15\xa0%",
+    ]
     assert page.row("mine")[3] == ["7.00", "6.00 to 8.00", "best", "goal missed"]
     places = [dot.goal for dot in make_panel(small, "mid_gray").dots]
     assert places[0] > places[1] == places[2]
@@ -232,7 +237,7 @@ def test_the_worst_drawings_come_first_beside_their_photos(make, small):
     # Baselines are folded away, the noise floor drew nothing.
     assert re.findall(r"<summary>(.*?)</summary>", text) == ["XDoG", "2 of 4"]
     shown = read(page.pictures[1][1])
-    drawn = np.array(Image.open(make.find("pen-ink", 1)))
+    drawn = np.array(Image.open(make.find("portrait-ink", 1)))
     assert np.abs(shown[..., 0].astype(int) - drawn).mean() < 4
 
 
@@ -244,9 +249,9 @@ def read(uri):
 
 def test_sheets_show_the_photo_and_every_drawing(make, small):
     page, _, _ = make(small)
-    row = [f"{who}, men/0000.png" for who in ("photo", "pen · ink", "mine", "XDoG")]
+    row = [f"{who}, men/0000.png" for who in ("photo", "portrait · ink", "mine", "XDoG")]
     assert [alt for alt, _ in page.pictures][-8:-4] == row
-    assert page.captions[-4:] == ["photo", "pen · ink", "mine", "XDoG"]
+    assert page.captions[-4:] == ["photo", "portrait · ink", "mine", "XDoG"]
 
 
 def test_without_photos_none_is_in_the_page(make, small):
@@ -260,10 +265,10 @@ def test_without_photos_none_is_in_the_page(make, small):
 
 
 def test_skipped_photos_and_how_it_was_made(make, small):
-    page, text, _ = make(small, command="portrait evaluate pen", versions={"keras": "3.15.1"})
+    page, text, _ = make(small, command="portrait evaluate portrait", versions={"keras": "3.15.1"})
     assert page.row("women/wall.jpg") == [["no face found"]]
     assert "<details open><summary>2 of 4" in text
-    assert page.row("command") == [["portrait evaluate pen"]]
+    assert page.row("command") == [["portrait evaluate portrait"]]
     assert page.row("feature extractor") == [[small["extractor"]]]
     assert page.row("compared at") == [["512 x 512 pixels"]]
     assert page.row("SHA-256 of the photos") == [["ab" * 32]]
@@ -280,7 +285,7 @@ def test_without_drawings_the_page_says_so(make, small):
         entry["reference"] = None
     page, _, figures = make(small)
     assert "style is not measured" in page.text
-    assert page.rows[1][0] == ["pen · ink", "preset"]
+    assert page.rows[1][0] == ["portrait · ink", "preset"]
     assert figures["drawings"] is None
 
 
@@ -309,18 +314,18 @@ def test_page_needs_no_other_file(make, small):
 
 
 def test_names_are_escaped(make, small):
-    small["entries"][0] |= {"name": "<b>pen", "style": "<i>ink"}
+    small["entries"][0] |= {"name": "<b>portrait", "style": "<i>ink"}
     small["entries"][0]["worst"][0]["why"] = "<u>bad"
     small["photos"]["skipped"][0]["file"] = "<s>.jpg"
     page, text, _ = make(small, command="<em>")
-    assert not re.search(r"<(i|u|s|em)>|<b>pen", text)
-    for name in ("<b>pen · <i>ink", "<u>bad", "<s>.jpg", "<em>"):
+    assert not re.search(r"<(i|u|s|em)>|<b>portrait", text)
+    for name in ("<b>portrait · <i>ink", "<u>bad", "<s>.jpg", "<em>"):
         assert name in page.text
 
 
 def test_a_missing_picture_does_not_cost_the_page(make, small):
     write_pictures(small, make.find, size=40)
-    make.find("pen-ink", 0).write_bytes(b"no picture")
+    make.find("portrait-ink", 0).write_bytes(b"no picture")
     make.find("photos", 1).unlink()
     page, text, _ = make(small, drawn=False)
     # The drawing as one of the worst and on the sheet; the photo beside three entries and there.
@@ -368,7 +373,7 @@ def test_markdown_has_a_line_for_each_measure_that_can_be_better(small):
     set_figures(small, "lip_excess", figure(None), None, None, None)
     small["entries"][1]["name"] = "a|b"
     head, rule, *lines = markdown(small).splitlines()
-    assert head == "|  | pen · ink | a\\|b | XDoG | real against real · ink |"
+    assert head == "|  | portrait · ink | a\\|b | XDoG | real against real · ink |"
     assert rule == "| --- | ---: | ---: | ---: | ---: |"
     assert len(lines) == 7 and not any("Stroke" in line or "lip" in line for line in lines)
     assert lines[2] == "| Edges, LPIPS ↓ (at most 0.32) | **0.310** | 0.325 | – | – |"

@@ -109,17 +109,20 @@ def test_16_bit_weights_count_once_and_a_computed_kernel_not_at_all():
 
 
 def test_counts_of_the_presets():
-    pen = model_statistics((BUILT_IN / "pen" / "generator.tflite").read_bytes())
+    portrait = model_statistics((BUILT_IN / "portrait" / "generator.tflite").read_bytes())
     # Kernel side and channels of each convolution of its generator, and its side of output.
-    # Two styles make two more channels before the first block.
-    layers = [(7, 3, 24, 256), (3, 24, 48, 128), (3, 48, 96, 64), (3, 98, 96, 64)]
-    layers += [(3, 96, 96, 64)] * 12
+    layers = [(7, 3, 32, 256), (3, 32, 64, 128), (3, 64, 128, 64)]
+    layers += [(3, 128, 128, 64)] * 12
     # The last one, of 7 x 7 to one channel, computes squares of 4 x 4 pixels.
-    layers += [(3, 96, 48, 128), (3, 48, 24, 256), (10, 24, 16, 64)]
-    assert pen.macs == sum(k * k * a * b * side * side for k, a, b, side in layers)
-    assert pen.macs_at_output == pen.macs
-    assert pen.parameters == sum(k * k * a * b + b for k, a, b, _ in layers)
-    assert pen.macs_by_arithmetic == {"dynamic": pen.macs}
+    layers += [(3, 128, 64, 128), (3, 64, 32, 256), (10, 32, 16, 64)]
+    # Scales and shifts out of three styles: in the six blocks, and after each upsampling.
+    styles = [(1, 3, channels, 1) for channels in 12 * [128] + 2 * [64] + 2 * [32]]
+    in_8_bits, in_float = (
+        sum(k * k * a * b * side * side for k, a, b, side in part) for part in (layers, styles)
+    )
+    assert portrait.macs_by_arithmetic == {"float": in_float, "dynamic": in_8_bits}
+    assert portrait.macs == portrait.macs_at_output == in_float + in_8_bits
+    assert portrait.parameters == sum(k * k * a * b + b for k, a, b, _ in layers + styles)
 
     avatars = model_statistics((BUILT_IN / "avatars" / "generator.tflite").read_bytes())
     transposed = [(100, 256, 1, 4), (256, 128, 4, 8), (128, 64, 8, 16), (64, 32, 16, 32)]
@@ -245,7 +248,7 @@ def test_a_picture_that_is_no_number_is_the_worst(generator):
     assert found.worst.received[5, 5, 0] == 0
 
 
-@pytest.mark.parametrize("name", ["pen", "avatars"])
+@pytest.mark.parametrize("name", ["portrait", "avatars"])
 def test_a_preset_is_equal_to_itself(name):
     generator = load_preset(name)
     contract = generator.contract
@@ -254,7 +257,8 @@ def test_a_preset_is_equal_to_itself(name):
         inputs = [{"noise": one} for one in noise]
     else:
         inputs = [sample.inputs for sample in samples(2, contract.size)]
-        for arrays, style in zip(inputs, np.eye(2, dtype=np.float32), strict=True):
+        styles = np.eye(len(contract.styles), dtype=np.float32)[:2]
+        for arrays, style in zip(inputs, styles, strict=True):
             arrays["style"] = style[None]
     drawn = [Sample("any", arrays, generator.net(**arrays)) for arrays in inputs]
     found = measure_fidelity(generator, drawn)

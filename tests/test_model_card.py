@@ -387,9 +387,10 @@ def test_what_does_not_belong_together_is_refused(portrait, made, tmp_path):
         portrait, made | {"runs": [other]}, output
     )
     (tmp_path / "else").mkdir()
-    evaluation = write_evaluation(tmp_path / "else", "pen")
+    evaluation = write_evaluation(tmp_path / "else", "portrait")
     err = refusal(portrait, made | {"evaluation": evaluation}, output)
-    assert "the style thin. Expected an entry tiny. Received: pen · thin, pen · bold" in err
+    received = "portrait · thin, portrait · bold"
+    assert f"the style thin. Expected an entry tiny. Received: {received}" in err
     err = refusal(portrait, made | {"evaluation": tmp_path}, output)
     assert "Expected what `portrait evaluate` of this version wrote" in err
     err = refusal(portrait, made | {"runs": [tmp_path]}, output)

@@ -28,7 +28,7 @@ PHOTO = HERE.parent.parent / "keras_portrait" / "example.jpg"
 DRAWINGS = WORK / "drawings"
 
 # Integers alone: equal in every pixel, given the same square. The others compute in floats too.
-EXACT, FLOATING = ("fast", "fine"), ("pen",)
+EXACT, FLOATING = ("fast", "fine"), ("portrait",)
 # A face's landmarks and a person's outline come of float arithmetic and differ in the last bits,
 # so a whole drawing may differ: in at most this share of its pixels, by at most so many of 255
 # levels of gray.
