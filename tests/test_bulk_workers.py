@@ -132,6 +132,9 @@ def start_job(places, seconds=0.2):
     for index in range(20):
         (places[0] / f"{index}.jpg").write_bytes(b"%d" % index)
     code = (
+        # A shell that runs the tests in the background has them ignore it.
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import functools, bulk_drawers, bulk_jobs\n"
         "from keras_portrait.bulk.job import draw_in_bulk\n"
         f"make = functools.partial(bulk_drawers.slow, {seconds})\n"
