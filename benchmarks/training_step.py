@@ -29,6 +29,9 @@ WARM_UP = 3
 
 def main() -> None:
     """Prints a table."""
+    # Here: the processes that are measured load this file, too.
+    from invented_data import prepare_invented_faces
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--filters", type=int, default=32)
@@ -39,7 +42,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as place:
         for size in options.sizes:
-            data = _invented_data(Path(place) / str(size), size)
+            data = prepare_invented_faces(Path(place) / str(size), 24, size)
             for precision in options.precision:
                 print(_row(data, size, precision, options), flush=True)
 
@@ -103,15 +106,6 @@ def time_steps(data: Path, overrides: list[str], steps: int) -> tuple[float, flo
     loading = (marks[-1][1] - marks[0][1]) / (count - 1)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return statistics.median(times), loading, memory
-
-
-def _invented_data(folder, size):
-    from keras_portrait.data.drawn_faces import write_drawn_faces
-    from keras_portrait.data.prepare import prepare
-
-    write_drawn_faces(folder, 24)
-    prepare(folder / "photos", folder / "drawings", folder / "data", size=size, holdout=0.0)
-    return folder / "data"
 
 
 if __name__ == "__main__":

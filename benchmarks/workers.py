@@ -28,6 +28,9 @@ WARM_UP = 3
 
 def main() -> None:
     """Prints a table."""
+    # Here: the processes that are measured load this file, too.
+    from invented_data import prepare_invented_faces
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="portrait-cpu")
     parser.add_argument("--size", type=int, default=64)
@@ -41,7 +44,7 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))[:2]
     print("| workers | cores of each | batch | step |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as place:
-        data = _invented_data(Path(place), options.size)
+        data = prepare_invented_faces(Path(place), 8, options.size)
         for workers, batch, shared in (
             (1, options.batch, cores[:1]),
             (1, options.batch // 2, cores[:1]),
@@ -96,7 +99,8 @@ def time_steps(data: Path, options: argparse.Namespace) -> float:
     devices = find_devices("multiworker" if "TF_CONFIG" in os.environ else None, 1, 300)
     keras.config.set_dtype_policy(recipe.train.precision)
     setup = setup_for(recipe, data)
-    devices.start("benchmark")
+    if devices.name:
+        devices.start("benchmark")
     with devices.scope():
         model = setup.build(total_steps=1000, devices=devices.count)
     marks = []
@@ -117,15 +121,6 @@ def time_steps(data: Path, options: argparse.Namespace) -> float:
 def _free_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
-
-
-def _invented_data(folder, size):
-    from keras_portrait.data.drawn_faces import write_drawn_faces
-    from keras_portrait.data.prepare import prepare
-
-    write_drawn_faces(folder, 8)
-    prepare(folder / "photos", folder / "drawings", folder / "data", size=size, holdout=0.0)
-    return folder / "data"
 
 
 if __name__ == "__main__":
