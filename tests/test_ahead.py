@@ -1,6 +1,6 @@
 import itertools
 import multiprocessing
-import os
+import signal
 import subprocess
 import sys
 import time
@@ -50,15 +50,16 @@ def test_a_process_that_is_killed_ends_the_batches_in_one_line():
             next(made)
 
 
-def test_ctrl_c_is_left_to_the_training_and_its_death_ends_all():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_stop_is_left_to_the_training_and_its_death_ends_all(number):
     code = (
         "import os, signal, time, test_ahead\n"
         "from keras_portrait.data.ahead import batches_ahead\n"
         "asked = []\n"
-        "signal.signal(signal.SIGINT, lambda *_: asked.append(1))\n"
+        f"signal.signal({number:d}, lambda *_: asked.append(1))\n"
         "made = batches_ahead(test_ahead.Numbered(3), 7, processes=2)\n"
         "next(made)\n"
-        "os.killpg(0, signal.SIGINT)\n"
+        f"os.killpg(0, {number:d})\n"
         # As a training does, which goes on to the end of its step.
         "for _ in range(12):\n"
         "    next(made)\n"
@@ -67,7 +68,7 @@ def test_ctrl_c_is_left_to_the_training_and_its_death_ends_all():
     )
     training = subprocess.Popen(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        cwd=Path(__file__).parent,
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

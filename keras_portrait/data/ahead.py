@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from keras_portrait.errors import InputError
 
@@ -19,6 +21,8 @@ from keras_portrait.errors import InputError
 MOST_PROCESSES = 8
 # Batches that each process may be ahead.
 _AHEAD = 2
+# They reach the whole group of processes; the parent decides what they mean.
+_FOR_PARENT = (signal.SIGINT, signal.SIGTERM)
 
 _batches = None
 
@@ -43,10 +47,8 @@ def batches_ahead(batches, start: int, processes: int) -> Iterator[dict]:
         PortraitError: as `batches.batch` raises it.
         InputError: a process was killed.
     """
-    # Copies of a process that holds no GPU and no threads, and has imported all this once.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([type(batches).__module__])
-    pool = ProcessPoolExecutor(processes, context, _adopt, (batches,))
+    _start_fork_server(type(batches).__module__)
+    pool = ProcessPoolExecutor(processes, _Context(), _adopt, (batches,))
     waiting, step = deque(), start
     try:
         while True:
@@ -63,12 +65,34 @@ def batches_ahead(batches, start: int, processes: int) -> Iterator[dict]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+class _Process(ForkServerProcess):
+    def terminate(self):
+        """Ends it; the pool does so when another one was killed."""
+        self.kill()  # SIGTERM is ignored
+
+
+class _Context(ForkServerContext):
+    Process = _Process
+
+
+def _start_fork_server(module):
+    """Starts what the processes are copies of: no GPU, no threads, all imported once."""
+    forkserver.set_forkserver_preload([module])
+    # It would come first and lift the mask.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_PARENT)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _adopt(batches):
     global _batches
     _batches = batches
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    # Ctrl-C reaches the whole group of processes; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _FOR_PARENT:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
