@@ -17,7 +17,8 @@ from keras_portrait.errors import InputError, MissingExtra, PortraitError, Setti
 
 # Bytes that are read from an object store in one request: long runs, but bounded memory.
 CHUNK = 8 * 1024 * 1024
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# Chains of fsspec are URLs, too: simplecache::s3://bucket/faces.
+_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
 _SECRETS = re.compile(r"(?<=://)[^/?#@]*@|\?.*")
 
 

@@ -137,6 +137,21 @@ def test_a_full_disk_stops_the_job_and_leaves_nothing_half_written(places, monke
     assert draw(places)[0] == {"drawn": 1, "skipped": 2}
 
 
+def test_a_name_that_is_taken_fails_its_photo_alone(places):
+    taken = places[1] / "a.jpg.portrait.png"
+    taken.mkdir(parents=True)
+    (places[1] / "deep").write_text("no folder")
+    counts, ended = draw(places)
+    assert counts == {"drawn": 1, "failed": 2}
+    rows = {row["photo"]: row for row in manifest(places[1])}
+    assert str(taken) in rows["a.jpg"]["failed"] and "output" in rows["b.png"]
+    assert "Cannot make the folder" in rows["deep/c.jpg"]["failed"]
+    assert ended["a.jpg"].reason == rows["a.jpg"]["failed"]
+    taken.rmdir()
+    (places[1] / "deep").unlink()
+    assert draw(places)[0] == {"drawn": 2, "skipped": 1}
+
+
 def test_a_log_that_does_not_fit_on_the_disk_is_told(tmp_path):
     there = Folder(tmp_path)
     there.append("log", b"first\n")

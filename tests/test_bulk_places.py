@@ -64,6 +64,15 @@ def test_memory_in_and_out(memory):
     assert draw(there)[0] == {"skipped": 2}
 
 
+def test_chains_are_urls(memory, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    memory.pipe_file("/in/a.jpg", b"a")
+    there = "simplecache::memory://in", "simplecache::memory://out"
+    assert draw(there)[0] == {"drawn": 1} and draw(there)[0] == {"skipped": 1}
+    assert memory.cat_file("/out/a.jpg.portrait.png") == PREFIX + b"a"
+    assert open_place(there[0]).in_process and not list(tmp_path.iterdir())
+
+
 def test_a_folder_to_memory_and_back(memory, places):
     assert draw((places[0], "memory://out"))[0] == {"drawn": 3}
     memory.pipe_file("/in/x.jpg", b"x")

@@ -1,4 +1,5 @@
 import functools
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from bulk_jobs import OPTIONS, draw, files, make_places, manifest
 from conftest import EXAMPLE
 from keras_portrait import Stylizer
 from keras_portrait.bulk.drawing import drawing_options, open_drawing
+from keras_portrait.bulk.errors import JobStopped
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 
 # Ray looks at settings of its own that it no longer likes.
@@ -52,6 +54,20 @@ def test_places_within_this_process_are_refused(places):
     pytest.importorskip("fsspec")
     with pytest.raises(SettingError, match="--engine local"):
         draw((places[0], "memory://out"), engine="ray")
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_line(places, monkeypatch):
+    pytest.importorskip("ray.data")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = f"127.0.0.1:{free.getsockname()[1]}"
+    for address, reason in ((closed, "refused"), ("nonsense", "Invalid address"), ("[::1", "")):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(JobStopped, match="Cannot reach a Ray cluster") as error:
+            draw(places, engine="ray")
+        text = str(error.value)
+        assert reason in text and text.endswith(f"Received: {address}")
+    assert not places[1].exists()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,41 @@ def test_workers_that_do_not_start_stop_the_job(pool, places):
     with pytest.raises(JobStopped, match="No worker process starts"):
         draw(places, make=bulk_drawers.never_ready)
     assert not places[1].exists()
+
+
+def test_a_worker_that_the_system_has_no_room_for_stops_the_job(places, monkeypatch):
+    for index in range(3):
+        (places[0] / f"{index}.jpg").write_bytes(b"%d" % index)
+    (places[0] / "deep" / "last.jpg").write_bytes(b"kill")
+    started, start = [], SpawnProcess.start
+
+    def start_once(process):
+        if started:
+            raise BlockingIOError(11, "no room")
+        started.append(process)
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_once)
+    with pytest.raises(JobStopped, match=r"Cannot start a worker process.*Received: no room"):
+        draw(places, make=bulk_drawers.killed_always)
+    monkeypatch.undo()
+    # At most four photos are on their way at a time.
+    finished = sum("output" in row for row in manifest(places[1]))
+    assert finished >= 3
+    assert draw(places)[0] == {"drawn": 7 - finished, "skipped": finished}
+
+
+def test_a_thread_that_the_system_has_no_room_for_stops_the_job(places, monkeypatch):
+    start = threading.Thread.start
+
+    def start_one(thread):
+        if thread.name == "bulk_1":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    with pytest.raises(JobStopped, match=r"Cannot start a thread.*4 threads and 1 worker"):
+        draw(places)
 
 
 def test_threads_share_workers_and_closing_ends_them(pool):

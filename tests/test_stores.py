@@ -29,11 +29,11 @@ class Broken(fsspec.AbstractFileSystem):
     find = cat_file = pipe_file = rm_file = info
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "simplecache::memory"])
 def store(request, tmp_path):
-    place = tmp_path / "data" if request.param == "folder" else f"memory://{tmp_path.name}/data"
-    yield open_store(place)
-    if request.param == "memory":
+    kind, name = request.param, f"{tmp_path.name}/data"
+    yield open_store(tmp_path / "data" if kind == "folder" else f"{kind}://{name}")
+    if kind != "folder":
         fsspec.filesystem("memory").store.clear()
 
 
@@ -149,5 +149,8 @@ def test_names_of_places(tmp_path, monkeypatch):
     assert is_url("s3://a/b") and not is_url("a/b") and not is_url(tmp_path)
     assert full_name("data") == str(tmp_path.resolve() / "data")
     assert full_name("s3://key:secret@bucket/faces?token=1") == "s3://bucket/faces"
+    chain = "simplecache::s3://key:secret@bucket/faces"
+    assert is_url(chain) and public_name(chain) == "simplecache::s3://bucket/faces"
+    assert not is_url("a::b") and not is_url("a::/b//c")
     assert public_name("data?x") == "data?x"
     assert open_store(f"file://{tmp_path}/data").folder == tmp_path / "data"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from keras_portrait.bulk.drawing import DrawingOptions
+from keras_portrait.bulk.errors import JobStopped
 from keras_portrait.bulk.photos import Photo, draw_photo, read_photo, write_photo
 from keras_portrait.bulk.workers import Maker, WorkerPool
 
@@ -43,7 +44,7 @@ def draw_locally(
         workers: number of worker processes; None for one a core.
 
     Raises:
-        JobStopped: a place cannot be reached, or no worker starts.
+        JobStopped: a place cannot be reached, or no thread or worker starts.
     """
     size = workers or cores()
     # As many again read ahead or write while the others draw.
@@ -57,7 +58,13 @@ def draw_locally(
     threads = ThreadPoolExecutor(most, thread_name_prefix="bulk")
     try:
         for photo in photos:
-            pending.add(threads.submit(take, photo))
+            try:
+                pending.add(threads.submit(take, photo))
+            except RuntimeError as error:
+                raise JobStopped(
+                    f"Cannot start a thread. Expected room for {most} threads and {size} worker "
+                    f"processes. Received: {error}"
+                ) from error
             if len(pending) >= most:
                 pending = _report_ended(pending, report)
         while pending:

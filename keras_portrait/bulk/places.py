@@ -25,6 +25,8 @@ _LOCAL_SCHEME = "file://"
 _STALE_SECONDS = 3600
 # Here an object appears whole when its upload ends, or not at all.
 _WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
+# A folder lies where a file belongs, or a file where a folder does: other names are not concerned.
+_NAME_TAKEN = (IsADirectoryError, NotADirectoryError, FileExistsError)
 # Words by which the many libraries say that they got no access.
 _ACCESS_WORDS = ("credential", "token", "permission", "forbidden", "unauthorized", "accessdenied")
 
@@ -88,13 +90,15 @@ class Folder(LocalStore):
         """Writes a file, whole or not at all.
 
         Raises:
-            InputError: a link leads its folder out of this one.
+            InputError: a link leads its folder out of this one, a folder lies where the file
+                belongs, or a file where its folder does.
             JobStopped: it cannot be written, for example because the disk is full.
         """
         try:
             super().write(name, data)
         except InputError as error:
-            if isinstance(error.__cause__, OSError):
+            cause = error.__cause__
+            if isinstance(cause, OSError) and not isinstance(cause, _NAME_TAKEN):
                 raise JobStopped(str(error)) from error
             raise
 
@@ -173,7 +177,7 @@ class RemoteFolder(RemoteStore):
                 f"Received: {public_name(url)}"
             )
         self._scheme = url.partition("://")[0]
-        self.in_process = self._scheme == "memory"
+        self.in_process = "memory://" in url
         # Logs of two jobs have two names, and later ones sort behind earlier ones.
         started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%f")
         self._log_id, self._parts = f"{started}-{uuid.uuid4().hex[:8]}", itertools.count()

@@ -9,6 +9,7 @@ import functools
 import itertools
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 
@@ -29,6 +30,8 @@ _BLOCKS_AN_ACTOR = 4
 # drawing; and they add up to less than one, so that the actors leave room for the others.
 _READING, _DRAWING, _WRITING = 0.15, 0.7, 0.1
 _STOPPED = "stopped"
+# Seconds to wait for the cluster that RAY_ADDRESS names. Ray itself would ask for ten minutes.
+_REACH_SECONDS = 10.0
 open_cached = functools.lru_cache(maxsize=8)(open_place)
 
 
@@ -58,7 +61,7 @@ def draw_with_ray(
     Raises:
         MissingExtra: Ray is not installed.
         SettingError: a place cannot be seen by other processes.
-        JobStopped: a place cannot be reached, no worker starts, or Ray gives up.
+        JobStopped: a place or the cluster cannot be reached, no worker starts, or Ray gives up.
     """
     for place in (source, target):
         if open_cached(place).in_process:
@@ -70,8 +73,7 @@ def draw_with_ray(
     ours = not ray.is_initialized()
     try:
         if ours:
-            with silent_stderr():
-                ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+            _start(ray)
         size = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         stages = (
             functools.partial(_read, source=source, target=target, options=options),
@@ -91,6 +93,24 @@ def draw_with_ray(
     finally:
         if ours:
             ray.shutdown()
+
+
+def _start(ray) -> None:
+    """Joins the cluster that RAY_ADDRESS names, or starts one on this machine."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.rpartition(":")
+    try:
+        # Of ray://host:port, and of what is no address, Ray itself tells soon.
+        if "/" not in host and port.isdecimal():
+            socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+        with silent_stderr():
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+    except Exception as error:  # each kind of address has errors of its own
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise JobStopped(
+            f"Cannot reach a Ray cluster, or start one ({reason}). Expected its address in "
+            f"RAY_ADDRESS, or none. Received: {address or 'none'}"
+        ) from error
 
 
 def _import_ray():

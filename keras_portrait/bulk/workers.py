@@ -89,7 +89,13 @@ class WorkerPool:
             with self._lock:
                 if self._closed:
                     break
-                worker = _Worker(self._make)
+                try:
+                    worker = _Worker(self._make)
+                except OSError as error:
+                    raise JobStopped(
+                        "Cannot start a worker process. Expected room for one more process and its "
+                        f"files; fewer workers need less. Received: {error.strerror}"
+                    ) from error
                 self._alive.add(worker)
             try:
                 worker.wait_until_ready()
