@@ -14,6 +14,7 @@ from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.duplicates import HASH_BITS, SquareIndex, nearest, picture_hash
 from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.prepare import prepare
+from keras_portrait.data.shards_writer import pack_shards
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import encode_image, read_image, write_image
 
@@ -78,6 +79,14 @@ def test_a_manifest_that_is_not_there(tmp_path):
     assert finding.serious and "no manifest.jsonl" in finding.what and finding.remedy
     (tmp_path / "manifest.jsonl").mkdir()
     assert check_prepared(tmp_path)[0].serious
+
+
+def test_shards_are_refused(data, portrait):
+    pack_shards(data, read_manifest(data), 1, smooth=False)
+    code, out, err = portrait("prepare", "--check", data / "shards")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "--check needs the loose pictures" in err and f"shards, {data / 'shards'}" in err
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])

@@ -196,6 +196,13 @@ def test_a_picture_that_is_gone_is_named(faces, tmp_path):
         pack_shards(data, read_manifest(data), 3, smooth=True)
 
 
+@pytest.mark.parametrize("shares", [{"ink": 0.5, "pen": "0.5"}, {"ink": None}, [0.5, 0.5], 1])
+def test_shares_of_styles_that_are_none_are_named(tmp_path, shares):
+    row = replace(avatar_row(0, kind="drawing"), style_shares=shares)
+    with pytest.raises(InputError, match=r"manifest\.jsonl: .*Received: .* for avatars/0\.png"):
+        pack_shards(tmp_path, [row], 1, smooth=False)
+
+
 # What is read
 
 

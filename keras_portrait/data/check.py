@@ -16,7 +16,8 @@ from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.duplicates import SquareIndex
 from keras_portrait.data.findings import AGAIN, FAULTS, Finding
 from keras_portrait.data.manifest import NAME, SMOOTH, Row, manifest_lines, read_options
-from keras_portrait.data.manifest_rows import KINDS, SPLITS, row_fits
+from keras_portrait.data.manifest_rows import KINDS, SPLITS, row_fits, shares_fit
+from keras_portrait.data.shards import refuse_shards
 from keras_portrait.data.squares import LEAST_FACE_DRAWING
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.faces import Detector, find_detector
@@ -41,9 +42,11 @@ def check_prepared(
         What is wrong, serious findings first; empty where nothing is.
 
     Raises:
-        InputError: no such folder.
+        InputError: no such folder, or one of shards.
     """
     folder = Path(folder)
+    # They are held to their hashes whenever they are opened.
+    refuse_shards(folder, "--check")
     if not os.path.isdir(folder):
         raise InputError(
             f"No such folder. Expected one made by `portrait prepare`. Received: {folder}"
@@ -163,14 +166,7 @@ def _read_rows(folder: Path) -> tuple[list[Row], list[int]]:
 def _is_row(row: Row) -> bool:
     """Whether a row is one that `prepare` writes, with the mask and shares that training needs."""
     mask_fits = not row.kept or (row.mask is None) is (row.kind == "avatar")
-    return row_fits(row) and mask_fits and _shares_fit(row.style_shares)
-
-
-def _shares_fit(shares: object) -> bool:
-    return shares is None or (
-        isinstance(shares, dict)
-        and all(isinstance(share, int | float) for share in shares.values())
-    )
+    return row_fits(row) and mask_fits and shares_fit(row.style_shares)
 
 
 def _left_over(folder: Path, named: set[str | None]) -> list[str]:

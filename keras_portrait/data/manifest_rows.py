@@ -34,6 +34,14 @@ def row_fits(row) -> bool:
     )
 
 
+def shares_fit(shares: object) -> bool:
+    """Whether `style_shares` of a row can be compared: None, or a number for each style."""
+    return shares is None or (
+        isinstance(shares, dict)
+        and all(isinstance(share, int | float) for share in shares.values())
+    )
+
+
 def is_inside(name: object) -> bool:
     """Whether something is a name that leads to a file inside the data folder."""
     if not isinstance(name, str) or "\0" in name:

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.atomic import make_folder, whole_file, write_whole
-from keras_portrait.data.manifest import Row
+from keras_portrait.data.manifest import NAME, Row
+from keras_portrait.data.manifest_rows import shares_fit
 from keras_portrait.data.shards_format import (
     BLOCK,
     FORMAT,
@@ -95,10 +96,12 @@ def pack_shards(data: Path, rows: list[Row], count: int, smooth: bool) -> ShardL
         The list of the shards, as it was written.
 
     Raises:
-        InputError: a picture is missing, or a file cannot be written.
+        InputError: a picture is missing, the shares of a drawing are none, or a file cannot be
+            written.
         SettingError: the count is out of range.
     """
     check_count(count)
+    _check_shares(data, rows)
     folder = data / FOLDER
     make_folder(folder)
     known = _known(folder)
@@ -172,6 +175,15 @@ def write_shard(folder: Path, name: str, samples: Iterable[Sample], contents: st
     return replace(made, index_sha256=hashlib.sha256(data).hexdigest())
 
 
+def _check_shares(data: Path, rows: list[Row]) -> None:
+    for row in rows:
+        if not shares_fit(row.style_shares):
+            raise InputError(
+                f"{data / NAME}: expected a number for each style as `style_shares`. "
+                f"Received: {row.style_shares!r} for {row.source}"
+            )
+
+
 def _known(folder: Path) -> dict[tuple[str, str], Shard]:
     """The shards that earlier runs finished, by name and contents; told by their indices."""
     store, found = LocalStore(folder), {}
@@ -201,7 +213,7 @@ def _plan(rows: list[Row], count: int) -> dict[str, list[Row]]:
 def _group(row: Row) -> tuple[str | None, str]:
     """Style and subfolder of a drawing; an untagged one has the style of its largest share."""
     style = row.style
-    if style is None and isinstance(row.style_shares, dict) and row.style_shares:
+    if style is None and row.style_shares:
         style = max(row.style_shares, key=row.style_shares.get)
     return style, Path(row.source).parent.as_posix()
 
