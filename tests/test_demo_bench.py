@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 
@@ -64,6 +65,8 @@ def test_what_a_raspberry_pi_tells(tmp_path, monkeypatch):
     assert machine.peak_memory_mb() == 102.4
     (tmp_path / "proc/self/status").unlink()
     assert machine.peak_memory_mb() > 20  # as getrusage has it
+    monkeypatch.setitem(sys.modules, "resource", None)  # Windows
+    assert machine.peak_memory_mb() is None
 
 
 def test_times_are_summed_up(monkeypatch):
