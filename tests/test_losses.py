@@ -188,3 +188,9 @@ def test_landmark_loss_is_the_mean_square():
     found, wanted = np.zeros((2, 4, 4, 5)), np.zeros((2, 4, 4, 5))
     wanted[0, 1, 1, 0] = 0.5
     assert float(losses.landmark_loss(found, wanted)) == pytest.approx(0.25 / 160)
+
+
+def test_gray_is_what_is_neither_ink_nor_paper():
+    drawing = np.array([[[[-1.0], [1.0], [0.0], [0.5]]]])
+    assert float(losses.grayness(drawing)) == pytest.approx((0 + 0 + 1 + 0.75) / 4)
+    assert float(losses.grayness(np.sign(drawing + 0.1))) == 0

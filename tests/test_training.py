@@ -26,7 +26,9 @@ from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import DataSettings
 from keras_portrait.setups import portrait as portrait_setup
+from keras_portrait.setups.start import open_start
 from keras_portrait.stored_edges import store_edges
+from keras_portrait.trained_generator import load_run
 from tiny_training import TINY, plan_of, state_of
 
 
@@ -149,6 +151,31 @@ def test_held_back_pictures_judge_the_epochs(tmp_path, eager):
     assert best["val_patch_kid"] == pytest.approx(min(measured), rel=1e-4)
     assert best["epoch"] == 1 + measured.index(min(measured))
     assert (folder / "best.keras").is_file()
+
+
+def test_a_training_goes_on_from_another_run_and_looks_for_faces(drawn_data, tmp_path, eager):
+    first = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
+    slow = ("train.learning_rate=1e-9", "loss.face=2", f"train.start_from={first}")
+    second = training.train(plan_of(drawn_data, tmp_path / "second", *slow), verbose=0)
+    rows = [json.loads(line) for line in (second / "losses.jsonl").read_text().splitlines()]
+    assert rows[0]["drawing_l1"] == 0 < rows[0]["photo_l1"]  # the inverse generator alone learns
+    assert all(row["face"] > 0 for row in rows[1:])
+    before, after = (load_run(folder).model.get_weights() for folder in (first, second))
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-6)
+
+
+def test_another_network_or_other_styles_are_no_start(drawn_data, tmp_path, eager):
+    first = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
+    start = f"train.start_from={first}"
+    with pytest.raises(
+        SettingError, match=r"recipe's \[network\] says. Received: another one, first"
+    ):
+        training.train(plan_of(drawn_data, tmp_path / "x", start, "network.filters=4"), verbose=0)
+    with pytest.raises(InputError, match="Expected a run folder"):
+        plan_of(drawn_data, tmp_path / "x", f"train.start_from={tmp_path / 'none'}")
+    with pytest.raises(SettingError, match="expected a run with the styles a, c. Received: drawn"):
+        open_start(str(first), ["a", "c"])
 
 
 def test_edge_maps_are_stored_once_and_used(drawn_data, tmp_path, eager, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_row
+from keras_portrait.data.landmarks import cut_landmarks
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.shards import ShardFolder, ShardRows, is_sharded
 from keras_portrait.errors import InputError
@@ -15,8 +16,6 @@ from keras_portrait.losses import heat_maps
 from keras_portrait.settings import PictureSettings
 from keras_portrait.stores import as_place
 
-# In a mirrored face the left eye is where the right one was, and so are the corners of the mouth.
-MIRRORED = [1, 0, 2, 4, 3]
 # Standard deviation of the Gaussian around a landmark, as a share of the picture's side.
 LANDMARK_WIDTH = 0.03
 
@@ -213,8 +212,5 @@ class PictureBatches(Batches):
         picture = picture[top : top + size, left : left + size]
         points = None
         if row.landmarks is not None:
-            # Pixel centres lie at integers, so the outer half pixel has to be counted in.
-            points = (np.asarray(row.landmarks) + 0.5) * (large / row.size) - 0.5 - [left, top]
-            if mirrored:
-                points = [size - 1, 0] + points[MIRRORED] * [-1, 1]
+            points = cut_landmarks(row, size, cut)
         return to_signed(picture[:, ::-1] if mirrored else picture), points

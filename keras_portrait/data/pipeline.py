@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_row
+from keras_portrait.data.landmarks import boxes_around, cut_landmarks
 from keras_portrait.data.line_filters import LINE_FILTERS
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.shards import ShardFolder, ShardRows, is_sharded
@@ -124,6 +125,7 @@ class PortraitBatches(Batches):
         seed: int.
         lines: whether batches carry a filter's line drawing of each photo, by the filter of the
             drawing's style.
+        faces: whether batches carry the landmarks of each photo, and boxes around its face.
         edges: folder of edge maps that were computed beforehand, named like the photos; None where
             batches carry none.
     """
@@ -134,12 +136,14 @@ class PortraitBatches(Batches):
         settings: DataSettings,
         seed: int,
         lines: bool = False,
+        faces: bool = False,
         edges: Path | None = None,
     ):
         super().__init__(seed)
         self.data = data
         self.settings = settings
         self.lines = lines
+        self.faces = faces
         self.edges = edges
         self.groups = _group_by_style(data)
         self.filters = [LINE_FILTERS[settings.lines.get(style, "filled")] for style in data.styles]
@@ -153,7 +157,8 @@ class PortraitBatches(Batches):
         Returns:
             `photo` float32 (N, S, S, 3) and `drawing` (N, S, S, 1) in [-1, 1]; `style` (N, K);
             masks `photo_<part>`, `drawing_<part>` (N, S, S, 1) in [0, 1]; `lines` and `edges`
-            (N, S, S, 1) in [-1, 1] where asked for.
+            (N, S, S, 1) in [-1, 1], `photo_landmarks` float32 (N, 5, 2) and `photo_boxes`
+            (N, K, 4) in pixels, where asked for.
         """
         return self.part(step, range(self.settings.batch))
 
@@ -181,10 +186,11 @@ class PortraitBatches(Batches):
         return np.stack(pictures)
 
     def _choose(self, number, rng):
-        """The rows of a photo and of a drawing, and how each of them is cut."""
-        return self._photo(number), self._drawing(rng), self._cut(rng), self._cut(rng)
+        """The rows of a photo and of a drawing, how each is cut, and a seed for the boxes."""
+        rows = self._photo(number), self._drawing(rng)
+        return *rows, self._cut(rng), self._cut(rng), (self.seed, number, 2, 1)
 
-    def _sample(self, photo_row, drawing_row, photo_cut, drawing_cut):
+    def _sample(self, photo_row, drawing_row, photo_cut, drawing_cut, box_seed):
         planes = self._read(photo_row)
         if self.edges:
             planes.append(read_image(self.edges / photo_row.file)[..., :1])
@@ -200,6 +206,10 @@ class PortraitBatches(Batches):
             sample[f"drawing_{part}"] = np.float32(drawing_mask[..., index : index + 1]) / 255
         if edges:
             sample["edges"] = to_signed(edges[0])
+        if self.faces:
+            landmarks = cut_landmarks(photo_row, self.settings.size, photo_cut)
+            sample["photo_landmarks"] = np.float32(landmarks)
+            sample["photo_boxes"] = boxes_around(landmarks, np.random.default_rng(box_seed))
         if self.lines:
             draw = self.filters[style_of(drawing_row, self.data.styles)]
             parts = np.float32(photo_mask.max(axis=-1)) / 255

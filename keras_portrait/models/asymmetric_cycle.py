@@ -37,6 +37,7 @@ class AsymmetricCycle(AdversarialModel):
         distance: `PerceptualDistance`.
         weights: `AsymmetricCycleWeights`.
         style_names: names of the styles, in the order of the style vector.
+        face_finder: `FaceFinder`, or None where its weight is 0.
         batch: int, pictures of each domain in a step of one device.
         pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
@@ -45,7 +46,7 @@ class AsymmetricCycle(AdversarialModel):
 
     loss_names = (
         *("g_adversarial", "g_eyes", "g_nose", "g_lips", "g_style", "f_adversarial"),
-        *("relaxed_cycle", "truncated_cycle", "strict_cycle", "anchor"),
+        *("relaxed_cycle", "truncated_cycle", "strict_cycle", "anchor", "face", "gray"),
         *("d_drawing", "d_style", "d_eyes", "d_nose", "d_lips", "d_photo"),
     )
     accuracy_names = (
@@ -66,6 +67,7 @@ class AsymmetricCycle(AdversarialModel):
         distance,
         weights: AsymmetricCycleWeights,
         style_names: Sequence[str] = ("drawing",),
+        face_finder=None,
         batch: int = 1,
         pool_size: int = 50,
         average_decay: float = 0.0,
@@ -83,6 +85,7 @@ class AsymmetricCycle(AdversarialModel):
         self.weights_of = weights
         self.style_names = tuple(style_names)
         self.styles = len(self.style_names)
+        self.face_finder = face_finder
         self.average_decay = average_decay
         self.drawing_pool = ImagePool(pool_size, batch, seed, name="drawing_pool")
         self.photo_pool = ImagePool(pool_size, batch, seed + 1, name="photo_pool")
@@ -209,6 +212,11 @@ class AsymmetricCycle(AdversarialModel):
             pull = self.distance(fake_drawing, batch["lines"])
             share = 1.0 - (1.0 - weight.anchor_end) * self.progress
             values["anchor"] = weight.anchor * share * ops.mean(pull)
+        if self.face_finder:
+            where = batch["photo_landmarks"], batch["photo_boxes"]
+            values["face"] = weight.face * self.face_finder(fake_drawing, *where)
+        if weight.gray:
+            values["gray"] = weight.gray * losses.grayness(fake_drawing)
         return values, fake_drawing, fake_photo
 
     def _discriminator_losses(self, batch, fake_drawing, fake_masks, fake_photo):
@@ -265,12 +273,15 @@ class AsymmetricCycle(AdversarialModel):
         | style head of `drawing_disc` | C | `g_style`, `d_style` | 1 | 7 |
 
         `anchor` is ours and off by default: it holds drawings near line drawings that a filter
-        made of the same photos, for short trainings on little data.
+        made of the same photos, for short trainings on little data. `face`, ours and off by
+        default, too, wants a face detector to find the photo's face in the drawing; `gray` wants
+        ink and paper.
 
         Args:
             data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
                 [-1, 1], `style` (N, K), masks `photo_<part>` and `drawing_<part>` (N, H, W, 1) in
-                [0, 1]; `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0; `edges`
+                [0, 1]; `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0; `photo_landmarks`
+                (N, 5, 2) and `photo_boxes` (N, K, 4) in pixels where `face` is not 0; `edges`
                 (N, H, W, 1) in [-1, 1] where the photos' edges were computed beforehand.
 
         Returns:

@@ -16,13 +16,14 @@ LPIPS_WEIGHT = 5.0
 
 
 class WarmStart(AdversarialModel):
-    """Trains G from photo to line drawing, and F the way back.
+    """Trains G from photo to line drawing, and F the way back; or F alone.
 
     Args:
         generator: G, as in `AsymmetricCycle`.
         inverse_generator: F.
         distance: `PerceptualDistance`.
         styles: int, number of styles.
+        teach_generator: whether G learns, too. One that can draw already does not.
     """
 
     loss_names = ("drawing_l1", "drawing_lpips", "photo_l1", "photo_lpips")
@@ -34,21 +35,19 @@ class WarmStart(AdversarialModel):
         inverse_generator: keras.Model,
         distance,
         styles: int = 1,
+        teach_generator: bool = True,
     ):
         super().__init__(name="warm_start")
         self.generator = generator
         self.inverse_generator = inverse_generator
         self.distance = distance
         self.styles = styles
+        self.teach_generator = teach_generator
 
     def trainable_groups(self):
-        """G and F together."""
-        return {
-            "generator": [
-                *self.generator.trainable_variables,
-                *self.inverse_generator.trainable_variables,
-            ]
-        }
+        """G and F together, or F alone."""
+        taught = [self.inverse_generator, *([self.generator] if self.teach_generator else [])]
+        return {"generator": [v for network in taught for v in network.trainable_variables]}
 
     def call(self, inputs):
         return self.generator(inputs)
@@ -61,20 +60,21 @@ class WarmStart(AdversarialModel):
                 [-1, 1], and `style` (N, K).
 
         Returns:
-            Running means of `loss_names`.
+            Running means of `loss_names`; 0 for those of G where it does not learn.
         """
         (batch,) = data
 
         def generator_loss():
             photo, lines = batch["photo"], batch["lines"]
-            drawing = self.generator([photo, batch["style"]] if self.styles > 1 else photo)
             reconstruction = self.inverse_generator(lines)
             values = {
-                "drawing_l1": L1_WEIGHT * losses.l1(drawing, lines),
-                "drawing_lpips": LPIPS_WEIGHT * ops.mean(self.distance(drawing, lines)),
                 "photo_l1": L1_WEIGHT * losses.l1(reconstruction, photo),
                 "photo_lpips": LPIPS_WEIGHT * ops.mean(self.distance(reconstruction, photo)),
             }
+            if self.teach_generator:
+                drawing = self.generator([photo, batch["style"]] if self.styles > 1 else photo)
+                values["drawing_l1"] = L1_WEIGHT * losses.l1(drawing, lines)
+                values["drawing_lpips"] = LPIPS_WEIGHT * ops.mean(self.distance(drawing, lines))
             return sum(values.values()), values
 
         return self.report(self.update("generator", generator_loss))

@@ -77,6 +77,9 @@ class DistillationTrainSettings:
     """How long and how fast.
 
     Attributes:
+        start_from: a run folder or a `.keras` file in it, whose student goes on learning; its
+            network and styles must be those of the recipe and the teacher. Empty starts with
+            random weights.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means one view of every photo.
         learning_rate: of Adam, for the student.
@@ -90,6 +93,7 @@ class DistillationTrainSettings:
         seed: of weights, views and data order.
     """
 
+    start_from: str = ""
     epochs: int = between(100, 1, 1_000_000)
     steps_per_epoch: int = between(0, 0, 1_000_000_000)
     learning_rate: float = between(1e-3, 1e-12, 1)

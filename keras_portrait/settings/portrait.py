@@ -95,6 +95,10 @@ class AsymmetricCycleWeights:
         anchor: weight of LPIPS between a drawing and a filter's line drawing of the photo. Not in
             the paper.
         anchor_end: share of that weight that is left at the end; it falls with the progress.
+        face: weight of the loss that wants the packaged face detector to find the photo's face in
+            the drawing, its points where the photo has them. Not in the paper.
+        gray: weight of the mean of 1 - G(p, s)^2, which is 0 for ink and paper alone. Not in the
+            paper.
         adversarial: "lsgan" (the paper's code) or "log" (its text).
         forward_cycle: what the forward cycle compares: "edges" (LPIPS of HED edges, the paper's),
             "photos" (LPIPS of the photos themselves) or "l1" (CycleGAN's), for ablation.
@@ -111,6 +115,8 @@ class AsymmetricCycleWeights:
     style: float = between(1.0, 0, 1e6)
     anchor: float = between(0.0, 0, 1e6)
     anchor_end: float = between(0.0, 0, 1)
+    face: float = between(0.0, 0, 1e6)
+    gray: float = between(0.0, 0, 1e6)
     adversarial: str = one_of("lsgan", ADVERSARIAL)
     forward_cycle: str = one_of("edges", FORWARD_CYCLES)
     truncation: bool = True
@@ -123,6 +129,9 @@ class TrainSettings:
     """How long and how fast.
 
     Attributes:
+        start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
+            network and styles must be those of the recipe and the drawings. The inverse generator
+            starts anew. Empty starts with random weights.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means a pass over the larger of the two domains.
         learning_rate: of Adam, for the generators.
@@ -132,7 +141,8 @@ class TrainSettings:
         pool: fakes kept for the discriminators; 0 turns the pools off.
         average_decay: decay of the averaged generator that is exported; 0 exports the last one.
         warm_start_steps: steps that teach the generators a filter's line drawings before the
-            adversarial training; 0 starts from random weights, as the paper does.
+            adversarial training, the inverse generator alone with `start_from`; 0 leaves them
+            out, as the paper does.
         checkpoint_steps: steps after which a checkpoint is written within an epoch; there is one
             at the end of every epoch, too.
         keep_every: epochs after which the generator is kept for good.
@@ -140,6 +150,7 @@ class TrainSettings:
         seed: of weights, data order, augmentation and pools.
     """
 
+    start_from: str = ""
     epochs: int = between(300, 1, 1_000_000)
     steps_per_epoch: int = between(0, 0, 1_000_000_000)
     learning_rate: float = between(2e-4, 1e-12, 1)

@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.shards import least_side
-from keras_portrait.errors import SettingError
+from keras_portrait.data.shards import least_side, without_landmarks
+from keras_portrait.errors import InputError, SettingError
 from keras_portrait.models.base import AdversarialModel
 from keras_portrait.stores import as_place, public_name
 
@@ -109,6 +109,23 @@ def check_size(size: int, sets: Sequence[Sequence[Row]], folder: str | Path, mul
         raise SettingError(
             f"data.size: the squares in {folder} have {least} pixels. Expected {smaller}squares of "
             f"`portrait prepare --size {size}` or more. Received: {size}"
+        )
+
+
+def require_landmarks(photos: Sequence[Row], key: str) -> None:
+    """Refuses photos without landmarks.
+
+    Args:
+        photos: rows of them.
+        key: the key of the recipe that wants landmarks, for the text of the error.
+
+    Raises:
+        InputError: a photo has none.
+    """
+    if bare := without_landmarks(photos):
+        raise InputError(
+            f"{key}: expected photos with landmarks, as `portrait prepare` writes them. "
+            f"Received: none for {bare}"
         )
 
 

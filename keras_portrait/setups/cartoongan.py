@@ -6,13 +6,11 @@ import keras
 
 from keras_portrait.data.manifest import SMOOTH
 from keras_portrait.data.pictures import PictureBatches
-from keras_portrait.data.shards import without_landmarks
-from keras_portrait.errors import InputError
 from keras_portrait.models.cartoongan import CartoonGAN, ContentStart
 from keras_portrait.models.landmark_regressor import LandmarkRegressor
 from keras_portrait.networks import cartoon_discriminator, cartoon_generator, landmark_network
 from keras_portrait.perceptual.vgg import VGGFeatures
-from keras_portrait.setups.base import Phase, spread
+from keras_portrait.setups.base import Phase, require_landmarks, spread
 from keras_portrait.setups.pictures import PictureSetup
 
 # Photos of the sample grids.
@@ -30,11 +28,8 @@ class CartoonGANSetup(PictureSetup):
 
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
-        if recipe.loss.landmarks and (bare := without_landmarks(self.data.photos)):
-            raise InputError(
-                "loss.landmarks: expected photos with landmarks, as `portrait prepare` "
-                f"writes them. Received: none for {bare}"
-            )
+        if recipe.loss.landmarks:
+            require_landmarks(self.data.photos, "loss.landmarks")
 
     def batches(self, run: Path) -> PictureBatches:
         """`a`, `b` and `e`, and the landmarks of `a` where they are wanted."""

@@ -14,7 +14,8 @@ from keras_portrait.models.distillation import Distillation
 from keras_portrait.networks import patch_discriminator, student_generator
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.schedules import LinearDecay
-from keras_portrait.setups.base import Setup, check_size, spread
+from keras_portrait.setups.base import Phase, Setup, check_size, spread
+from keras_portrait.setups.start import open_start, take_weights
 from keras_portrait.setups.teacher import DRAWINGS, draw_views, open_teacher
 
 # Photos of the sample grids, and held-back ones that each epoch is judged by.
@@ -30,7 +31,9 @@ class DistillationSetup(Setup):
         teacher: `Teacher`.
 
     Raises:
-        SettingError: the teacher makes no drawings of photos, or of another size.
+        SettingError: the teacher makes no drawings of photos, or of another size; or
+            `train.start_from` draws other styles.
+        InputError: `train.start_from` is no run.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -42,6 +45,7 @@ class DistillationSetup(Setup):
                 f"data.size: expected {self.teacher.size}, the size of the teacher's drawings. "
                 f"Received: {recipe.data.size}"
             )
+        self.start = open_start(recipe.train.start_from, self.teacher.styles)
         # The size is the teacher's: no smaller one would do.
         sets = (self.data.photos, self.data.held_photos)
         check_size(recipe.data.size, sets, self.folder, multiple=0)
@@ -97,6 +101,12 @@ class DistillationSetup(Setup):
         draw_views(
             run, self.teacher, self.data, self.recipe.data, self.recipe.train.seed, plain, heed
         )
+
+    def phases(self, model: Distillation) -> list[Phase]:
+        """None; but the student may go on from an earlier one."""
+        if self.start:
+            take_weights(model.generator, self.start)
+        return []
 
     def samples(self, batches: TeacherBatches) -> dict:
         """Held-back photos, or training photos where none were held back."""

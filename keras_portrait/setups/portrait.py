@@ -15,10 +15,11 @@ from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.warm_start import WarmStart
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
-from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
+from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import AsymmetricCycleRecipe
-from keras_portrait.setups.base import Phase, Setup, check_size, spread
+from keras_portrait.setups.base import Phase, Setup, check_size, require_landmarks, spread
+from keras_portrait.setups.start import open_start, take_weights
 from keras_portrait.stored_edges import EDGES, store_edges
 
 # Photos of the sample grids, and held-back pictures that each epoch is judged by.
@@ -33,8 +34,9 @@ class PortraitSetup(Setup):
         data: the pictures to train on, `PreparedData`.
 
     Raises:
-        SettingError: the squares are smaller than `data.size`, or `data.lines` names a style
-            that there is not.
+        SettingError: the squares are smaller than `data.size`, `data.lines` names a style that
+            there is not, or `train.start_from` draws other styles.
+        InputError: `loss.face` has a photo without landmarks, or `train.start_from` is none.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -48,6 +50,9 @@ class PortraitSetup(Setup):
                 f"data.lines: expected styles of {self.data.folder} "
                 f"({', '.join(self.data.styles)}). Received: {', '.join(unknown)}"
             )
+        if recipe.loss.face:
+            require_landmarks(self.data.photos, "loss.face")
+        self.start = open_start(recipe.train.start_from, self.data.styles)
 
     def description(self) -> dict:
         """Names of the styles, and how many photos and drawings there are."""
@@ -74,6 +79,7 @@ class PortraitSetup(Setup):
             recipe.data,
             recipe.train.seed,
             lines=recipe.loss.anchor > 0,
+            faces=recipe.loss.face > 0,
             edges=run / EDGES if self._stores_edges() else None,
         )
 
@@ -105,9 +111,12 @@ class PortraitSetup(Setup):
     def phases(self, model: AsymmetricCycle) -> list[Phase]:
         """The warm start, where the recipe asks for it."""
         settings = self.recipe.train
+        if self.start:
+            take_weights(model.generator, self.start)
         if not settings.warm_start_steps:
             return []
-        starter = WarmStart(model.generator, model.inverse_generator, model.distance, model.styles)
+        networks = model.generator, model.inverse_generator
+        starter = WarmStart(*networks, model.distance, model.styles, teach_generator=not self.start)
         starter.compile(generator=keras.optimizers.Adam(settings.learning_rate, settings.beta_1))
         batches = PortraitBatches(self.data, self.recipe.data, settings.seed + 1, lines=True)
         return [Phase("warm start", starter, batches, settings.warm_start_steps)]
@@ -173,6 +182,7 @@ def build_asymmetric_cycle(
         distance=PerceptualDistance(),
         weights=loss,
         style_names=style_names,
+        face_finder=FaceFinder() if loss.face else None,
         batch=recipe.data.batch // devices,
         pool_size=recipe.train.pool,
         average_decay=recipe.train.average_decay,
