@@ -9,6 +9,7 @@ import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -26,7 +27,7 @@ from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.settings import DataSettings
 from keras_portrait.setups import portrait as portrait_setup
-from keras_portrait.setups.start import open_start
+from keras_portrait.setups.start import open_start, take_weights
 from keras_portrait.stored_edges import store_edges
 from keras_portrait.trained_generator import load_run
 from tiny_training import TINY, plan_of, state_of
@@ -163,6 +164,16 @@ def test_a_training_goes_on_from_another_run_and_looks_for_faces(drawn_data, tmp
     before, after = (load_run(folder).model.get_weights() for folder in (first, second))
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(new, old, atol=1e-6)
+
+
+def test_contrast_steepens_the_tones_of_a_start(drawn_data, tmp_path, eager):
+    folder = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
+    start = load_run(folder)
+    photos = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    generator = keras.models.clone_model(start.model)
+    take_weights(generator, start, contrast=2.0)
+    before = np.clip(start.model(photos), -1 + 1e-6, 1 - 1e-6)
+    np.testing.assert_allclose(generator(photos), np.tanh(2 * np.arctanh(before)), atol=1e-4)
 
 
 def test_another_network_or_other_styles_are_no_start(drawn_data, tmp_path, eager):

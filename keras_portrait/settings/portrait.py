@@ -132,6 +132,8 @@ class TrainSettings:
         start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
             network and styles must be those of the recipe and the drawings. The inverse generator
             starts anew. Empty starts with random weights.
+        start_contrast: factor of what goes into the tanh of that generator: above 1 it begins with
+            fewer tones between ink and paper.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means a pass over the larger of the two domains.
         learning_rate: of Adam, for the generators.
@@ -151,6 +153,7 @@ class TrainSettings:
     """
 
     start_from: str = ""
+    start_contrast: float = between(1.0, 0.1, 10)
     epochs: int = between(300, 1, 1_000_000)
     steps_per_epoch: int = between(0, 0, 1_000_000_000)
     learning_rate: float = between(2e-4, 1e-12, 1)

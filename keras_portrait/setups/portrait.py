@@ -112,7 +112,7 @@ class PortraitSetup(Setup):
         """The warm start, where the recipe asks for it."""
         settings = self.recipe.train
         if self.start:
-            take_weights(model.generator, self.start)
+            take_weights(model.generator, self.start, settings.start_contrast)
         if not settings.warm_start_steps:
             return []
         networks = model.generator, model.inverse_generator

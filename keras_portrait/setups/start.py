@@ -33,8 +33,13 @@ def open_start(source: str, styles: Sequence[str]) -> TrainedGenerator | None:
     return start
 
 
-def take_weights(generator: keras.Model, start: TrainedGenerator) -> None:
+def take_weights(generator: keras.Model, start: TrainedGenerator, contrast: float = 1.0) -> None:
     """Puts the weights of a trained generator into a new one.
+
+    Args:
+        generator: the new one.
+        start: the trained one.
+        contrast: factor of what goes into the tanh at its end.
 
     Raises:
         SettingError: the two networks differ.
@@ -46,3 +51,6 @@ def take_weights(generator: keras.Model, start: TrainedGenerator) -> None:
             f"Received: another one, {start.name}/{start.file}"
         )
     generator.set_weights(start.model.get_weights())
+    # The last layer with weights is the convolution before the tanh.
+    for weight in [layer for layer in generator.layers if layer.weights][-1].weights:
+        weight.assign(contrast * weight)
