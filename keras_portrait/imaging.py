@@ -41,8 +41,8 @@ _BAND_PIXELS = 4_000_000
 
 # Gray level at which an enlarged line has its edge: lighter than the middle, so that thin lines
 # survive. Steepening past the second figure turns what is left of the shading into blots.
-INK_EDGE = 150
-MOST_STEEPENING = 4.0
+_INK_EDGE = 150
+_MOST_STEEPENING = 4.0
 
 # What may be opened. Formats that run another program (EPS) or that hold no photos stay shut.
 # The common ones come first: Pillow loads the plugins of the others only when these do not fit.
@@ -328,7 +328,7 @@ def enlarge_drawing(drawing: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resizes a drawing so that its lines stay as sharp as they were.
 
     Bicubic enlargement spreads the edge of a line over as many pixels as it enlarges; steepening
-    the tones around `INK_EDGE` by the same factor draws it together again. Faint gray fades, as it
+    the tones around `_INK_EDGE` by the same factor draws it together again. Faint gray fades, as it
     would in print.
 
     Args:
@@ -343,7 +343,7 @@ def enlarge_drawing(drawing: np.ndarray, width: int, height: int) -> np.ndarray:
     resized = resize(drawing, width, height)
     if factor <= 1:
         return resized
-    steep = (resized.astype(np.float32) - INK_EDGE) * min(factor, MOST_STEEPENING) + INK_EDGE
+    steep = (resized.astype(np.float32) - _INK_EDGE) * min(factor, _MOST_STEEPENING) + _INK_EDGE
     return np.clip(np.rint(steep), 0, 255).astype(np.uint8)
 
 

@@ -9,9 +9,8 @@ from keras_portrait.data.landmarks import BOXES, boxes_around, cut_landmarks
 from keras_portrait.data.manifest import Row
 from keras_portrait.faces.mtcnn import NETS as FILES
 from keras_portrait.faces.sampling import cut_patches as cut_of_detector
-from keras_portrait.imaging import enlarge_drawing
 from keras_portrait.perceptual import FaceFinder
-from keras_portrait.perceptual.face_finder import SEEN_SIDE, _enlarged, cut_patches
+from keras_portrait.perceptual.face_finder import cut_patches
 from keras_portrait.perceptual.face_nets import load_face_nets
 from keras_portrait.runtime import Runner
 
@@ -84,17 +83,6 @@ def test_the_loss_reaches_every_part_of_the_face():
     left, top, right, bottom = boxes[0].mean(axis=0).round().astype(int)
     inside = np.abs(gradient[max(top, 0) : bottom, max(left, 0) : right]).mean()
     assert inside > 10 * np.abs(gradient[:4]).mean()
-
-
-def test_small_drawings_are_looked_at_as_they_are_kept():
-    drawing = draw_face(3, 128).drawing
-    seen, factor = _enlarged(np.float32(drawing)[None, ..., None] / 127.5 - 1)
-    expected = enlarge_drawing(drawing, SEEN_SIDE, SEEN_SIDE)
-    assert factor == 4
-    difference = np.abs((np.asarray(seen)[0, ..., 0] + 1) * 127.5 - expected)
-    assert difference.mean() < 1.5  # the two kinds of bicubic interpolation differ a little
-    large = np.zeros((1, SEEN_SIDE, SEEN_SIDE, 1), np.float32)
-    assert _enlarged(large)[0] is large
 
 
 def row(landmarks, size):

@@ -3,11 +3,8 @@
 import numpy as np
 from keras import ops
 
-from keras_portrait.imaging import INK_EDGE, MOST_STEEPENING
 from keras_portrait.perceptual.face_nets import ONET_SIDE, PNET_SIDE, RNET_SIDE, load_face_nets
 
-# Drawings are looked at as large as they are measured, which is about as large as they are kept.
-SEEN_SIDE = 512
 # Larger pictures are reduced to it, as drawings are where faces are looked for in them.
 DETECTION_SIDE = 320
 # A score as good as this is not pushed any further: exp(-0.02) is 0.98.
@@ -38,8 +35,7 @@ class FaceFinder:
         picture. The points are compared by distance and in shares of the eye distance.
 
         Args:
-            drawings: float (N, H, W, 1) in [-1, 1]; those below 512 pixels are looked at as they
-                are when they have been enlarged.
+            drawings: float (N, H, W, 1) in [-1, 1].
             landmarks: float (N, 5, 2), x and y in pixels of the drawing.
             boxes: float (N, K, 4), left, top, right, bottom in pixels of the drawing, where the
                 cascade might look.
@@ -47,11 +43,7 @@ class FaceFinder:
         Returns:
             float32 scalar.
         """
-        drawings, factor = _enlarged(ops.cast(drawings, "float32"))
-        # Pixel centres lie at integers, so the outer half pixel has to be counted in.
-        landmarks, boxes = (
-            (ops.cast(places, "float32") + 0.5) * factor - 0.5 for places in (landmarks, boxes)
-        )
+        drawings = ops.cast(drawings, "float32")
         pixel = max(1.0, drawings.shape[1] / DETECTION_SIDE)
         small, middle, large = (
             cut_patches(drawings, boxes, side, pixel, averaged)
@@ -68,22 +60,6 @@ class FaceFinder:
             for weight, score in zip(SCORE_WEIGHTS, scores, strict=True)
         )
         return value + LANDMARK_WEIGHT * _landmark_error(found["landmarks"], landmarks, boxes)
-
-
-def _enlarged(drawings):
-    """Small drawings as `imaging.enlarge_drawing` makes them large, and by which factor.
-
-    The gradient is that of the enlargement alone: steepened tones have none where they are ink or
-    paper.
-    """
-    factor = SEEN_SIDE / drawings.shape[1]
-    if factor <= 1:
-        return drawings, 1.0
-    size = (SEEN_SIDE, round(drawings.shape[2] * factor))
-    large = ops.image.resize(drawings, size, interpolation="bicubic")
-    edge = INK_EDGE / 127.5 - 1.0
-    steep = (large - edge) * min(factor, MOST_STEEPENING) + edge
-    return large + ops.stop_gradient(ops.clip(steep, -1.0, 1.0) - large), factor
 
 
 def cut_patches(pictures, boxes, side: int, pixel: float = 1.0, averaged: bool = False):
