@@ -167,11 +167,13 @@ def test_training_is_told_from_the_run(made, tmp_path):
 
 def test_settings_are_compared_with_the_nearest_recipe(tmp_path):
     changes = ("loss.relaxed=4", "data.lines.thin=filled", "train.seed=7")
+    changes += ("train.start_from=/far/away/first",)
     facts = read_run(write_run(tmp_path / "run", "portrait", changes))
     assert facts.recipe == "portrait.toml"
     assert facts.settings == [
         ("`data.lines.thin`", '`"filled"`', "–"),
         ("`loss.relaxed`", "`4.0`", "`5.0`"),
+        ("`train.start_from`", '`"first"`', '`""`'),
         ("`train.seed`", "`7`", "`0`"),
     ]
 

@@ -29,6 +29,8 @@ METHOD_WORDS = {
 GENERATOR_FILE = "generator.keras"
 # Versions of these are shown, in this order.
 _PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
+# A run, as a path.
+_START = "train.start_from"
 # Not a matter of the recipe: the teacher has a line of its own.
 _APART = ("method", "teacher")
 _HOUR = 3600
@@ -117,6 +119,8 @@ def read_run(folder: str | Path) -> RunFacts:
 def _nearest_recipe(method, recipe) -> tuple[str, list[tuple[str, str, str]]]:
     """The packaged recipe of the method in which fewest keys differ, and those that do."""
     own = _flat({key: value for key, value in recipe.items() if key not in _APART})
+    if own.get(_START):
+        own[_START] = Path(own[_START]).name  # where it lay is nobody's business
     found = []
     for path in sorted(RECIPES.glob("*.toml")):
         packaged = load_recipe(path)
