@@ -33,6 +33,9 @@ PART_BOXES = {
     "nose": (((210, 220, 303, 347), (0, 1, 2)),),
     "lips": (((180, 344, 327, 419), (3, 4)),),
 }
+# MTCNN was trained on photos: a drawing is shown to it small, in pixels of its longer side, so that
+# hatching melts into tone.
+DRAWING_DETECTION_SIDE = 320
 # Width of a mask's soft edge in pixels of the 512 x 512 square.
 _SOFT_EDGE = 8.0
 

@@ -234,6 +234,7 @@ def _greeting(plan, step):
 
 def _go_through_phases(model, plan, request, verbose):
     with plan.devices.scope():
+        plan.setup.begin(model)
         phases = plan.setup.phases(model)
     for phase in phases:
         steps, written = phase.steps, []

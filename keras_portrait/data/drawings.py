@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.faces import Detector
-from keras_portrait.geometry import scale_of, warp
+from keras_portrait.geometry import DRAWING_DETECTION_SIDE, scale_of, warp
 from keras_portrait.imaging import resize
 
 # White point: the peak of the histogram above this percentile, less this many gray levels; black
@@ -31,9 +31,8 @@ INK_LEVEL, LIGHT_LEVEL, PAPER_LEVEL = 64, 192, 250
 # Side in pixels of the square in which a drawing is judged.
 JUDGED_SIZE = 256
 
-# MTCNN was trained on photos: a drawing is shown to it small, so that hatching melts into tone,
-# and where it is unsure again with more contrast or with a blur of so many pixels.
-DETECTION_SIDE = 320
+# Where MTCNN is unsure of a drawing it sees it again with more contrast, or with a blur of so many
+# pixels.
 DETECTION_BLURS = (1.2, 2.0)
 SURE = 0.97
 
@@ -150,7 +149,7 @@ def find_face_in_drawing(sheet: np.ndarray, detector: Detector) -> tuple[np.ndar
         no rendering shows a face.
     """
     height, width = sheet.shape[:2]
-    ratio = min(1.0, DETECTION_SIDE / max(height, width))
+    ratio = min(1.0, DRAWING_DETECTION_SIDE / max(height, width))
     small = resize(sheet, max(1, round(width * ratio)), max(1, round(height * ratio)))
     best = None
     for view in _views(small):

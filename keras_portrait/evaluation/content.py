@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_portrait.data.drawings import DETECTION_SIDE
 from keras_portrait.errors import InputError
 from keras_portrait.faces import Detector
+from keras_portrait.geometry import DRAWING_DETECTION_SIDE
 from keras_portrait.imaging import resize, to_signed
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 
@@ -146,7 +146,7 @@ def find_landmarks(picture: np.ndarray, near: np.ndarray, detector: Detector) ->
     """
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=-1)
-    side = min(len(picture), DETECTION_SIDE)
+    side = min(len(picture), DRAWING_DETECTION_SIDE)
     scale = len(picture) / side
     faces = detector.detect(resize(picture, side, side))
     found = [(face.landmarks + 0.5) * scale - 0.5 for face in faces]

@@ -3,10 +3,9 @@
 import numpy as np
 from keras import ops
 
+from keras_portrait.geometry import DRAWING_DETECTION_SIDE
 from keras_portrait.perceptual.face_nets import ONET_SIDE, PNET_SIDE, RNET_SIDE, load_face_nets
 
-# Larger pictures are reduced to it, as drawings are where faces are looked for in them.
-DETECTION_SIDE = 320
 # A score as good as this is not pushed any further: exp(-0.02) is 0.98.
 MARGIN = 0.02
 # Weights of the scores of PNet, RNet and ONet, and of the landmark error in shares of the eye
@@ -44,7 +43,7 @@ class FaceFinder:
             float32 scalar.
         """
         drawings = ops.cast(drawings, "float32")
-        pixel = max(1.0, drawings.shape[1] / DETECTION_SIDE)
+        pixel = max(1.0, drawings.shape[1] / DRAWING_DETECTION_SIDE)
         small, middle, large = (
             cut_patches(drawings, boxes, side, pixel, averaged)
             for side, averaged in ((PNET_SIDE, True), (RNET_SIDE, False), (ONET_SIDE, False))

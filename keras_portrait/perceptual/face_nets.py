@@ -10,10 +10,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 import keras_portrait
+from keras_portrait.model_file import open_graph
 
 # Only the files are wanted: these networks look for no faces themselves.
 _FILES = Path(keras_portrait.__file__).with_name("faces") / "nets"
@@ -118,18 +118,15 @@ def _set_weights(net: keras.Model, file: Path) -> None:
 
 def _stored_weights(file: Path) -> list[tuple[str, list[np.ndarray]]]:
     """Operators with weights, and these as Keras has them, in the order of the file."""
-    model = schema.ModelT.InitFromPackedBuf(file.read_bytes(), 0)
-    graph, stored = model.subgraphs[0], []
-    names = {getattr(schema.BuiltinOperator, name): name for name in _WEIGHTS}
-    for operator in graph.operators:
-        code = model.operatorCodes[operator.opcodeIndex]
-        # Operators below 127 stand in the older field too.
-        name = names.get(max(code.builtinCode, code.deprecatedBuiltinCode))
-        if name is None:
+    graph, stored = open_graph(file.read_bytes()), []
+    for name, operator in graph.operators:
+        if name not in _WEIGHTS:
             continue
         tensors = [graph.tensors[operator.inputs[place]] for place in _WEIGHTS[name]]
         arrays = [
-            np.frombuffer(bytes(model.buffers[tensor.buffer].data), "float32").reshape(tensor.shape)
+            np.frombuffer(bytes(graph.model.buffers[tensor.buffer].data), "float32").reshape(
+                tensor.shape
+            )
             for tensor in tensors
         ]
         if name != "PRELU":

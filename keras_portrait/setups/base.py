@@ -76,6 +76,9 @@ class Setup:
         `heed` is called now and then; what it raises ends the work, and the next start goes on.
         """
 
+    def begin(self, model: AdversarialModel) -> None:
+        """Gives the networks of a new run what they start with, where it is not random."""
+
     def phases(self, model: AdversarialModel) -> list[Phase]:
         """What comes before the training proper."""
         return []

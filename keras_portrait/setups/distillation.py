@@ -14,7 +14,7 @@ from keras_portrait.models.distillation import Distillation
 from keras_portrait.networks import patch_discriminator, student_generator
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.schedules import LinearDecay
-from keras_portrait.setups.base import Phase, Setup, check_size, spread
+from keras_portrait.setups.base import Setup, check_size, spread
 from keras_portrait.setups.start import open_start, take_weights
 from keras_portrait.setups.teacher import DRAWINGS, draw_views, open_teacher
 
@@ -102,11 +102,10 @@ class DistillationSetup(Setup):
             run, self.teacher, self.data, self.recipe.data, self.recipe.train.seed, plain, heed
         )
 
-    def phases(self, model: Distillation) -> list[Phase]:
-        """None; but the student may go on from an earlier one."""
+    def begin(self, model: Distillation) -> None:
+        """The student may go on from an earlier one."""
         if self.start:
             take_weights(model.generator, self.start)
-        return []
 
     def samples(self, batches: TeacherBatches) -> dict:
         """Held-back photos, or training photos where none were held back."""

@@ -108,11 +108,14 @@ class PortraitSetup(Setup):
         if self._stores_edges():
             store_edges(run, self.data.folder, self.data.photos, model.edge_detector, heed)
 
+    def begin(self, model: AsymmetricCycle) -> None:
+        """The generator may go on from an earlier run."""
+        if self.start:
+            take_weights(model.generator, self.start, self.recipe.train.start_contrast)
+
     def phases(self, model: AsymmetricCycle) -> list[Phase]:
         """The warm start, where the recipe asks for it."""
         settings = self.recipe.train
-        if self.start:
-            take_weights(model.generator, self.start, settings.start_contrast)
         if not settings.warm_start_steps:
             return []
         networks = model.generator, model.inverse_generator
