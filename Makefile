@@ -63,7 +63,7 @@ check: test lint wheel ## everything that must pass before a change lands
 constraints: $(BIN)/python ## write constraints.txt again, from the newest versions that setup.py allows
 	@rm -rf build/newest && mkdir -p build
 	@$(BIN)/python -m venv build/newest
-	@build/newest/bin/python $(INSTALL) ".[dev,quantizer,ray]"
+	@build/newest/bin/python $(INSTALL) ".[dev,quantizer]"
 	@sed '/^[^#]/d' constraints.txt >build/constraints.txt
 	@build/newest/bin/python -m pip freeze --all --exclude pip --exclude keras-portrait >>build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/newest

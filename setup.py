@@ -50,6 +50,7 @@ SVG = ["vtracer>=0.6.11,<0.7"]
 
 # What places named by a URL need.
 STORE = ["fsspec>=2024.2"]
+RAY = ["ray[data]>=2.50"]
 
 setup(
     name="keras-portrait",
@@ -100,7 +101,7 @@ setup(
         # Reads and writes object stores: s3:// also needs s3fs, gs:// gcsfs.
         "store": STORE,
         # A cluster for `portrait stylize --engine ray`; it has no 32-bit builds.
-        "ray": ["ray[data]>=2.50"],
+        "ray": RAY,
         # For the push button of a photo booth; lgpio reaches the pins of a Raspberry Pi.
         "gpio": ["gpiozero>=2", 'lgpio>=0.2; platform_machine == "aarch64"'],
         # A second engine for quantization.  It is not part of `dev`, because it holds
@@ -110,6 +111,7 @@ setup(
             *TRAIN,
             *SVG,
             *STORE,
+            *RAY,
             "mtcnn==1.0.0",
             "build",
             "gpiozero>=2",

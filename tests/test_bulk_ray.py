@@ -1,7 +1,9 @@
+import contextlib
 import functools
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from bulk_drawers import PREFIX
 from bulk_jobs import OPTIONS, draw, files, make_places, manifest
 from conftest import EXAMPLE
 from keras_portrait import Stylizer
+from keras_portrait.bulk import ray_engine
 from keras_portrait.bulk.drawing import drawing_options, open_drawing
 from keras_portrait.bulk.errors import JobStopped
 from keras_portrait.errors import InputError, MissingExtra, SettingError
@@ -70,7 +73,35 @@ def test_a_cluster_that_cannot_be_reached_is_one_line(places, monkeypatch):
     assert not places[1].exists()
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "answer, reason", [(b"", "no answer within"), (b"HTTP/1.1 400 Bad Request", "is no Ray")]
+)
+def test_what_listens_and_is_no_ray_is_one_line(places, monkeypatch, answer, reason):
+    pytest.importorskip("ray.data")
+    monkeypatch.setattr(ray_engine, "_REACH_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listener = threading.Thread(target=_listen, args=(server, answer))
+        listener.start()
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(JobStopped, match=reason) as error:
+            draw(places, engine="ray")
+        listener.join()
+    assert len(str(error.value).splitlines()) == 1 and not places[1].exists()
+
+
+def _listen(server, answer):
+    """Answers one caller, and waits until he hangs up."""
+    with server.accept()[0] as caller, contextlib.suppress(ConnectionError):
+        caller.sendall(answer)
+        while caller.recv(1024):
+            pass
+
+
+def test_a_real_ray_answers_the_greeting(ray):
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    ray_engine._greet(host, int(port))
+
+
 def test_a_real_ray_draws_what_this_process_draws(ray, places, tiny_preset):
     for index in range(9):
         (places[0] / f"{index}.jpg").write_bytes(EXAMPLE.read_bytes() + bytes([index]))

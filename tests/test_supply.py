@@ -75,7 +75,7 @@ def test_what_they_require_in_turn_is_held_and_nothing_else(required):
             try:
                 lines = metadata.requires(name) or []
             except metadata.PackageNotFoundError:
-                is_all_here = False  # ray and quantizer, which `make .dev` does not install
+                is_all_here = False  # quantizer, which `make .dev` does not install
                 continue
             todo += [one for one in map(Requirement, lines) if is_for_here(one, extra)]
     held = {name for name, _ in seen}

@@ -32,6 +32,10 @@ _READING, _DRAWING, _WRITING = 0.15, 0.7, 0.1
 _STOPPED = "stopped"
 # Seconds to wait for the cluster that RAY_ADDRESS names. Ray itself would ask for ten minutes.
 _REACH_SECONDS = 10.0
+# How a client of HTTP/2, which Ray speaks, begins (RFC 9113, section 3.4): a preface, and a frame
+# of no settings. A server answers with its own; the fourth byte of a frame tells its kind.
+_SETTINGS = 4
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0])
 open_cached = functools.lru_cache(maxsize=8)(open_place)
 
 
@@ -102,7 +106,7 @@ def _start(ray) -> None:
     try:
         # Of ray://host:port, and of what is no address, Ray itself tells soon.
         if "/" not in host and port.isdecimal():
-            socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS).close()
+            _greet(host.strip("[]"), int(port))
         with silent_stderr():
             ray.init(log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except Exception as error:  # each kind of address has errors of its own
@@ -111,6 +115,21 @@ def _start(ray) -> None:
             f"Cannot reach a Ray cluster, or start one ({reason}). Expected its address in "
             f"RAY_ADDRESS, or none. Received: {address or 'none'}"
         ) from error
+
+
+def _greet(host: str, port: int) -> None:
+    """Raises an OSError where nothing listens at an address, or what listens is no Ray."""
+    with socket.create_connection((host, port), _REACH_SECONDS) as peer:
+        # Over TLS it would take Ray's certificates to be answered.
+        if os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true"):
+            return
+        peer.sendall(_GREETING)
+        try:
+            answer = peer.recv(4, socket.MSG_WAITALL)
+        except TimeoutError:
+            raise OSError(f"no answer within {_REACH_SECONDS:.0f} seconds") from None
+    if len(answer) < 4 or answer[3] != _SETTINGS:
+        raise OSError("what listens there is no Ray")
 
 
 def _import_ray():
