@@ -1,8 +1,9 @@
 """Draws photos that a preset never saw, measures the drawings and makes a sheet of them.
 
-    python benchmarks/drawings.py DATA PRESET SHEET.png [--columns 8] [--count 24]
+    python benchmarks/drawings.py DATA PRESET SHEET.png [--columns 8] [--count 24] [--side N]
 
 DATA is a folder made by `portrait prepare`; its test split is drawn, in every style of the preset.
+Photos of which none was trained on are prepared with `--holdout 0.99`.
 Printed for each style:
 
 - found: share of the drawings in which the face detector finds a face, and its five points lie on
@@ -10,7 +11,9 @@ Printed for each style:
 - gray: share of pixels between 64 and 192. Drawings of this kind have 3 to 9 %; a gray wash more.
 - paper: share of pixels above 250 in the outer frame, an eighth of the side: a calm background.
 
-The sheet shows drawings alone, the styles below each other for the same sitter.
+The sheet shows drawings alone, `--side` pixels wide, the styles below each other for the same
+sitter. `docs/sheet.png` and `docs/sheet-512.png` were made so, with `--columns 10 --count 30 --side
+200` and `--columns 6 --count 6 --side 336`.
 """
 
 import argparse
@@ -36,6 +39,7 @@ def main() -> None:
     parser.add_argument("sheet")
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--count", type=int, default=24)
+    parser.add_argument("--side", type=int, help="of a drawing on the sheet; the preset's own")
     options = parser.parse_args()
 
     generator = load_preset(options.preset, threads=2)
@@ -53,7 +57,8 @@ def main() -> None:
             drawings[style].append(keep_paper(drawing, square))
     for style, pictures in drawings.items():
         print(style, len(pictures), "drawings:", measured(rows, pictures, contract.size))
-    write_image(options.sheet, sheet(drawings, options.count, options.columns))
+    side = options.side or contract.size
+    write_image(options.sheet, sheet(drawings, options.count, options.columns, side))
 
 
 def measured(rows, drawings, size) -> str:
@@ -76,14 +81,14 @@ def measured(rows, drawings, size) -> str:
     )
 
 
-def sheet(drawings, count, columns) -> np.ndarray:
+def sheet(drawings, count, columns, side) -> np.ndarray:
     """Drawings alone, evenly chosen: a line of each style in turn."""
     total = len(next(iter(drawings.values())))
     chosen = np.linspace(0, total - 1, min(count, total)).round().astype(int)
     lines = []
     for start in range(0, len(chosen), columns):
         for pictures in drawings.values():
-            lines += [pictures[index] for index in chosen[start : start + columns]]
+            lines += [resize(pictures[i], side, side) for i in chosen[start : start + columns]]
     return grid(lines, columns)
 
 
