@@ -168,7 +168,7 @@ def test_prepared_drawings_are_taken_as_they_lie(drawn_data):
     assert told[-1] == (count, count)
 
 
-def test_gray_is_that_of_the_drawing_before_it_is_enlarged(drawn_data):
+def test_gray_is_that_of_the_drawing_before_it_is_enlarged(drawn_data, monkeypatch):
     washed = np.full((SIZE // 2, SIZE // 2), 255, np.uint8)
     washed[:32] = 180  # steepened twofold it would be 210, and count as paper
 
@@ -176,8 +176,9 @@ def test_gray_is_that_of_the_drawing_before_it_is_enlarged(drawn_data):
         return np.ones((len(drawings), 3)), np.ones((len(drawings), 5))
 
     assert enlarge_drawing(washed, SIZE, SIZE)[10, 10] == 210
-    found = references._measure(washed, SIZE, extractor, FoundFaces([]))
-    assert found[-1]["mid_gray"] == pytest.approx(50)
+    monkeypatch.setattr(references, "_square", lambda *_: washed)
+    found = measure_references(drawn_data, SIZE, 0, extractor, FoundFaces([]), lambda *_: None)
+    assert found.figures["mid_gray"] == pytest.approx(50)
 
 
 def test_features_are_taken_of_few_drawings_at_a_time(small_networks):

@@ -17,7 +17,7 @@ from .content import Identity, open_edge_distance
 from .extractors import Extractor
 from .inputs import GROUPS, Source, check_sources, find_photos, fingerprint
 from .measures import measures
-from .photo_measures import Judges, find_hands, measure_sitter
+from .photo_measures import Judges, draw_sitters, find_hands, measure_drawings
 from .references import References, measure_references
 from .sitters import align
 from .summary import SCORE, Summarizer
@@ -92,11 +92,10 @@ def evaluate(
     judges = Judges(distance, extractor, detector, identity)
     photo_lips, compared = [], _evenly(len(sitters), BASELINE_PHOTOS)
     with clock("drawings") as report:
-        for index, sitter in enumerate(sitters):
-            report(index, len(sitters))
-            measured = index in compared
-            lips = measure_sitter(sitter, index, hands, judges, Path(folder), measured)
-            photo_lips.append(lips)
+        for drawn in draw_sitters(sitters, hands, judges, Path(folder)):
+            report(drawn.index, len(sitters))
+            measured = drawn.index in compared
+            photo_lips.append(measure_drawings(drawn, hands, judges, measured))
         report(len(sitters), len(sitters))
     summarizer = Summarizer(
         measures=measures(extractor.suffix, extractor.name, identity is not None),

@@ -1,6 +1,6 @@
 """Draws one photo after the other with everything that is compared, and measures what came out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,25 +79,52 @@ def find_hands(sources: list[Source], stylizers: list[Stylizer], baselines: bool
     return hands
 
 
-def measure_sitter(
-    sitter: Sitter, index: int, hands: list[Hand], judges: Judges, folder: Path, measured: bool
-) -> tuple[float, float]:
-    """Draws a sitter with every hand, adds the measures to the entries, keeps the pictures.
+@dataclass(frozen=True)
+class DrawnSitter:
+    """A sitter, and what every hand made of the photo.
 
-    Args:
+    Attributes:
         sitter: who.
         index: place of the photo in the result.
+        edges: edge map of the square, float32 (S, S) in [0, 1].
+        native: drawings as they were drawn, uint8 (N, N), of each hand.
+        drawings: the same at the size at which they are measured, uint8 (S, S).
+    """
+
+    sitter: Sitter
+    index: int
+    edges: np.ndarray
+    native: list[np.ndarray]
+    drawings: list[np.ndarray]
+
+
+def draw_sitters(
+    sitters: list[Sitter], hands: list[Hand], judges: Judges, folder: Path
+) -> Iterator[DrawnSitter]:
+    """Draws one sitter after the other with every hand, and keeps the pictures.
+
+    The next is drawn while what came out is looked at: drawing keeps one core busy, the networks
+    that judge all of them.
+
+    Args:
+        sitters: who.
         hands: what draws.
         judges: what judges.
         folder: of the pictures.
-        measured: whether baselines are measured, too, rather than drawn alone.
-
-    Returns:
-        How dark upper lip and face are in the edge map of the photo.
 
     Raises:
         InputError: a picture cannot be written.
     """
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(_draw, sitters[0], 0, hands, judges, folder)
+        for index in range(len(sitters)):
+            drawn = following.result()
+            if index + 1 < len(sitters):
+                following = pool.submit(_draw, sitters[index + 1], index + 1, hands, judges, folder)
+            yield drawn
+
+
+def _draw(sitter, index, hands, judges, folder):
     picture = read_image(sitter.photo.path)
     edges = judges.distance.edges(sitter.square[None])[0]
     _keep(folder, PHOTOS, index, sitter.square)
@@ -106,10 +133,28 @@ def measure_sitter(
     drawings = [enlarge_drawing(drawing, *edges.shape) for drawing in native]
     for hand, drawing in zip(hands, drawings, strict=True):
         _keep(folder, hand.entry.key, index, drawing)
+    return DrawnSitter(sitter, index, edges, native, drawings)
+
+
+def measure_drawings(
+    drawn: DrawnSitter, hands: list[Hand], judges: Judges, measured: bool
+) -> tuple[float, float]:
+    """Adds what is measured of a sitter's drawings to the entries.
+
+    Args:
+        drawn: the drawings.
+        hands: what drew them.
+        judges: what judges.
+        measured: whether baselines are measured, too, rather than drawn alone.
+
+    Returns:
+        How dark upper lip and face are in the edge map of the photo.
+    """
+    sitter, edges = drawn.sitter, drawn.edges
     kept = [i for i, hand in enumerate(hands) if measured or hand.entry.kind != "baseline"]
-    hands, drawings = [hands[i] for i in kept], np.stack([drawings[i] for i in kept])
+    hands, drawings = [hands[i] for i in kept], np.stack([drawn.drawings[i] for i in kept])
     # Enlargement steepens the tones, and so would wash gray away.
-    grays = [gray_figures(native[i]) for i in kept]
+    grays = [gray_figures(drawn.native[i]) for i in kept]
     # The large networks leave a core idle now and then: the other measures are taken beside them.
     with ThreadPoolExecutor(1) as pool:
         rows = pool.submit(_measure_each, sitter, hands, drawings, judges)
@@ -119,7 +164,7 @@ def measure_sitter(
         features, texture = judges.extractor(drawings)
         for number, row in enumerate(rows.result()):
             entry = hands[number].entry
-            entry.indices.append(index)
+            entry.indices.append(drawn.index)
             entry.rows.append(row | grays[number] | {"hed_lpips": float(distances[number])})
             entry.features.append(features[number])
             entry.texture.append(texture[number])

@@ -1,6 +1,7 @@
 """The drawings that somebody drew, which generated ones are held against."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from keras_portrait.faces import Detector
 from keras_portrait.geometry import face_template, square_to_photo
 from keras_portrait.imaging import enlarge_drawing, read_image
 
-from .content import find_landmarks
+from .content import BATCH, find_landmarks
 from .drawing_measures import empty_parts, gray_figures, part_ink, stroke_widths
 
 # Drawings of a style that are looked at: more make the distances hardly surer.
@@ -83,23 +84,31 @@ def measure_references(
     """
     data = load_tagged(folder, _HELD)
     chosen = _choose(data, seed)
-    rows = []
-    for number, drawing in enumerate(chosen):
-        progress(number, len(chosen))
-        square = _square(data, drawing, size, detector)
-        if square is not None:
-            rows.append((drawing, *_measure(square, size, extractor, detector)))
-    progress(len(chosen), len(chosen))
-    if not rows:
+    aligned = [(drawing, _square(data, drawing, size, detector)) for drawing in chosen]
+    aligned = [(drawing, square) for drawing, square in aligned if square is not None]
+    if not aligned:
         raise InputError(f"Expected drawings of faces. Received: no face in those of {folder}")
-    drawings, features, texture, widths, figures = zip(*rows, strict=True)
+    drawings, squares = zip(*aligned, strict=True)
+    # Of the drawings as they are: enlargement steepens the tones.
+    grays = [gray_figures(square) for square in squares]
+    squares = [enlarge_drawing(square, size, size) for square in squares]
+    with ThreadPoolExecutor(1) as pool:
+        measured = pool.map(lambda square: _measure(square, detector), squares)
+        found = []
+        for start in range(0, len(squares), BATCH):
+            progress(start, len(squares))
+            found.append(extractor(np.stack(squares[start : start + BATCH])))
+        widths, figures = zip(*measured, strict=True)
+    progress(len(squares), len(squares))
+    features, texture = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    figures = [gray | row for gray, row in zip(grays, figures, strict=True)]
     styles = sorted({drawing.tag for drawing in drawings})
     return References(
         styles=styles,
         style=np.array([styles.index(drawing.tag) for drawing in drawings]),
         held=np.array([drawing.held for drawing in drawings]),
-        features=np.stack(features),
-        texture=np.stack(texture),
+        features=features,
+        texture=texture,
         widths=np.stack(widths),
         figures={key: np.array([each[key] for each in figures]) for key in figures[0]},
     )
@@ -158,17 +167,15 @@ def _square(data, drawing, size, detector):
     return align_drawing(sheet, square_to_photo(face[0], size), size, InkLimits())[0]
 
 
-def _measure(square, size, extractor, detector):
-    # Of the drawing as it is: enlargement steepens the tones.
-    grays, square = gray_figures(square), enlarge_drawing(square, size, size)
-    features, texture = extractor(square[None])
+def _measure(square, detector):
+    """Stroke widths and figures of a drawing."""
     template = face_template(len(square))
     ink = part_ink(square, template)
-    figures = grays | {
+    figures = {
         "face_found": float(find_landmarks(square, template, detector) is not None),
         "empty_parts": float(len(empty_parts(ink)) > 0),
         "ink_eyes": (ink["left eye"] + ink["right eye"]) / 2,
         "ink_nose": ink["nose"],
         "ink_lips": ink["lips"],
     }
-    return features[0], texture[0], stroke_widths(square), figures
+    return stroke_widths(square), figures
