@@ -125,7 +125,7 @@ def _greet(host: str, port: int) -> None:
             return
         peer.sendall(_GREETING)
         try:
-            answer = peer.recv(4, socket.MSG_WAITALL)
+            answer = peer.recv(4)
         except TimeoutError:
             raise OSError(f"no answer within {_REACH_SECONDS:.0f} seconds") from None
     if len(answer) < 4 or answer[3] != _SETTINGS:
