@@ -116,11 +116,13 @@ def draw_sitters(
         InputError: a picture cannot be written.
     """
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(_draw, sitters[0], 0, hands, judges, folder)
-        for index in range(len(sitters)):
-            drawn = following.result()
-            if index + 1 < len(sitters):
-                following = pool.submit(_draw, sitters[index + 1], index + 1, hands, judges, folder)
+        jobs = (
+            pool.submit(_draw, sitter, index, hands, judges, folder)
+            for index, sitter in enumerate(sitters)
+        )
+        following = next(jobs, None)
+        while following:
+            drawn, following = following.result(), next(jobs, None)
             yield drawn
 
 
