@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from keras_portrait.data import line_drawing as module
-from keras_portrait.data import line_filters
 from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.data.flow import FLOW_SIGMA, edge_tangent_flow
-from keras_portrait.data.hatching import hatching
-from keras_portrait.data.line_drawing import line_drawing
-from keras_portrait.data.line_filters import LINE_FILTERS
+from keras_portrait.filters import line_filters
+from keras_portrait.filters.flow import FLOW_SIGMA, edge_tangent_flow
+from keras_portrait.filters.hatching import hatching
+from keras_portrait.filters.line_drawing import line_drawing
+from keras_portrait.filters.line_filters import LINE_FILTERS
 from keras_portrait.settings.portrait import LINE_FILTER_NAMES
 
 

@@ -17,10 +17,10 @@ from keras_portrait import callbacks, run_folder, training
 from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.config import load_recipe
 from keras_portrait.data.drawn_faces import write_drawn_faces
-from keras_portrait.data.line_filters import LINE_FILTERS
 from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 from keras_portrait.data.prepare import prepare
 from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.filters.line_filters import LINE_FILTERS
 from keras_portrait.imaging import read_image, write_image
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle

@@ -8,11 +8,11 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_row
 from keras_portrait.data.landmarks import boxes_around, cut_landmarks
-from keras_portrait.data.line_filters import LINE_FILTERS
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.shards import ShardFolder, ShardRows, is_sharded
 from keras_portrait.data.styles import check_styles, style_of, style_vector
 from keras_portrait.errors import InputError
+from keras_portrait.filters.line_filters import LINE_FILTERS
 from keras_portrait.imaging import read_image, resize, to_signed
 from keras_portrait.masks import PARTS
 from keras_portrait.settings import DataSettings

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.alignment import keep_paper
-from keras_portrait.data.line_filters import LINE_FILTERS, plain_lines
+from keras_portrait.filters.line_filters import LINE_FILTERS, plain_lines
 from keras_portrait.report.evaluation_files import EDGE_BASELINE
 
 # Widths of the line filters suit this side, and grow with it.

@@ -11,7 +11,7 @@ Reference:
 import cv2
 import numpy as np
 
-from keras_portrait.data.flow import (
+from keras_portrait.filters.flow import (
     FLOW_SIGMA,
     along_flow,
     edge_tangent_flow,

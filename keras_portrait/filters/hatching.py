@@ -10,8 +10,8 @@ from statistics import NormalDist
 import cv2
 import numpy as np
 
-from keras_portrait.data.flow import along_flow, edge_tangent_flow
-from keras_portrait.data.line_drawing import face_tone
+from keras_portrait.filters.flow import along_flow, edge_tangent_flow
+from keras_portrait.filters.line_drawing import face_tone
 
 # Tones between which strokes go from none to solid ink, as shares of the face's; a
 # negative one leaves some paper in the darkest parts.

@@ -8,9 +8,9 @@ where eyes, nose and lips are, it draws them as people do: with more care than t
 import cv2
 import numpy as np
 
-from keras_portrait.data.flow import FLOW_SIGMA
-from keras_portrait.data.hatching import hatching
-from keras_portrait.data.line_drawing import line_drawing
+from keras_portrait.filters.flow import FLOW_SIGMA
+from keras_portrait.filters.hatching import hatching
+from keras_portrait.filters.line_drawing import line_drawing
 
 # Parts of a photo darker than this share of the face are filled in the filter "filled", and those
 # darker than the other share of what lies within some pixels of them.
