@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.data import line_drawing as module
 from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.filters import line_drawing as module
 from keras_portrait.filters import line_filters
 from keras_portrait.filters.flow import FLOW_SIGMA, edge_tangent_flow
 from keras_portrait.filters.hatching import hatching
