@@ -39,10 +39,10 @@ def main() -> None:
         if face is None:
             print(f"no face: {path}")
             continue
-        square, to_photo = prepare_face(photo, face.landmarks, SIZE, segmenter)
-        parts = part_masks(transform_points(face.landmarks, invert(to_photo)), SIZE)
+        aligned = prepare_face(photo, face.landmarks, SIZE, segmenter)
+        parts = part_masks(transform_points(face.landmarks, invert(aligned.transform)), SIZE)
         # Widths suit 256 pixels.
-        paper = draw(square, SIZE / 256, np.float32(parts.max(axis=-1)) / 255)
+        paper = draw(aligned.square, SIZE / 256, np.float32(parts.max(axis=-1)) / 255)
         write_image(options.output / f"{path.stem}.png", np.uint8(np.rint(paper * 255)))
 
 

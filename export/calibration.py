@@ -112,7 +112,7 @@ def _aligned(folder: Path, size: int) -> dict[str, list]:
             continue
         faces = find_faces(photo, detector)
         if faces:
-            square, _ = prepare_face(photo, largest_face(faces).landmarks, size, segmenter)
+            square = prepare_face(photo, largest_face(faces).landmarks, size, segmenter).square
             count = len(found["calibration"]) + len(found["held"])
             kind = "held" if count % _EVERY == _EVERY - 1 else "calibration"
             found[kind].append((path.name, lambda square=square: square))

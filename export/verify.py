@@ -227,7 +227,7 @@ def require(fidelity: Fidelity, mode: str) -> None:
 def _example_face(size: int) -> np.ndarray:
     photo = read_image(Path(keras_portrait.__file__).with_name("example.jpg"))
     face = find_faces(photo, find_detector())[0]
-    return prepare_face(photo, face.landmarks, size, PersonSegmenter())[0]
+    return prepare_face(photo, face.landmarks, size, PersonSegmenter()).square
 
 
 def _best_time(generator: Generator, inputs: dict[str, np.ndarray]) -> float:

@@ -3,7 +3,7 @@
 Training data and drawing time both come through here, so they cannot differ.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from keras_portrait.faces import Box, Detector, Face
 from keras_portrait.geometry import face_template, square_to_photo, warp
 from keras_portrait.imaging import resize
+from keras_portrait.photo_edge import continue_photo, inside_photo
 from keras_portrait.segmentation import PersonSegmenter, keep_region, whiten_background
 
 # Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
@@ -18,6 +19,19 @@ DETECTION_SIDE = 1024
 # Mean alpha between eyes and mouth below which the segmentation has missed the face. Of 565
 # portraits one lay under it, at 0.4; turned heads reach down to 0.8.
 LEAST_FACE = 0.6
+# Versions of the alignment. 1: white outside of the photo, exposure as it is. 2: the photo goes on
+# outside of its edge, exposure evened by the face. A generator sees what it was trained on.
+ALIGNMENTS = (1, 2)
+ALIGNMENT = 2
+# Lightness of a face, L of CIE Lab scaled to 0..255, below which a square is lightened; by how much
+# at most, since more would show noise alone; and from which lightness on the gain gives way, so
+# that highlights keep their shapes.
+FACE_LIGHTNESS = 165
+MOST_GAIN = 6.0
+_KNEE = 195
+# Nose and cheeks, below the eyes and above the mouth: left, top, right, bottom in 0-based pixels of
+# the 512 x 512 square.
+_SKIN_512 = (180, 285, 332, 350)
 # Part of a whole picture that a person must take up before the rest is put to white.
 LEAST_PERSON = 0.02
 # A square is blank from this level up; lines may lie outside the sitter by half of the rim, pixels.
@@ -49,10 +63,30 @@ def find_faces(photo: np.ndarray, detector: Detector) -> list[Face]:
     ]
 
 
+@dataclass(frozen=True)
+class AlignedFace:
+    """A face as a network sees it.
+
+    Attributes:
+        square: uint8 RGB (S, S, 3).
+        transform: float64 (2, 3), from pixels of the square to those of the photo.
+        inside: float32 (S, S) in [0, 1], how much of the drawing is kept: 0 outside of the photo,
+            1 well inside of it; all 1 where the square lies in the photo, and in alignment 1.
+    """
+
+    square: np.ndarray
+    transform: np.ndarray
+    inside: np.ndarray
+
+
 def prepare_face(
-    photo: np.ndarray, landmarks: np.ndarray, size: int, segmenter: PersonSegmenter | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Aligns a face and puts the background to white.
+    photo: np.ndarray,
+    landmarks: np.ndarray,
+    size: int,
+    segmenter: PersonSegmenter | None,
+    alignment: int = ALIGNMENT,
+) -> AlignedFace:
+    """Aligns a face, puts the background to white and evens the exposure.
 
     The person is looked for in the aligned square, not in the whole photo, so that a small face
     in a wide picture gets the same sharp outline as a selfie.
@@ -64,16 +98,16 @@ def prepare_face(
         size: side of the square in pixels.
         segmenter: finds the person; None leaves the background as it is. So does a face that is
             not taken for a person (1 of 565 portraits, an old print): it would go white as well.
+        alignment: one of `ALIGNMENTS`.
 
     Returns:
-        The square, uint8 RGB (size, size, 3), and the transform float64 (2, 3) from its pixels to
-        those of the photo.
+        The aligned face.
 
     Raises:
         InputError: landmarks that are not five finite points.
     """
     transform = square_to_photo(landmarks, size)
-    square = warp(photo, transform, size)
+    square = cut_square(photo, transform, size, alignment)
     if segmenter is not None:
         template = face_template(size)
         alpha = keep_region(segmenter(square), *template[2])  # the one with the nose
@@ -81,7 +115,68 @@ def prepare_face(
         right, bottom = template.max(axis=0).astype(int)
         if alpha[top:bottom, left:right].mean() >= LEAST_FACE:
             square = whiten_background(square, alpha)
-    return square, transform
+    if alignment == 1:
+        return AlignedFace(square, transform, np.ones((size, size), np.float32))
+    inside = inside_photo(photo.shape, transform, size)
+    return AlignedFace(even_exposure(square), transform, inside)
+
+
+def cut_square(
+    photo: np.ndarray, transform: np.ndarray, size: int, alignment: int = ALIGNMENT
+) -> np.ndarray:
+    """Cuts the aligned square out of a photo, background and exposure as they are.
+
+    Args:
+        photo: uint8 RGB (H, W, 3).
+        transform: float (2, 3), from pixels of the square to those of the photo.
+        size: side of the square in pixels.
+        alignment: one of `ALIGNMENTS`; it says what lies outside of the photo.
+
+    Returns:
+        uint8 RGB (size, size, 3).
+    """
+    return (warp if alignment == 1 else continue_photo)(photo, transform, size)
+
+
+def even_exposure(square: np.ndarray) -> np.ndarray:
+    """Lightens a square whose face is dark, so that the same tones mean the same in every photo.
+
+    Where the median lightness of nose and cheeks is below `FACE_LIGHTNESS`, lightness is scaled so
+    that it is that, by one curve for all channels; white stays white. Lighter faces are left as
+    they are: what is burnt out does not come back.
+
+    Args:
+        square: uint8 RGB (S, S, 3), an aligned face.
+
+    Returns:
+        uint8 RGB (S, S, 3).
+    """
+    left, top, right, bottom = (round(edge * square.shape[0] / 512) for edge in _SKIN_512)
+    lightness = cv2.cvtColor(square[top:bottom, left:right], cv2.COLOR_RGB2Lab)[..., 0]
+    median = float(np.median(lightness))
+    if median >= FACE_LIGHTNESS:
+        return square
+    gain = min(FACE_LIGHTNESS / max(median, 1.0), MOST_GAIN)
+    return cv2.LUT(square, _tone_curve(gain))
+
+
+def _tone_curve(gain: float) -> np.ndarray:
+    """uint8 (256,): for each gray level the one of `gain` times the lightness.
+
+    From `_KNEE` on the curve bends, with the same slope there, and ends at white.
+    """
+    levels = np.arange(256)
+    # sRGB (IEC 61966-2-1) and L of CIE Lab, both of a gray.
+    encoded = levels / 255
+    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    root = np.where(light > 0.008856, np.cbrt(light), 7.787 * light + 16 / 116)
+    lightness = 255 * (1.16 * root - 0.16)
+    start = _KNEE / gain
+    power = (255 * gain - _KNEE) / (255 - _KNEE)
+    rest = np.clip((255 - lightness) / (255 - start), 0, 1)
+    bent = 255 - (255 - _KNEE) * rest**power
+    wanted = np.where(lightness < start, gain * lightness, bent)
+    return np.rint(np.interp(wanted, lightness, levels)).astype(np.uint8)
 
 
 def prepare_whole(
@@ -113,7 +208,9 @@ def prepare_whole(
     return square, place
 
 
-def keep_paper(drawing: np.ndarray, square: np.ndarray) -> np.ndarray:
+def keep_paper(
+    drawing: np.ndarray, square: np.ndarray, inside: np.ndarray | None = None
+) -> np.ndarray:
     """Keeps a drawing blank where the photo was blank, a few pixels away from the sitter.
 
     Networks like to close a picture with a line along its border; there is nothing to draw there.
@@ -121,6 +218,8 @@ def keep_paper(drawing: np.ndarray, square: np.ndarray) -> np.ndarray:
     Args:
         drawing: uint8 (S, S), made from the square.
         square: uint8 RGB (S, S, 3), as the network saw it.
+        inside: float32 (S, S) in [0, 1] of the `AlignedFace`: ink is multiplied by it. None for
+            a whole picture.
 
     Returns:
         uint8 (S, S).
@@ -130,5 +229,7 @@ def keep_paper(drawing: np.ndarray, square: np.ndarray) -> np.ndarray:
     sitter = (darkest < _BLANK).view(np.uint8)
     near = cv2.dilate(sitter, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_RIM, _RIM)))
     near = cv2.GaussianBlur(near.astype(np.float32), (0, 0), 1.0)
+    if inside is not None:
+        near *= inside
     ink = (255 - drawing.astype(np.float32)) * near
     return np.rint(255 - ink).astype(np.uint8)

@@ -1,12 +1,12 @@
 """`portrait.json`: what travels with an exported generator, so that nothing is guessed.
 
 A generator of photos takes `image` float32 (1, S, S, 3) RGB in [-1, 1], the aligned square of
-`geometry.square_to_photo`; one with styles also takes `style` float32 (1, K). A generator of
-pictures out of nothing takes `noise` float32 (1, Z), standard normal, instead. What comes back is
-float32 (1, S, S, channels) in [-1, 1]: a drawing of 1 channel, +1 for white paper, or an RGB
-picture of 3. In mode "int8" pictures are uint8 as they are in files, in and out, and a style's
-weights uint8 of 0 to 255. The file says so again in its own words, and a reader of another version
-refuses what it would draw wrongly.
+`alignment.prepare_face` in the version that `alignment` names; one with styles also takes `style`
+float32 (1, K). A generator of pictures out of nothing takes `noise` float32 (1, Z), standard
+normal, instead. What comes back is float32 (1, S, S, channels) in [-1, 1]: a drawing of 1 channel,
++1 for white paper, or an RGB picture of 3. In mode "int8" pictures are uint8 as they are in files,
+in and out, and a style's weights uint8 of 0 to 255. The file says so again in its own words, and a
+reader of another version refuses what it would draw wrongly.
 
 The same text is appended to the model file as a ZIP, of which runtimes take no notice: one file is
 enough, whatever it is called. `network.json` beside it in that ZIP tells how the network is built.
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.alignment import ALIGNMENTS
 from keras_portrait.atomic import write_whole
 from keras_portrait.bounded import MOST_TEXT, parse_json, read_bounded
 from keras_portrait.errors import InputError
@@ -31,7 +32,8 @@ from keras_portrait.geometry import face_template
 
 FILE_NAME = "portrait.json"
 NETWORK_NAME = "network.json"
-FORMAT = 1
+# Format 2 says which alignment the generator was trained with; format 1 means the first.
+FORMATS = (1, 2)
 VALUE_RANGE = [-1.0, 1.0]
 COLOUR_ORDER = "RGB"
 NOISE = ("noise",)
@@ -41,7 +43,7 @@ INPUTS = (("image",), ("image", "style"), NOISE)
 # Bytes that a model file has at most. The widest network of the package has some 60 million.
 _MOST_MODEL = 2**30
 # What files written before these fields existed mean.
-_ADDED_LATER = {"noise": 0, "channels": 1}
+_ADDED_LATER = {"noise": 0, "channels": 1, "alignment": 1}
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Contract:
         inputs: names of the model's inputs: "image", "image" and "style", or "noise".
         noise: length of the noise vector; 0 where it takes photos.
         channels: of what it returns: 1 for drawings, 3 for pictures in colour.
+        alignment: of the squares that it takes, one of `alignment.ALIGNMENTS`.
         description: one line for the list of presets.
         data_licence: which pictures it learned from, under which licences.
         origin: which training and export it comes from.
@@ -76,6 +79,7 @@ class Contract:
     inputs: tuple[str, ...] = ("image",)
     noise: int = 0
     channels: int = 1
+    alignment: int = 1
     description: str = ""
     data_licence: str = ""
     origin: str = ""
@@ -101,7 +105,7 @@ def write_contract(folder: "str | Path", contract: Contract, network: str = "") 
     _check(contract, path)
     model, appended = split_model(_read_model(file, path))
     contract = replace(contract, sha256=hashlib.sha256(model).hexdigest())
-    row = {"format": FORMAT, **asdict(contract), **_constants(contract)}
+    row = {"format": FORMATS[-1], **asdict(contract), **_constants(contract)}
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     network = network or appended.get(NETWORK_NAME, "")
     write_whole(file, model + _as_zip({FILE_NAME: text, NETWORK_NAME: network}))
@@ -203,9 +207,9 @@ def _read_beside(folder: Path) -> Contract:
 def _parse(text: str, path: Path, model: Path | None) -> Contract:
     """Makes a contract of its text; `path` is where it stands, `model` None means as it says."""
     row = {**_ADDED_LATER, **_read_json(text, path)}
-    if type(row.get("format")) is not int or row["format"] != FORMAT:
+    if type(row.get("format")) is not int or row["format"] not in FORMATS:
         raise InputError(
-            f"This version reads presets of format {FORMAT}. "
+            f"This version reads presets of format {' or '.join(map(str, FORMATS))}. "
             f"Received: format {row.get('format')!r} in {path}"
         )
     for name in {"styles", "inputs"} & set(row):
@@ -273,6 +277,7 @@ def _check(contract: Contract, path: Path) -> None:
         ("styles", not (takes_noise and styles), "empty where the input is noise"),
         ("noise", (contract.noise > 0) is takes_noise, "a length above 0 for noise, otherwise 0"),
         ("channels", contract.channels in (1, 3), "1 or 3"),
+        ("alignment", contract.alignment in ALIGNMENTS, " or ".join(map(str, ALIGNMENTS))),
         ("file", _is_bare_name(contract.file), "a file name without folders"),
         ("mode", contract.mode, "a name"),
     )

@@ -112,7 +112,9 @@ def scale_of(matrix: np.ndarray) -> float:
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
 
 
-def warp(photo: np.ndarray, square_to_photo: np.ndarray, size: int, fill: int = 255) -> np.ndarray:
+def warp(
+    photo: np.ndarray, square_to_photo: np.ndarray, size: int, fill: int | None = 255
+) -> np.ndarray:
     """Cuts the aligned square out of a photo.
 
     Bilinear; a photo that shrinks by more than 2 is first averaged over areas, so that fine
@@ -122,22 +124,22 @@ def warp(photo: np.ndarray, square_to_photo: np.ndarray, size: int, fill: int = 
         photo: uint8 (H, W, 3) or (H, W).
         square_to_photo: float (2, 3).
         size: side of the square in pixels.
-        fill: value outside the photo, 0..255.
+        fill: value outside the photo, 0..255; None mirrors the photo at its edges.
 
     Returns:
         uint8 (size, size, 3) or (size, size).
     """
     photo, matrix = _window(photo, np.asarray(square_to_photo, np.float64), size)
     if photo.size == 0:
-        return np.full((size, size, *photo.shape[2:]), fill, np.uint8)
+        return np.full((size, size, *photo.shape[2:]), 255 if fill is None else fill, np.uint8)
     photo, matrix = _prefiltered(photo, matrix)
     return cv2.warpAffine(
         photo,
         matrix,
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(fill,) * 4,
+        borderMode=cv2.BORDER_REFLECT if fill is None else cv2.BORDER_CONSTANT,
+        borderValue=(fill or 0,) * 4,
     )
 
 

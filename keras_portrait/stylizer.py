@@ -161,8 +161,12 @@ class Stylizer:
         self, photo: np.ndarray, face: Face, vector: np.ndarray, background: str
     ) -> np.ndarray:
         segmenter = self._find_segmenter() if background == "white" else None
-        square, _ = prepare_face(photo, face.landmarks, self.contract.size, segmenter)
-        return self._generate(square, vector)
+        aligned = self._align(photo, face, segmenter)
+        return self._generate(aligned.square, vector, aligned.inside)
+
+    def _align(self, photo: np.ndarray, face: Face, segmenter: PersonSegmenter | None):
+        size, alignment = self.contract.size, self.contract.alignment
+        return prepare_face(photo, face.landmarks, size, segmenter, alignment)
 
     def _draw_whole(self, photo: np.ndarray, vector: np.ndarray, background: str) -> np.ndarray:
         segmenter = self._find_segmenter() if background == "white" else None
@@ -186,18 +190,21 @@ class Stylizer:
         canvas = photo if background == "keep" else np.full_like(photo, 255)
         # Where squares overlap the larger face lies on top: its drawing is the more exact one.
         for face in sorted(faces, key=lambda face: face.box.area):
-            square, transform = prepare_face(
-                photo, face.landmarks, self.contract.size, self._find_segmenter()
-            )
-            drawing, transform = at_photo_scale(self._generate(square, vector), transform)
+            aligned = self._align(photo, face, self._find_segmenter())
+            drawing = self._generate(aligned.square, vector, aligned.inside)
+            drawing, transform = at_photo_scale(drawing, aligned.transform)
             canvas = paste_back(canvas, drawing, transform)
         return canvas
 
-    def _generate(self, square: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    def _generate(
+        self, square: np.ndarray, vector: np.ndarray, inside: np.ndarray | None = None
+    ) -> np.ndarray:
         """uint8 (S, S, 3) to a drawing uint8 (S, S), or a picture in colour uint8 (S, S, 3)."""
         drawing = self._generator.draw(square, vector)
         # The network may well draw larger hair than the photo's, and colours are no lines.
-        return drawing if self.contract.channels == 3 else keep_paper(drawing[..., 0], square)
+        if self.contract.channels == 3:
+            return drawing
+        return keep_paper(drawing[..., 0], square, inside)
 
     def _choose(self, photo: np.ndarray, faces: str, name: str) -> list[Face]:
         for least in _LEAST_FACES:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import keep_paper, prepare_face
-from keras_portrait.contract import NOISE, read_contract
+from keras_portrait.alignment import AlignedFace, keep_paper, prepare_face
+from keras_portrait.contract import NOISE, Contract, read_contract
 from keras_portrait.errors import SettingError, nearest
 from keras_portrait.presets import BUILT_IN, Generator, list_presets, load_preset
 from keras_portrait.segmentation import PersonSegmenter
@@ -137,19 +137,19 @@ class Drawer:
         squares = []
         # Where squares overlap the larger face lies on top.
         for face in sorted(faces, key=lambda face: face.box.area):
-            square, transform = self._align(photo, face, choice.generator.contract.size, stages)
+            aligned = self._align(photo, face, choice.generator.contract, stages)
             with stages("stylize"):
-                drawn = choice.generator.draw(square, choice.vector)
+                drawn = choice.generator.draw(aligned.square, choice.vector)
             with stages("paste"):
                 if drawn.shape[2] == 1:
-                    drawn = keep_paper(drawn[..., 0], square)
-            squares.append((drawn, transform))
+                    drawn = keep_paper(drawn[..., 0], aligned.square, aligned.inside)
+            squares.append((drawn, aligned.transform))
         with stages("paste"):
             return lay_on_paper(photo, squares)
 
     def _align(
-        self, photo: np.ndarray, face: TrackedFace, size: int, stages: Stages
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, photo: np.ndarray, face: TrackedFace, contract: Contract, stages: Stages
+    ) -> AlignedFace:
         segmented = Stages()
 
         def alpha(square: np.ndarray) -> np.ndarray:
@@ -161,7 +161,7 @@ class Drawer:
             return held
 
         with stages("align"):
-            aligned = prepare_face(photo, face.landmarks, size, alpha)
+            aligned = prepare_face(photo, face.landmarks, contract.size, alpha, contract.alignment)
         for name, ms in segmented.ms.items():
             stages.ms[name] = stages.ms.get(name, 0.0) + ms
             stages.ms["align"] -= ms

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLE
-from keras_portrait.alignment import prepare_face
 from keras_portrait.errors import InputError
+from keras_portrait.geometry import square_to_photo, warp
 from keras_portrait.imaging import enlarge_drawing, read_image, resize
 from keras_portrait.sheets import GAP, HEADER, captioned_grid
 from keras_portrait.stylizer import Stylizer
@@ -50,7 +50,7 @@ def test_photo_and_drawings_side_by_side(portrait, tiny_preset, colour, tmp_path
     np.testing.assert_array_equal(same, bold)
     np.testing.assert_array_equal(coloured, Stylizer(colour)(picture))
     face = stylizer.largest_face(picture)
-    np.testing.assert_array_equal(photo, prepare_face(picture, face.landmarks, 64, None)[0])
+    np.testing.assert_array_equal(photo, warp(picture, square_to_photo(face.landmarks, 64), 64))
     for index in range(5):  # a caption above each column
         part = captions[:, index * (64 + GAP) :][:, :64]
         assert (part < 128).any() and (part[0] == 255).all()
@@ -138,7 +138,7 @@ def test_colour_is_never_turned_to_gray_nor_pasted(colour, example):
     stylizer = Stylizer(colour)
     square = stylizer(photo)
     face = stylizer.largest_face(photo)
-    kept = prepare_face(photo, face.landmarks, 64, None)[0]
+    kept = warp(photo, square_to_photo(face.landmarks, 64), 64)
     assert square.shape == (64, 64, 3)
     np.testing.assert_array_equal(stylizer(photo, background="keep"), kept[..., ::-1])
     # The person alone, on white: where paper is white in drawings too.

@@ -33,7 +33,7 @@ def test_round_trip(tiny_preset):
 
 def test_file_states_what_a_reader_needs(tiny_preset):
     row = json.loads((tiny_preset / FILE_NAME).read_text())
-    assert row["format"] == 1 and row["size"] == 64
+    assert row["format"] == 2 and row["size"] == 64
     assert row["value_range"] == [-1, 1] and row["colour_order"] == "RGB"
     for point, expected in zip(row["template"], face_template(64), strict=True):
         assert point == pytest.approx(expected, abs=1e-3)
@@ -141,7 +141,7 @@ def test_missing_files_are_named(tiny_preset):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"format": 2}, "format 1. Received: format 2"),
+        ({"format": 3}, "format 1 or 2. Received: format 3"),
         ({"size": None}, "lacks 'size'"),
         ({"size": "64"}, "size does not fit. Received: '64'"),
         ({"size": True}, "size does not fit. Received: True"),

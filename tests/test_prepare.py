@@ -89,7 +89,7 @@ def test_a_photo_is_aligned_as_at_drawing_time(faces, tmp_path):
     photo = read_image(faces / "photos" / "0000.png")
     square = maker.photo(photo)
     landmarks = maker.photo_detector.detect(photo)[0].landmarks
-    expected, _ = prepare_face(photo, landmarks, SIZE, PersonSegmenter())
+    expected = prepare_face(photo, landmarks, SIZE, PersonSegmenter()).square
     assert (square.picture == expected).all()
     assert (square.mask == part_masks(square.landmarks, SIZE)).all()
 

@@ -52,10 +52,11 @@ def test_keep_region_drops_what_is_not_connected():
 
 def test_prepare_face_aligns_then_whitens(segmenter, example):
     photo, face = example
-    plain, transform = prepare_face(photo, face, 256, None)
-    np.testing.assert_array_equal(transform, square_to_photo(face, 256))
-    np.testing.assert_array_equal(plain, warp(photo, transform, 256))
-    square, _ = prepare_face(photo, face, 256, segmenter)
+    aligned = prepare_face(photo, face, 256, None, alignment=1)
+    plain = aligned.square
+    np.testing.assert_array_equal(aligned.transform, square_to_photo(face, 256))
+    np.testing.assert_array_equal(plain, warp(photo, aligned.transform, 256))
+    square = prepare_face(photo, face, 256, segmenter, alignment=1).square
     inner = face_template(256).astype(int)
     for x, y in inner:
         np.testing.assert_array_equal(square[y, x], plain[y, x])
@@ -66,13 +67,13 @@ def test_prepare_face_aligns_then_whitens(segmenter, example):
 def test_prepare_face_does_not_depend_on_the_photo_size(segmenter, example):
     photo, face = example
     large = imaging.resize(photo, photo.shape[1] * 2, photo.shape[0] * 2)
-    one, _ = prepare_face(photo, face, 128, segmenter)
-    two, _ = prepare_face(large, (face + 0.5) * 2 - 0.5, 128, segmenter)
+    one = prepare_face(photo, face, 128, segmenter).square
+    two = prepare_face(large, (face + 0.5) * 2 - 0.5, 128, segmenter).square
     assert np.abs(one.astype(int) - two).mean() < 5
 
 
 def test_a_face_that_the_segmentation_misses_is_not_whitened(example):
     photo, face = example
-    plain, _ = prepare_face(photo, face, 64, None)
-    missed, _ = prepare_face(photo, face, 64, lambda square: np.zeros(square.shape[:2], np.float32))
-    np.testing.assert_array_equal(missed, plain)
+    plain = prepare_face(photo, face, 64, None)
+    missed = prepare_face(photo, face, 64, lambda square: np.zeros(square.shape[:2], np.float32))
+    np.testing.assert_array_equal(missed.square, plain.square)

@@ -87,12 +87,12 @@ def _open_columns(presets: str) -> list[_Column]:
 
 def _draw_row(photo: Path, columns: list[_Column], side: int) -> list:
     """The aligned face in the photo and what each preset makes of it, uint8 squares of `side`."""
-    from keras_portrait.alignment import prepare_face
+    from keras_portrait.geometry import square_to_photo, warp
     from keras_portrait.imaging import enlarge_drawing, read_image, resize
 
     picture = read_image(photo)
     face = columns[0].stylizer.largest_face(picture, str(photo))
-    cells = [prepare_face(picture, face.landmarks, side, None)[0]]
+    cells = [warp(picture, square_to_photo(face.landmarks, side), side)]
     for column in columns:
         drawing = column.stylizer.draw_face(picture, face, column.style)
         enlarge = enlarge_drawing if drawing.ndim == 2 else resize

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.alignment import ALIGNMENT, ALIGNMENTS
 from keras_portrait.atomic import whole_file
 from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.data.manifest_rows import KINDS, row_fits
@@ -20,8 +21,9 @@ from keras_portrait.imaging import read_image
 
 NAME = "manifest.jsonl"
 OPTIONS_NAME = "prepare.json"
-# Raised when the same input comes out as other pictures.
-FORMAT = 1
+# The highest that this version knows, raised when the same input comes out as other pictures.
+# Format 1 is alignment 1; from format 2 on `prepare.json` says which alignment its photos have.
+FORMAT = 2
 # How the reason of a file begins that is no picture or is broken.
 UNREADABLE = "cannot be read"
 # Folder of the edge-promoted twins of avatars and drawings; each is named like its picture.
@@ -117,10 +119,12 @@ class Summary:
     Attributes:
         rows: one for each picture of the input, in order.
         reused: pictures that an earlier run had finished.
+        alignment: of the photos, one of `alignment.ALIGNMENTS`.
     """
 
     rows: list[Row] = field(default_factory=list)
     reused: int = 0
+    alignment: int = ALIGNMENT
 
     def kept(self, kind: str, split: str | None = None) -> int:
         """Counts the kept pictures of a kind, of one split or of both."""
@@ -152,6 +156,11 @@ class Summary:
                 lines.append(f"  {count:5d}  {reason}")
                 if reason == UNREADABLE:
                     lines += [f"         {name}" for name in self._broken(kind, count)]
+        if self.alignment < ALIGNMENT and "photo" in given:
+            lines.append(
+                f"photos have the folder's alignment, {self.alignment}; those of a new folder get "
+                f"{ALIGNMENT}"
+            )
         if self.reused:
             lines.append(f"{self.reused} were done by an earlier run")
         return lines
@@ -225,6 +234,28 @@ def read_options(folder: str | Path) -> dict:
     except (OSError, ValueError):
         return {}
     return options if isinstance(options, dict) else {}
+
+
+def read_alignment(folder: str | Path) -> int:
+    """Reads how the photos of a data folder are aligned.
+
+    Args:
+        folder: made by `prepare`.
+
+    Returns:
+        One of `alignment.ALIGNMENTS`: 1 where the folder is older than the others.
+
+    Raises:
+        InputError: a newer version made the folder.
+    """
+    refuse_newer(folder)
+    alignment = read_options(folder).get("alignment", 1)
+    if type(alignment) is not int or alignment not in ALIGNMENTS:
+        raise InputError(
+            f"This version knows the alignments {', '.join(map(str, ALIGNMENTS))}. "
+            f"Received: alignment {alignment!r} in {Path(folder) / OPTIONS_NAME}"
+        )
+    return alignment
 
 
 def refuse_newer(folder: str | Path) -> None:

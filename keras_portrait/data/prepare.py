@@ -11,12 +11,20 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.alignment import ALIGNMENT
 from keras_portrait.atomic import make_folder
 from keras_portrait.data.avatars import avatar_square
 from keras_portrait.data.drawings import InkLimits
 from keras_portrait.data.edge_promoting import promote_edges
 from keras_portrait.data.ledger import Ledger
-from keras_portrait.data.manifest import FORMAT, UNREADABLE, Row, Summary
+from keras_portrait.data.manifest import (
+    FORMAT,
+    OPTIONS_NAME,
+    UNREADABLE,
+    Row,
+    Summary,
+    read_alignment,
+)
 from keras_portrait.data.preview import write_preview
 from keras_portrait.data.shards_writer import check_count, pack_shards, remove_shards
 from keras_portrait.data.sources import Source, check_apart, find_sources
@@ -41,6 +49,9 @@ def prepare(
     progress: Callable[[Row, int, int], None] | None = None,
 ) -> Summary:
     """Makes folders ready for training: photos and drawings, avatars, or both.
+
+    Photos are aligned by the newest of `alignment.ALIGNMENTS`; a folder that an earlier run made
+    keeps its own, which `prepare.json` tells.
 
     `output` gets `photos/*.png` (RGB, background white), `drawings/STYLE/*.png` (gray, paper
     white), `masks/` with an RGB picture (eyes, nose, lips) for each under the same name,
@@ -85,8 +96,10 @@ def prepare(
     check_apart([folder for folder in folders if folder is not None], output)
     sources = find_sources(*folders)
     face_limits, ink_limits = face_limits or FaceLimits(), ink_limits or InkLimits()
+    alignment = _alignment(output)
     options = {
-        "format": FORMAT,
+        # Where nothing is new, an older version may go on as well.
+        **({"format": 1} if alignment == 1 else {"format": FORMAT, "alignment": alignment}),
         "size": size,
         "holdout": holdout,
         "face_limits": asdict(face_limits),
@@ -95,11 +108,11 @@ def prepare(
     }
     makers = {"avatar": functools.partial(avatar_square, size=size)}
     if photos is not None or drawings is not None:
-        maker = SquareMaker(size, face_limits, ink_limits)
+        maker = SquareMaker(size, face_limits, ink_limits, alignment)
         makers |= {"photo": maker.photo, "drawing": maker.drawing}
     workshop = _Workshop(makers, size, holdout, edge_promote, None if dry_run else output)
     ledger = Ledger(output, options, dry_run=dry_run)
-    summary = Summary()
+    summary = Summary(alignment=alignment)
     for number, source in enumerate(sources, start=1):
         row = ledger.find(source.kind, source.relative)
         if row is not None and workshop.finished(row, source):
@@ -118,6 +131,11 @@ def prepare(
         else:
             pack_shards(output, summary.rows, shards, edge_promote)
     return summary
+
+
+def _alignment(output: Path) -> int:
+    """A folder keeps the alignment that it was made with: runs on it go on with what they saw."""
+    return read_alignment(output) if (output / OPTIONS_NAME).is_file() else ALIGNMENT
 
 
 def _check_settings(size: int, holdout: float) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_portrait.alignment import find_faces, prepare_face
+from keras_portrait.alignment import ALIGNMENT, cut_square, find_faces, prepare_face
 from keras_portrait.data.drawings import InkLimits, align_drawing, find_face_in_drawing
 from keras_portrait.faces import Detector, find_detector, largest_face
 from keras_portrait.geometry import (
@@ -19,7 +19,6 @@ from keras_portrait.geometry import (
     scale_of,
     square_to_photo,
     transform_points,
-    warp,
 )
 from keras_portrait.segmentation import PersonSegmenter
 
@@ -82,6 +81,7 @@ class SquareMaker:
         size: side of the squares in pixels.
         face_limits: which faces are good enough.
         ink_limits: which drawings are good enough.
+        alignment: of photos, one of `alignment.ALIGNMENTS`.
         photo_detector: finds faces in photos.
         drawing_detector: finds faces in drawings.
         segmenter: finds persons in photos.
@@ -90,6 +90,7 @@ class SquareMaker:
     size: int
     face_limits: FaceLimits = field(default_factory=FaceLimits)
     ink_limits: InkLimits = field(default_factory=InkLimits)
+    alignment: int = ALIGNMENT
     photo_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_PHOTO))
     drawing_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
     segmenter: PersonSegmenter = field(default_factory=PersonSegmenter)
@@ -104,13 +105,14 @@ class SquareMaker:
         fault = self._misplaced(face.score, aligned, transform, self.face_limits.most_misfit_photo)
         if fault is None:
             mask = part_masks(aligned, self.size)
-            alpha = self.segmenter(warp(photo, transform, self.size))[mask.max(axis=2) > 127].mean()
+            cut = cut_square(photo, transform, self.size, self.alignment)
+            alpha = self.segmenter(cut)[mask.max(axis=2) > 127].mean()
             if alpha < LEAST_ALPHA:
                 fault = f"face lost in the segmentation (alpha {alpha:.2f}, at least {LEAST_ALPHA})"
         if fault is not None:
             return Square(fault, face.score, aligned)
-        picture, _ = prepare_face(photo, face.landmarks, self.size, self.segmenter)
-        return Square(None, face.score, aligned, picture, mask)
+        found = prepare_face(photo, face.landmarks, self.size, self.segmenter, self.alignment)
+        return Square(None, face.score, aligned, found.square, mask)
 
     def drawing(self, sheet: np.ndarray) -> Square:
         """Aligns the surest face of a drawing, uint8 RGB (H, W, 3), and whitens the paper."""

@@ -70,10 +70,10 @@ def align(
         except InputError:
             skipped.append({"file": photo.name, "reason": "no face that looks at the camera"})
             continue
-        square, transform = prepare_face(picture, face.landmarks, size, segmenter)
-        expected = transform_points(face.landmarks, invert(transform))
-        found = find_landmarks(square, expected, detector)
-        sitters.append(Sitter(photo, face, square, expected if found is None else found))
+        aligned = prepare_face(picture, face.landmarks, size, segmenter)
+        expected = transform_points(face.landmarks, invert(aligned.transform))
+        found = find_landmarks(aligned.square, expected, detector)
+        sitters.append(Sitter(photo, face, aligned.square, expected if found is None else found))
     progress(len(photos), len(photos))
     if not sitters:
         raise InputError(

@@ -33,7 +33,8 @@ def main(photo: str, folder: str, given: str, *presets: str) -> None:
     pixels = read_image(photo)
     stylizer = Stylizer(presets[0], threads)
     landmarks = stylizer.largest_face(pixels).landmarks
-    square, _ = prepare_face(pixels, landmarks, stylizer.contract.size, PersonSegmenter(threads))
+    contract, segmenter = stylizer.contract, PersonSegmenter(threads)
+    square = prepare_face(pixels, landmarks, contract.size, segmenter, contract.alignment).square
     np.save(out / "square.npy", square)
     square = square if given == "own" else np.load(given)
     seconds = {}
