@@ -14,6 +14,7 @@ from keras_portrait.settings import (
     CycleGANRecipe,
     DCGANRecipe,
     DistillationRecipe,
+    PairedRecipe,
     Recipe,
     StyleClassifierRecipe,
 )
@@ -28,6 +29,7 @@ METHODS = {
         CycleGANRecipe,
         CartoonGANRecipe,
         DistillationRecipe,
+        PairedRecipe,
     )
 }
 
@@ -127,6 +129,10 @@ def _checked(name, value, expected):
     if expected == tuple[int, ...]:
         if not isinstance(value, list) or any(type(item) is not int for item in value):
             raise SettingError(f"{name}: expected a list of whole numbers. Received: {value!r}")
+        return tuple(value)
+    if expected == tuple[str, ...]:
+        if not isinstance(value, list) or any(type(item) is not str for item in value):
+            raise SettingError(f"{name}: expected a list of words. Received: {value!r}")
         return tuple(value)
     if expected == dict[str, str]:
         if not isinstance(value, dict) or any(type(item) is not str for item in value.values()):

@@ -56,6 +56,42 @@ def grayness(drawings):
     return ops.mean(1.0 - ops.square(ops.cast(drawings, "float32")))
 
 
+def cross_entropy(logits, drawings):
+    """Binary cross-entropy between the probability of paper and a drawing.
+
+    Against drawings that are nearly black and white it neither hedges with gray, as L1 does, nor
+    fades out where a tanh saturates.
+
+    Args:
+        logits: float (N, H, W, 1), unbounded; sigmoid(logits) is the probability of paper.
+        drawings: float (N, H, W, 1) in [-1, 1]; 1 is paper.
+
+    Returns:
+        float32 scalar in nats, the mean over pixels; where a drawing is gray its least is not 0.
+    """
+    logits, drawings = ops.cast(logits, "float32"), ops.cast(drawings, "float32")
+    # softplus(x) - x t is -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)).
+    return ops.mean(ops.softplus(logits) - logits * (0.5 + 0.5 * drawings))
+
+
+def feature_matching(real_features, fake_features):
+    """L1 between what a discriminator sees in real pictures and in fakes.
+
+    Args:
+        real_features: list of float (N, h, w, C), its feature maps of real pictures.
+        fake_features: the same of fakes.
+
+    Returns:
+        float32 scalar, the mean over the maps; no gradient reaches the real ones.
+
+    Reference:
+        Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional
+        GANs", CVPR 2018, eq. 4.
+    """
+    pairs = zip(real_features, fake_features, strict=True)
+    return sum(l1(ops.stop_gradient(real), fake) for real, fake in pairs) / len(real_features)
+
+
 def half_and_half(real_scores, fake_scores, mode: str = "lsgan"):
     """A discriminator's loss: half of that of real pictures plus half of that of fakes.
 

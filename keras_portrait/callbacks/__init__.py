@@ -11,12 +11,18 @@ from keras_portrait.callbacks.state import (
     StopWhenAsked,
     TrainingStopped,
 )
-from keras_portrait.callbacks.validation import PictureValidation, TeacherValidation, Validation
+from keras_portrait.callbacks.validation import (
+    PairedValidation,
+    PictureValidation,
+    TeacherValidation,
+    Validation,
+)
 
 __all__ = [
     "CheckpointWriter",
     "FollowChief",
     "LossLog",
+    "PairedValidation",
     "PictureValidation",
     "Progress",
     "ProgressBar",

@@ -150,6 +150,36 @@ class TeacherValidation(_KeepBest):
         return {name: float(np.mean(values)) for name, values in found.items()}
 
 
+class PairedValidation(_KeepBest):
+    """Measures how near drawings of held-back photos come to what the filters draw of them.
+
+    Adds to the losses of the epoch `val_cross_entropy`, without its weight; lower is nearer. Styles
+    take turns. The best epoch is the one with the least.
+
+    Args:
+        folder: run folder; the best generator becomes its `best.keras`, the figures `best.json`.
+        batch: `photo` float (M, S, S, 3) and `drawings` (M, S, S, K), the filters', in [-1, 1].
+    """
+
+    judged_by = "val_cross_entropy"
+
+    def __init__(self, folder: Path, batch: dict[str, np.ndarray]):
+        super().__init__(folder)
+        self.batch = batch
+
+    def _measure(self):
+        found, styles = [], self.batch["drawings"].shape[-1]
+        pairs = zip(self.batch["photo"], self.batch["drawings"], strict=True)
+        for number, (photo, drawings) in enumerate(pairs):
+            style = np.eye(styles, dtype=np.float32)[[number % styles]]
+            drawn = self.model.draw_averaged(photo[None], style)
+            # Back to logits; in float32 a tanh that rounds to 1 would have none.
+            half = ops.arctanh(ops.clip(drawn, -0.999999, 0.999999))
+            target = ops.convert_to_tensor(drawings[None, ..., number % styles, None])
+            found.append(float(losses.cross_entropy(2.0 * half, target)))
+        return {"val_cross_entropy": float(np.mean(found))}
+
+
 class PictureValidation(_KeepBest):
     """Measures how far generated pictures are from held-back real ones; keeps the best generator.
 

@@ -1,9 +1,9 @@
-"""PatchGAN discriminators, plain and with a head that classifies styles."""
+"""PatchGAN discriminators: plain, with a head that classifies styles, and of pairs."""
 
 import keras
 from keras import layers
 
-from keras_portrait.layers import InstanceNormalization
+from keras_portrait.layers import AppendStyle, InstanceNormalization, SpectralConv2D
 from keras_portrait.networks.resnet import normal_initializer
 
 
@@ -63,6 +63,46 @@ def style_discriminator(
     x = layers.Conv2D(styles, size // 32, kernel_initializer=normal_initializer())(x)
     style_logits = layers.Reshape((styles,), dtype="float32")(x)
     return keras.Model(image, [scores, style_logits], name=name)
+
+
+def pair_discriminator(
+    styles: int = 1, filters: int = 32, name: str = "discriminator"
+) -> keras.Model:
+    """Builds a discriminator of drawings that sees the photo and the wanted style, too.
+
+    Four convolutions of `filters` to four times as many channels, and the scores; all with spectral
+    normalization, so that no statistics of a crop stand between it and its score.
+
+    Args:
+        styles: int, length of the style vector. 1 means no style input.
+        filters: int, channels after the first convolution.
+        name: str, name of the model.
+
+    Returns:
+        A model of `[photo, drawing, style]`, photo in gray and drawing float (N, H, W, 1) in
+        [-1, 1], style (N, styles), or of the first two, to a list: features (N, h, w, C) of the
+        four convolutions, then unbounded scores float32 (N, H / 8 - 2, W / 8 - 2, 1), one for each
+        patch of 70 x 70 pixels.
+
+    Reference:
+        Isola et al., CVPR 2017, sec. 3.2 and appendix 6.1.2; Miyato et al., ICLR 2018, for the
+        normalization.
+    """
+    photo = keras.Input((None, None, 1), name="photo")
+    drawing = keras.Input((None, None, 1), name="drawing")
+    inputs = [photo, drawing]
+    x = layers.Concatenate()([photo, drawing])
+    if styles > 1:
+        inputs.append(keras.Input((styles,), name="style"))
+        x = AppendStyle()([x, inputs[-1]])
+    features = []
+    for width, strides in ((1, 2), (2, 2), (4, 2), (4, 1)):
+        x = SpectralConv2D(width * filters, 4, strides, padding=1)(x)
+        x = layers.LeakyReLU(negative_slope=0.2)(x)
+        features.append(x)
+    x = SpectralConv2D(1, 4, padding=1)(x)
+    scores = layers.Activation("linear", dtype="float32")(x)
+    return keras.Model(inputs, [*features, scores], name=name)
 
 
 def _trunk(image, filters):

@@ -11,6 +11,7 @@ from keras_portrait.settings.avatars import (
 )
 from keras_portrait.settings.base import Recipe
 from keras_portrait.settings.distillation import DistillationRecipe
+from keras_portrait.settings.paired import PairedRecipe
 from keras_portrait.settings.portrait import (
     ADVERSARIAL,
     STYLE_INPUTS,
@@ -37,6 +38,7 @@ __all__ = [
     "DCGAN_SIZE",
     "DataSettings",
     "DistillationRecipe",
+    "PairedRecipe",
     "PictureSettings",
     "Recipe",
     "StyleClassifierRecipe",

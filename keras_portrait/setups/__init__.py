@@ -12,6 +12,7 @@ _SETUPS = {
     "cyclegan": ("keras_portrait.setups.cyclegan", "CycleGANSetup"),
     "cartoongan": ("keras_portrait.setups.cartoongan", "CartoonGANSetup"),
     "distillation": ("keras_portrait.setups.distillation", "DistillationSetup"),
+    "paired": ("keras_portrait.setups.paired", "PairedSetup"),
 }
 
 

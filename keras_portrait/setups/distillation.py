@@ -8,7 +8,8 @@ import keras
 
 from keras_portrait.callbacks import TeacherValidation
 from keras_portrait.data.fingerprint import sizes
-from keras_portrait.data.teacher_views import TeacherBatches, load_photos
+from keras_portrait.data.photos import load_photos
+from keras_portrait.data.teacher_views import TeacherBatches
 from keras_portrait.errors import SettingError
 from keras_portrait.models.distillation import Distillation
 from keras_portrait.networks import patch_discriminator, student_generator
@@ -38,7 +39,7 @@ class DistillationSetup(Setup):
 
     def __init__(self, recipe, data: str | Path):
         super().__init__(recipe, data)
-        self.data = load_photos(data)
+        self.data = load_photos(data, "Distillation")
         self.teacher = open_teacher(recipe.teacher)
         if self.teacher.size != recipe.data.size:
             raise SettingError(

@@ -12,7 +12,8 @@ from rich.progress import track
 
 from keras_portrait.atomic import make_folder
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.teacher_views import PLAIN, PhotoData, make_view, style_turn, view_file
+from keras_portrait.data.photos import PhotoData
+from keras_portrait.data.teacher_views import PLAIN, make_view, style_turn, view_file
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import read_image, write_image
 from keras_portrait.presets import Generator, is_preset, load_preset

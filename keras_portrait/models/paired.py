@@ -1,0 +1,190 @@
+"""Paired training: a generator learns to draw what filters draw of the same photos.
+
+a is a photo, a' the same in gray, s the style, t(a, s) what the filter of that style draws of a;
+G draws exp(l) / (1 + exp(l)), from ink 0 to paper 1, out of a logit l.
+
+| code            | symbol | loss                                          | weight | source       |
+| --------------- | ------ | --------------------------------------------- | ------ | ------------ |
+| `generator`     | G      | `cross_entropy`: of G(a, s) against t(a, s)   | 4      | this project |
+|                 |        | `feature_matching`: |D_i(G(a, s)) - D_i(t)|   | 4      | Wang 2018    |
+|                 |        | `g_adversarial`: (D(a', G(a, s), s) - 1)^2    | 1      | Mao 2017     |
+| `discriminator` | D      | `d_real`: D(a', t(a, s), s) against 1         | 0.5    | Isola 2017   |
+|                 |        | `d_fake`: D(a', G(a, s), s) against 0         | 0.5    | the same     |
+
+Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017, with
+cross-entropy in place of their L1, and squared errors in place of their logarithms; Wang et al.,
+"High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs", CVPR 2018, whose
+D_i are the features of D. The weights are this project's.
+"""
+
+import keras
+from keras import ops
+
+from keras_portrait import losses
+from keras_portrait.models.base import AdversarialModel, copy_of
+from keras_portrait.networks import logits_of
+
+
+class Paired(AdversarialModel):
+    """Trains a line generator on photos and drawings of them.
+
+    For the first steps D is left out and takes no time: G, which draws gray yet, would be told
+    nothing by it.
+
+    Args:
+        generator: G, as `networks.line_generator` makes it: photos float (N, H, W, 3) in [-1, 1],
+            and style (N, K) where it has such an input, to drawings (N, H, W, 1) in [-1, 1].
+        discriminator: D, as `networks.pair_discriminator` makes it; None where its loss has no
+            weight.
+        weights: any object with the numbers `cross_entropy`, `feature_matching`, `adversarial` and
+            `adversarial_from`, the steps before D joins in.
+        style_names: names of the styles, in the order of the style vector.
+        average_decay: float, decay of the averaged generator; 0 copies the generator.
+
+    Raises:
+        ValueError: the adversarial loss has a weight, but there is no discriminator.
+    """
+
+    loss_names = ("cross_entropy", "feature_matching", "g_adversarial", "d_real", "d_fake")
+    accuracy_names = ("disc_accuracy",)
+    headline_names = ("cross_entropy", "feature_matching", "g_adversarial", "disc_accuracy")
+
+    def __init__(
+        self,
+        generator: keras.Model,
+        discriminator: keras.Model | None,
+        weights,
+        style_names: tuple[str, ...] = ("drawing",),
+        average_decay: float = 0.0,
+    ):
+        super().__init__(name="paired")
+        if weights.adversarial and discriminator is None:
+            raise ValueError(
+                "discriminator: expected one, since the adversarial loss has a weight. "
+                f"Received: None, weight {weights.adversarial}"
+            )
+        self.generator = generator
+        self.averaged_generator = copy_of(generator)
+        self.discriminator = discriminator if weights.adversarial else None
+        self.logits = logits_of(generator)
+        self.weights_of = weights
+        self.style_names = tuple(style_names)
+        self.average_decay = average_decay
+        self.disc_joins = False
+
+    def trainable_groups(self):
+        """Each network has an optimizer of its own."""
+        groups = {"generator": self.generator.trainable_variables}
+        if self.discriminator is not None:
+            groups["discriminator"] = self.discriminator.trainable_variables
+        return groups
+
+    def call(self, inputs):
+        return self.generator(inputs)
+
+    def draw_averaged(self, photos, style):
+        """Drawings of the averaged generator, (N, H, W, 1) in [-1, 1]."""
+        photos, style = ops.convert_to_tensor(photos), ops.convert_to_tensor(style)
+        return self.averaged_generator(self._inputs(photos, style), training=False)
+
+    def visuals(self, batch):
+        """Photos, and beside each filter's drawing the averaged generator's; all in [-1, 1]."""
+        photos = ops.convert_to_tensor(batch["photo"])
+        shown = {"photo": photos}
+        for index, name in enumerate(self.style_names):
+            style = ops.one_hot([index] * photos.shape[0], len(self.style_names))
+            shown[f"filter {name}"] = ops.convert_to_tensor(batch["drawings"])[..., index, None]
+            shown[name] = self.draw_averaged(photos, style)
+        return shown
+
+    def make_train_function(self, force=False):
+        """Makes two functions, without D and with it, and one that chooses for each step.
+
+        A branch inside a traced step would have to hold both optimizers and their gradients.
+        """
+        if self.train_function is not None and not force:
+            return self.train_function
+        functions = []
+        for _ in range(2):
+            super().make_train_function(force=True)
+            functions.append(self.train_function)
+
+        def train_function(iterator):
+            self.disc_joins = self.disc_is_due
+            return functions[self.disc_joins](iterator)
+
+        self.train_function = train_function
+        return train_function
+
+    @property
+    def disc_is_due(self) -> bool:
+        """Whether D joins in at the present step; the count of steps outlives a restart."""
+        if self.discriminator is None:
+            return False
+        steps = int(ops.convert_to_numpy(self.generator_optimizer.iterations))
+        return steps >= self.weights_of.adversarial_from
+
+    def _inputs(self, photos, style):
+        return [photos, style] if len(self.generator.inputs) > 1 else photos
+
+    def _judge(self, batch, drawings, training=False):
+        """Features and scores of drawings, seen beside the batch's photos and styles."""
+        gray = losses.grayscale(batch["photo"])[..., :1]
+        inputs = [gray, drawings, batch["style"]][: len(self.discriminator.inputs)]
+        *features, scores = self.discriminator(inputs, training=training)
+        return features, scores
+
+    def _generator_losses(self, batch):
+        """Every term of G, weighted; and its drawings, for the discriminator."""
+        weight, target = self.weights_of, batch["drawing"]
+        logits = self.logits(self._inputs(batch["photo"], batch["style"]), training=True)
+        values = {"cross_entropy": weight.cross_entropy * losses.cross_entropy(logits, target)}
+        drawings = ops.tanh(0.5 * logits)
+        if self.disc_joins:
+            features, scores = self._judge(batch, drawings)
+            real_features, _ = self._judge(batch, target)
+            matching = losses.feature_matching(real_features, features)
+            values["feature_matching"] = weight.feature_matching * matching
+            values["g_adversarial"] = weight.adversarial * losses.adversarial(scores, True)
+        return values, drawings
+
+    def _discriminator_losses(self, batch, fake):
+        """Both terms of D, and how often it is right."""
+        scores = {
+            "real": self._judge(batch, batch["drawing"], training=True)[1],
+            "fake": self._judge(batch, fake)[1],
+        }
+        values = {
+            f"d_{name}": 0.5 * losses.adversarial(score, name == "real")
+            for name, score in scores.items()
+        }
+        return values, {"disc_accuracy": losses.accuracy(scores["real"], scores["fake"])}
+
+    def train_step(self, data):
+        """One update of G, then one of D on the filters' drawings and those that G just made.
+
+        Args:
+            data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
+                [-1, 1]; `style` (N, K).
+
+        Returns:
+            Running means of `loss_names` and `accuracy_names`; 0 for what is switched off or has
+            not begun.
+        """
+        (batch,) = data
+
+        def generator_loss():
+            values, drawings = self._generator_losses(batch)
+            return sum(values.values()), (values, drawings)
+
+        values, drawings = self.update("generator", generator_loss)
+        self.average_generator()
+        if not self.disc_joins:
+            return self.report(values)
+        drawings = ops.stop_gradient(drawings)
+
+        def discriminator_loss():
+            disc_values, rates = self._discriminator_losses(batch, drawings)
+            return sum(disc_values.values()), {**disc_values, **rates}
+
+        return self.report({**values, **self.update("discriminator", discriminator_loss)})
