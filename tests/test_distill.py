@@ -15,7 +15,8 @@ from keras_portrait.callbacks import TeacherValidation
 from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
 from keras_portrait.config import load_recipe
 from keras_portrait.data.manifest import NAME
-from keras_portrait.data.teacher_views import PLAIN, load_photos, make_view, style_turn, view_file
+from keras_portrait.data.photos import load_photos
+from keras_portrait.data.teacher_views import PLAIN, make_view, style_turn, view_file
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import read_image, to_signed, write_image
 from keras_portrait.models.distillation import Distillation
@@ -134,7 +135,7 @@ def test_each_photo_is_drawn_in_all_styles():
 
 
 def test_the_teacher_drew_every_view_in_its_style(run, teacher, faces):
-    data = load_photos(faces)
+    data = load_photos(faces, "Distillation")
     settings = load_recipe("student-fast", TINY).data
     assert (len(data.photos), len(data.held_photos)) == (2, 2)
     expected = {}
@@ -310,7 +311,7 @@ def test_held_back_photos_judge_the_epochs(run, teacher, faces):
     assert best["val_lpips"] == pytest.approx(min(row["val_lpips"] for row in rows), rel=1e-4)
     # The last epoch's figure is that of the average that was exported.
     plan = plan_of(teacher, faces, run)
-    batch = plan.setup.batches(run).fixed(load_photos(faces).held_photos)
+    batch = plan.setup.batches(run).fixed(load_photos(faces, "Distillation").held_photos)
     model = keras.models.load_model(run / "generator.keras")
     drawn = np.asarray(model([batch["photo"], batch["style"]]))
     error = np.abs(drawn - batch["drawing"]).mean()
@@ -387,7 +388,7 @@ def test_a_run_teaches_as_a_preset_does(run, faces, tmp_path):
     setup = plan_of(run, faces, tmp_path).setup
     assert setup.description()["styles"] == ["thin", "bold"]
     setup.prepare_run(None, tmp_path)
-    row = load_photos(faces).held_photos[0]
+    row = load_photos(faces, "Distillation").held_photos[0]
     drawn = to_signed(read_image(tmp_path / "teacher" / view_file(row, PLAIN, 0)))
     photo = to_signed(read_image(faces / row.file))[None]
     expected = load_generator(run).net(image=photo, style=np.float32([[1, 0]]))
@@ -445,11 +446,11 @@ def test_a_folder_without_photos_is_refused(faces, tmp_path):
     text = (folder / NAME).read_text()
     (folder / NAME).write_text(text.replace('"kind": "photo"', '"kind": "avatar"'))
     with pytest.raises(InputError, match="expected photos to train on"):
-        load_photos(folder)
+        load_photos(folder, "Distillation")
     shutil.copyfile(faces / NAME, folder / NAME)
-    (folder / load_photos(folder).photos[0].file).unlink()
+    (folder / load_photos(folder, "Distillation").photos[0].file).unlink()
     with pytest.raises(InputError, match="Received: no photos/"):
-        load_photos(folder)
+        load_photos(folder, "Distillation")
 
 
 # The command.
