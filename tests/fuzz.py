@@ -267,8 +267,8 @@ def _recipe_loader(bases):
 def _data_loader(bases):
     from keras_portrait.config import load_recipe
     from keras_portrait.data.check import check_prepared
+    from keras_portrait.data.folder_options import read_options
     from keras_portrait.data.ledger import Ledger
-    from keras_portrait.data.manifest import read_options
     from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 
     recipe = load_recipe("portrait-cpu", ["data.size=64", "data.batch=2"])

@@ -15,7 +15,8 @@ from keras_portrait.data import preview
 from keras_portrait.data.avatars import avatar_square
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.edge_promoting import promote_edges
-from keras_portrait.data.manifest import NAME, UNREADABLE, read_manifest, read_options
+from keras_portrait.data.folder_options import read_options
+from keras_portrait.data.manifest import NAME, UNREADABLE, read_manifest
 from keras_portrait.data.pictures import load_pictures
 from keras_portrait.data.pipeline import load_prepared
 from keras_portrait.data.prepare import prepare

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from keras_portrait.alignment import ALIGNMENT
 from keras_portrait.data import shards_format, shards_order, shards_writer
 from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.manifest import SMOOTH, Row, read_manifest, write_rows
@@ -104,7 +105,8 @@ def as_counter(arrays):
 def test_a_shard_is_a_tar_file_that_the_standard_library_reads(faces):
     rows = {row.file: row for row in read_manifest(faces)}
     listed = json.loads((faces / FOLDER / LIST_NAME).read_bytes())
-    assert (listed["format"], listed["side"], listed["smooth"]) == (1, 64, True)
+    assert (listed["format"], listed["side"], listed["smooth"]) == (2, 64, True)
+    assert listed["alignment"] == ALIGNMENT
     assert listed["styles"] == ["ink", "pen"]
     seen = []
     for shard in listed["shards"]:
@@ -374,7 +376,9 @@ def test_a_missing_or_short_shard_is_named_before_anything_is_read(copied):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"format": 2}, "another format. Expected 1;.*Received: 2"),
+        ({"format": 3}, "another format. Expected 1 or 2;.*Received: 3"),
+        ({"alignment": 3}, "no list of shards"),
+        ({"alignment": True}, "no list of shards"),
         ({"shards": [{"name": "../../secret.tar"}]}, "no list of shards"),
         ({"side": "64"}, "no list of shards"),
         ({"groups": [["unknown", ""]]}, "no list of shards"),

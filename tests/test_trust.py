@@ -274,7 +274,7 @@ FORMATS = [0, 99, -1, "1", None, 1.5, True, [1]]
 def test_unknown_formats_are_refused(tiny_preset, run, tmp_path, drawn_data, made):
     path = tiny_preset / "portrait.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": made}))
-    with pytest.raises(InputError, match="reads presets of format 1. Received: format"):
+    with pytest.raises(InputError, match="reads presets of format 1 or 2. Received: format"):
         load_preset(tiny_preset)
     path = run / "options.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": made}))
@@ -286,7 +286,7 @@ def test_unknown_formats_are_refused(tiny_preset, run, tmp_path, drawn_data, mad
     (data / "prepare.json").write_text(json.dumps(options | {"format": made}))
     before = {each: each.read_bytes() for each in data.iterdir()}
     for read in (read_manifest, load_prepared, lambda folder: Ledger(folder, options)):
-        with pytest.raises(InputError, match="reads data folders up to format 1"):
+        with pytest.raises(InputError, match="reads data folders up to format 2"):
             read(data)
     assert {each: each.read_bytes() for each in data.iterdir()} == before
 

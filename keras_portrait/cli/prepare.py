@@ -48,6 +48,14 @@ def prepare(
             "to an object store and trained on there. Without it, earlier ones are removed.",
         ),
     ] = None,
+    alignment: Annotated[
+        int | None,
+        typer.Option(
+            help="How photos are aligned: 2 continues them outside of their edge and evens the "
+            "exposure of faces, 1 is what presets without it were trained on. Default: that of "
+            "OUTPUT, and 2 where it is new.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option(help="Look at every picture and report; nothing is written.")
     ] = False,
@@ -88,6 +96,7 @@ def prepare(
             avatars=avatars,
             edge_promote=edge_promote,
             shards=shards,
+            alignment=alignment,
             dry_run=dry_run,
             progress=show,
         )

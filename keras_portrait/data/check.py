@@ -15,7 +15,8 @@ from keras_portrait.atomic import UNFINISHED_PREFIX
 from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.duplicates import SquareIndex
 from keras_portrait.data.findings import AGAIN, FAULTS, Finding
-from keras_portrait.data.manifest import NAME, SMOOTH, Row, manifest_lines, read_options
+from keras_portrait.data.folder_options import read_options
+from keras_portrait.data.manifest import NAME, SMOOTH, Row, manifest_lines
 from keras_portrait.data.manifest_rows import KINDS, SPLITS, row_fits, shares_fit
 from keras_portrait.data.shards import refuse_shards
 from keras_portrait.data.squares import LEAST_FACE_DRAWING

@@ -10,16 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from keras_portrait.atomic import remove_unfinished, write_whole
-from keras_portrait.data.manifest import (
-    NAME,
-    OPTIONS_NAME,
-    Row,
-    append_row,
-    read_manifest,
-    read_options,
-    refuse_newer,
-    write_rows,
-)
+from keras_portrait.data.folder_options import OPTIONS_NAME, read_options, refuse_newer
+from keras_portrait.data.manifest import NAME, Row, append_row, read_manifest, write_rows
 from keras_portrait.errors import InputError
 
 

@@ -12,18 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import ALIGNMENT, ALIGNMENTS
+from keras_portrait.alignment import ALIGNMENT
 from keras_portrait.atomic import whole_file
-from keras_portrait.bounded import parse_json, read_bounded
+from keras_portrait.data.folder_options import refuse_newer
 from keras_portrait.data.manifest_rows import KINDS, row_fits
 from keras_portrait.errors import InputError
 from keras_portrait.imaging import read_image
 
 NAME = "manifest.jsonl"
-OPTIONS_NAME = "prepare.json"
-# The highest that this version knows, raised when the same input comes out as other pictures.
-# Format 1 is alignment 1; from format 2 on `prepare.json` says which alignment its photos have.
-FORMAT = 2
 # How the reason of a file begins that is no picture or is broken.
 UNREADABLE = "cannot be read"
 # Folder of the edge-promoted twins of avatars and drawings; each is named like its picture.
@@ -225,52 +221,6 @@ def manifest_lines(folder: str | Path) -> Iterator[Row | None]:
                 yield Row(**json.loads(line))
             except (ValueError, TypeError, RecursionError):
                 yield None
-
-
-def read_options(folder: str | Path) -> dict:
-    """Reads with which options a data folder was made; {} where that cannot be told."""
-    try:
-        options = parse_json(read_bounded(Path(folder) / OPTIONS_NAME))
-    except (OSError, ValueError):
-        return {}
-    return options if isinstance(options, dict) else {}
-
-
-def read_alignment(folder: str | Path) -> int:
-    """Reads how the photos of a data folder are aligned.
-
-    Args:
-        folder: made by `prepare`.
-
-    Returns:
-        One of `alignment.ALIGNMENTS`: 1 where the folder is older than the others.
-
-    Raises:
-        InputError: a newer version made the folder.
-    """
-    refuse_newer(folder)
-    alignment = read_options(folder).get("alignment", 1)
-    if type(alignment) is not int or alignment not in ALIGNMENTS:
-        raise InputError(
-            f"This version knows the alignments {', '.join(map(str, ALIGNMENTS))}. "
-            f"Received: alignment {alignment!r} in {Path(folder) / OPTIONS_NAME}"
-        )
-    return alignment
-
-
-def refuse_newer(folder: str | Path) -> None:
-    """Refuses a data folder whose `prepare.json` is of a format that this version does not know.
-
-    Raises:
-        InputError: it is.
-    """
-    made = read_options(folder).get("format", FORMAT)
-    if type(made) is not int or not 1 <= made <= FORMAT:
-        raise InputError(
-            f"This version reads data folders up to format {FORMAT}. Expected one that "
-            f"`portrait prepare` of this version or an older one made. Received: format {made!r} "
-            f"in {Path(folder) / OPTIONS_NAME}"
-        )
 
 
 def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) -> None:

@@ -11,20 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import ALIGNMENT
+from keras_portrait.alignment import ALIGNMENT, ALIGNMENTS
 from keras_portrait.atomic import make_folder
 from keras_portrait.data.avatars import avatar_square
 from keras_portrait.data.drawings import InkLimits
 from keras_portrait.data.edge_promoting import promote_edges
+from keras_portrait.data.folder_options import FORMAT, OPTIONS_NAME, read_alignment
 from keras_portrait.data.ledger import Ledger
-from keras_portrait.data.manifest import (
-    FORMAT,
-    OPTIONS_NAME,
-    UNREADABLE,
-    Row,
-    Summary,
-    read_alignment,
-)
+from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.preview import write_preview
 from keras_portrait.data.shards_writer import check_count, pack_shards, remove_shards
 from keras_portrait.data.sources import Source, check_apart, find_sources
@@ -43,15 +37,13 @@ def prepare(
     avatars: str | Path | None = None,
     edge_promote: bool = False,
     shards: int | None = None,
+    alignment: int | None = None,
     dry_run: bool = False,
     face_limits: FaceLimits | None = None,
     ink_limits: InkLimits | None = None,
     progress: Callable[[Row, int, int], None] | None = None,
 ) -> Summary:
     """Makes folders ready for training: photos and drawings, avatars, or both.
-
-    Photos are aligned by the newest of `alignment.ALIGNMENTS`; a folder that an earlier run made
-    keeps its own, which `prepare.json` tells.
 
     `output` gets `photos/*.png` (RGB, background white), `drawings/STYLE/*.png` (gray, paper
     white), `masks/` with an RGB picture (eyes, nose, lips) for each under the same name,
@@ -72,6 +64,8 @@ def prepare(
             the same name; without it, twins of an earlier run are removed.
         shards: how many shards of each kind and split are packed into `output/shards`, beside the
             pictures themselves; None for none, shards of an earlier run are removed then.
+        alignment: of photos, one of `alignment.ALIGNMENTS`; None for the one that the output folder
+            was made with, as its `prepare.json` tells, and for the newest in a new folder.
         dry_run: look at everything and write nothing.
         face_limits: which faces are good enough; None for the defaults.
         ink_limits: which drawings are good enough; None for the defaults.
@@ -85,7 +79,8 @@ def prepare(
         InputError: an input folder is missing, cannot be read or holds no picture; the output
             folder lies in an input folder, holds one or holds something else, or cannot be
             written to.
-        SettingError: too few input folders; a size, a holdout or a number of shards out of range.
+        SettingError: too few input folders; a size, a holdout, a number of shards or an alignment
+            out of range.
     """
     folders = [None if folder is None else Path(folder) for folder in (photos, drawings, avatars)]
     output = Path(output)
@@ -96,7 +91,7 @@ def prepare(
     check_apart([folder for folder in folders if folder is not None], output)
     sources = find_sources(*folders)
     face_limits, ink_limits = face_limits or FaceLimits(), ink_limits or InkLimits()
-    alignment = _alignment(output)
+    alignment = _alignment(output, alignment)
     options = {
         # Where nothing is new, an older version may go on as well.
         **({"format": 1} if alignment == 1 else {"format": FORMAT, "alignment": alignment}),
@@ -133,9 +128,14 @@ def prepare(
     return summary
 
 
-def _alignment(output: Path) -> int:
+def _alignment(output: Path, wanted: int | None) -> int:
     """A folder keeps the alignment that it was made with: runs on it go on with what they saw."""
-    return read_alignment(output) if (output / OPTIONS_NAME).is_file() else ALIGNMENT
+    if wanted is not None and wanted not in ALIGNMENTS:
+        raise SettingError(
+            f"The alignment must be one of {', '.join(map(str, ALIGNMENTS))}. Received: {wanted}"
+        )
+    made = read_alignment(output) if (output / OPTIONS_NAME).is_file() else ALIGNMENT
+    return wanted or made
 
 
 def _check_settings(size: int, holdout: float) -> None:

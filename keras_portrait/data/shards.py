@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from keras_portrait.data.folder_options import read_alignment
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.shards_format import (
     LIST_NAME,
@@ -55,6 +56,25 @@ def is_sharded(place: str | Path) -> bool:
     return (folder / LIST_NAME).is_file() or any(
         is_shard_name(path.name) for path in folder.glob("*-*-*.tar")
     )
+
+
+def data_alignment(place: str | Path) -> int:
+    """How the photos of data are aligned.
+
+    Args:
+        place: folder made by `portrait prepare`, or the path or URL of a folder of shards.
+
+    Returns:
+        One of `alignment.ALIGNMENTS`.
+
+    Raises:
+        InputError: a newer version made them, or there is no list of shards.
+        MissingExtra: what the URL needs is not installed.
+        SettingError: no such kind of URL.
+    """
+    if is_sharded(place):
+        return read_list(open_store(as_place(place))).alignment
+    return read_alignment(place)
 
 
 def refuse_shards(place: str | Path, what: str) -> None:

@@ -15,11 +15,14 @@ from dataclasses import asdict, dataclass, fields, replace
 
 import numpy as np
 
+from keras_portrait.alignment import ALIGNMENTS
 from keras_portrait.data.manifest import KINDS
 from keras_portrait.errors import InputError
 from keras_portrait.stores import Store
 
+# Of an index, and the formats of a list; its second says how photos are aligned.
 FORMAT = 1
+LIST_FORMATS = (1, 2)
 LIST_NAME = "shards.json"
 # Side of the blocks that a tar file is made of, in bytes.
 BLOCK = tarfile.BLOCKSIZE
@@ -73,6 +76,7 @@ class ShardList:
         groups: pairs of a style, or None, and a subfolder: where drawings came from. Indices name
             a drawing's group by its place here.
         shards: the shards, sorted by name.
+        alignment: of the photos, one of `alignment.ALIGNMENTS`.
     """
 
     side: int
@@ -80,10 +84,12 @@ class ShardList:
     styles: list[str]
     groups: list[tuple[str | None, str]]
     shards: list[Shard]
+    alignment: int = 1
 
     def encode(self) -> bytes:
         """The bytes of the file."""
-        return (json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n").encode()
+        row = {"format": LIST_FORMATS[-1], **asdict(self)}
+        return (json.dumps(row, indent=1) + "\n").encode()
 
 
 @dataclass(frozen=True)
@@ -129,11 +135,13 @@ def read_list(store: Store) -> ShardList:
             f"Received: {store.name}"
         )
     where = f"{store.name}/{LIST_NAME}"
-    found = _parse(store.read(LIST_NAME, MOST_LIST), where)
+    found = _parse(store.read(LIST_NAME, MOST_LIST), where, LIST_FORMATS)
     try:
         shards = [Shard(**shard) for shard in found["shards"]]
         groups = [(style, str(folder)) for style, folder in found["groups"]]
-        made = ShardList(found["side"], found["smooth"], found["styles"], groups, shards)
+        alignment = found["alignment"] if found["format"] > 1 else 1
+        styles, smooth = found["styles"], found["smooth"]
+        made = ShardList(found["side"], smooth, styles, groups, shards, alignment)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where} is no list of shards. {_EXPECTED} Received: {error}") from None
     _check_list(made, where)
@@ -143,6 +151,8 @@ def read_list(store: Store) -> ShardList:
 def _check_list(made, where):
     fits = (
         isinstance(made.side, int)
+        and type(made.alignment) is int
+        and made.alignment in ALIGNMENTS
         and isinstance(made.smooth, bool)
         and isinstance(made.styles, list)
         and all(isinstance(style, str) for style in made.styles)
@@ -182,7 +192,7 @@ def read_index(store: Store, shard: Shard, groups: int) -> ShardIndex:
             f"The index is not the one that {LIST_NAME} names: damaged, or of another run of "
             f"`portrait prepare --shards`. Received: {store.name}/{name}"
         )
-    found = _parse(data, f"{store.name}/{name}")
+    found = _parse(data, f"{store.name}/{name}", (FORMAT,))
     try:
         index = ShardIndex(
             np.array(found["offsets"], np.uint64),
@@ -214,16 +224,16 @@ def shard_of_index(data: bytes) -> Shard | None:
     return replace(shard, index_sha256=hashlib.sha256(data).hexdigest())
 
 
-def _parse(data, where):
+def _parse(data, where, formats):
     try:
         found = json.loads(data)
-        known = found["format"] == FORMAT
+        known = type(found["format"]) is int and found["format"] in formats
     except (ValueError, TypeError, KeyError, RecursionError):
         raise InputError(f"Not JSON of a folder of shards. {_EXPECTED} Received: {where}") from None
     if not known:
         raise InputError(
-            f"{where} has another format. Expected {FORMAT}; a newer version of this package may "
-            f"know it. Received: {found['format']!r}"
+            f"{where} has another format. Expected {' or '.join(map(str, formats))}; a newer "
+            f"version of this package may know it. Received: {found['format']!r}"
         )
     return found
 

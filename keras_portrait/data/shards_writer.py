@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.atomic import make_folder, whole_file, write_whole
+from keras_portrait.data.folder_options import read_alignment
 from keras_portrait.data.manifest import NAME, Row
 from keras_portrait.data.manifest_rows import shares_fit
 from keras_portrait.data.shards_format import (
@@ -119,7 +120,8 @@ def pack_shards(data: Path, rows: list[Row], count: int, smooth: bool) -> ShardL
             made[name] = write_shard(folder, name, samples, contents)
     styles = sorted({row.style for row in rows if row.kind == "drawing" and row.style})
     side = min((row.size for row in rows), default=0)
-    found = ShardList(side, smooth, styles, groups, list(made.values()))
+    alignment = read_alignment(data)
+    found = ShardList(side, smooth, styles, groups, list(made.values()), alignment)
     write_whole(folder / LIST_NAME, found.encode())
     _remove_others(folder, set(made))
     return found
