@@ -245,7 +245,7 @@ class _Export:
         if size in self._faces or self.takes_noise:
             return self._faces.get(size)
         if folder is not None:
-            self._faces[size] = load_faces(folder, size)
+            self._faces[size] = load_faces(folder, size, self.trained.alignment)
         elif needed:
             raise SettingError(
                 f"Full int8 measures its ranges on {LEAST} faces or more. Expected --calibration "

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import find_faces, prepare_face
+from keras_portrait.alignment import ALIGNMENT, find_faces, prepare_face
+from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.manifest import NAME, read_manifest
 from keras_portrait.errors import InputError
 from keras_portrait.faces import find_detector, largest_face
@@ -42,22 +43,28 @@ class Faces:
     held_names: list[str]
 
 
-def load_faces(folder: str | Path, size: int) -> Faces:
+def load_faces(folder: str | Path, size: int, alignment: int = ALIGNMENT) -> Faces:
     """Reads faces from a folder.
 
     Args:
         folder: made by `portrait prepare`, whose held-back photos are kept apart; or any folder of
             photos, which are aligned as `portrait stylize` does it, and of which every fifth is.
         size: side of the squares in pixels.
+        alignment: what the generator was trained on, one of `alignment.ALIGNMENTS`.
 
     Returns:
         At most `MOST` and `MOST_HELD` of them, taken evenly from all.
 
     Raises:
         InputError: the folder cannot be read, or holds no photo with a face.
+        SettingError: it was prepared with another alignment.
     """
     folder = Path(folder)
-    found = _prepared(folder) if (folder / NAME).is_file() else _aligned(folder, size)
+    if (folder / NAME).is_file():
+        require_alignment(folder, alignment, "The generator")
+        found = _prepared(folder)
+    else:
+        found = _aligned(folder, size, alignment)
     calibration, held = spread(found["calibration"], MOST), spread(found["held"], MOST_HELD)
     if not calibration:
         raise InputError(f"Expected photos with a face to calibrate with. Received: {folder}")
@@ -98,7 +105,7 @@ def _prepared(folder: Path) -> dict[str, list]:
     return {"calibration": chosen(False), "held": chosen(True)}
 
 
-def _aligned(folder: Path, size: int) -> dict[str, list]:
+def _aligned(folder: Path, size: int, alignment: int) -> dict[str, list]:
     if not folder.is_dir():
         raise InputError(f"Expected a folder of photos to calibrate with. Received: {folder}")
     detector, segmenter = find_detector(), PersonSegmenter()
@@ -112,7 +119,8 @@ def _aligned(folder: Path, size: int) -> dict[str, list]:
             continue
         faces = find_faces(photo, detector)
         if faces:
-            square = prepare_face(photo, largest_face(faces).landmarks, size, segmenter).square
+            landmarks = largest_face(faces).landmarks
+            square = prepare_face(photo, landmarks, size, segmenter, alignment).square
             count = len(found["calibration"]) + len(found["held"])
             kind = "held" if count % _EVERY == _EVERY - 1 else "calibration"
             found[kind].append((path.name, lambda square=square: square))

@@ -68,6 +68,7 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
         size=contract.size,
         styles=() if contract.inputs == NOISE else styles,
         kind="preset",
+        alignment=contract.alignment,
         words={key: text for key, text in words.items() if text},
     )
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import keras_portrait
-from keras_portrait.alignment import find_faces, prepare_face
+from keras_portrait.alignment import ALIGNMENT, find_faces, prepare_face
 from keras_portrait.contract import Contract
 from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.errors import PortraitError
@@ -82,18 +82,21 @@ class Sample:
     expected: np.ndarray
 
 
-def verification_inputs(size: int, styles: int) -> list[dict[str, np.ndarray]]:
+def verification_inputs(
+    size: int, styles: int, alignment: int = ALIGNMENT
+) -> list[dict[str, np.ndarray]]:
     """The fixed inputs that generators of photos are compared on: a photo, drawn faces, noise.
 
     Args:
         size: side of the square in pixels.
         styles: number of styles; each input has the next style, and the last one a mix of all.
+        alignment: one of `alignment.ALIGNMENTS`.
 
     Returns:
         For each input `image` float32 (1, size, size, 3) in [-1, 1], and `style` float32
         (1, styles) where there are several.
     """
-    pictures = [_example_face(size)]
+    pictures = [_example_face(size, alignment)]
     pictures += [draw_face(SEED + index, size).photo for index in range(DRAWN_FACES)]
     rng = np.random.default_rng(SEED)
     pictures.append(rng.integers(0, 256, (size, size, 3), np.uint8))
@@ -188,7 +191,8 @@ def fixed_inputs(contract: Contract) -> tuple[list[dict[str, np.ndarray]], list[
         return inputs, [f"noise {index}" for index in range(len(inputs))]
     styles = len(contract.styles) if "style" in contract.inputs else 1
     drawn = [f"drawn face {index}" for index in range(DRAWN_FACES)]
-    return verification_inputs(contract.size, styles), ["example photo", *drawn, "random pixels"]
+    inputs = verification_inputs(contract.size, styles, contract.alignment)
+    return inputs, ["example photo", *drawn, "random pixels"]
 
 
 def require(fidelity: Fidelity, mode: str) -> None:
@@ -224,10 +228,10 @@ def require(fidelity: Fidelity, mode: str) -> None:
         )
 
 
-def _example_face(size: int) -> np.ndarray:
+def _example_face(size: int, alignment: int) -> np.ndarray:
     photo = read_image(Path(keras_portrait.__file__).with_name("example.jpg"))
     face = find_faces(photo, find_detector())[0]
-    return prepare_face(photo, face.landmarks, size, PersonSegmenter()).square
+    return prepare_face(photo, face.landmarks, size, PersonSegmenter(), alignment).square
 
 
 def _best_time(generator: Generator, inputs: dict[str, np.ndarray]) -> float:

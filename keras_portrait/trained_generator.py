@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_portrait import layers  # noqa: F401  registers the layers that a saved generator holds
+from keras_portrait.alignment import ALIGNMENTS
 from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.contract import Contract
 from keras_portrait.errors import InputError, SettingError, nearest
@@ -37,6 +38,7 @@ class TrainedGenerator:
             none where it takes noise.
         kind: what it was loaded from, a "run", a "preset" or a "model".
         data: folder of the pictures it learned from, where it is known and still there.
+        alignment: of the photos it learned from, one of `alignment.ALIGNMENTS`.
         words: what is known of `description` and `data_licence`, fields of `Contract`.
     """
 
@@ -48,6 +50,7 @@ class TrainedGenerator:
     styles: tuple[str, ...]
     kind: str = "run"
     data: Path | None = None
+    alignment: int = 1
     words: dict[str, str] = field(default_factory=dict)
 
     def contract(self, **changes) -> Contract:
@@ -67,6 +70,7 @@ class TrainedGenerator:
             "inputs": tuple(tensor.name for tensor in inputs),
             "noise": inputs[0].shape[-1] if inputs[0].name == "noise" else 0,
             "channels": self.model.outputs[0].shape[-1],
+            "alignment": self.alignment if inputs[0].name == "image" else 1,
         }
         return Contract(**fields | changes)
 
@@ -107,6 +111,7 @@ def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
         size=options["recipe"]["data"]["size"],
         styles=_styles(options),
         data=_data_folder(options),
+        alignment=options.get("alignment", 1),  # runs are older than the others
     )
     _check_signature(trained, path)
     return trained
@@ -200,6 +205,12 @@ def _read_options(path):
         fits = False
     if not fits:
         raise InputError(f"Expected method, styles and recipe.data.size. Received: {path}")
+    alignment = options.get("alignment", 1)
+    if type(alignment) is not int or alignment not in ALIGNMENTS:
+        raise InputError(
+            f"This version knows the alignments {', '.join(map(str, ALIGNMENTS))}. "
+            f"Received: alignment {alignment!r} in {path}"
+        )
     made = options.get("format", FORMAT)
     if type(made) is not int or not 1 <= made <= FORMAT:
         raise InputError(

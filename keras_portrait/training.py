@@ -62,8 +62,11 @@ class Plan:
     @property
     def options(self) -> dict:
         """What `options.json` holds; two runs with the same recipe and folder agree in it."""
+        alignment = self.setup.alignment
         return {
             "format": run_folder.FORMAT,
+            # Runs that began before there was a second one go on.
+            **({} if alignment == 1 else {"alignment": alignment}),
             "method": self.recipe.method,
             "data": full_name(self.setup.folder),
             **self.setup.description(),

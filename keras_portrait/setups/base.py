@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.shards import least_side, without_landmarks
+from keras_portrait.data.shards import data_alignment, least_side, without_landmarks
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.models.base import AdversarialModel
 from keras_portrait.stores import as_place, public_name
@@ -39,6 +39,9 @@ class Setup:
         recipe: the recipe.
         data: the data folder, or the place of shards.
 
+    Attributes:
+        alignment: of the photos, one of `alignment.ALIGNMENTS`.
+
     Raises:
         InputError: the data folder cannot be used.
         SettingError: recipe and pictures do not fit.
@@ -47,6 +50,7 @@ class Setup:
     def __init__(self, recipe, data: str | Path):
         self.recipe = recipe
         self.folder = as_place(public_name(data))
+        self.alignment = data_alignment(data)
 
     def description(self) -> dict:
         """What `options.json` tells of the pictures: counts, and names of styles."""

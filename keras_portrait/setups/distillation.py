@@ -8,6 +8,7 @@ import keras
 
 from keras_portrait.callbacks import TeacherValidation
 from keras_portrait.data.fingerprint import sizes
+from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.photos import load_photos
 from keras_portrait.data.teacher_views import TeacherBatches
 from keras_portrait.errors import SettingError
@@ -32,7 +33,7 @@ class DistillationSetup(Setup):
         teacher: `Teacher`.
 
     Raises:
-        SettingError: the teacher makes no drawings of photos, or of another size; or
+        SettingError: the teacher makes no drawings of photos, or of another size or alignment; or
             `train.start_from` draws other styles.
         InputError: `train.start_from` is no run.
     """
@@ -46,6 +47,7 @@ class DistillationSetup(Setup):
                 f"data.size: expected {self.teacher.size}, the size of the teacher's drawings. "
                 f"Received: {recipe.data.size}"
             )
+        require_alignment(self.folder, self.teacher.generator.contract.alignment, "The teacher")
         self.start = open_start(recipe.train.start_from, self.teacher.styles)
         # The size is the teacher's: no smaller one would do.
         sets = (self.data.photos, self.data.held_photos)
