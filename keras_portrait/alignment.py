@@ -229,7 +229,18 @@ def keep_paper(
     sitter = (darkest < _BLANK).view(np.uint8)
     near = cv2.dilate(sitter, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_RIM, _RIM)))
     near = cv2.GaussianBlur(near.astype(np.float32), (0, 0), 1.0)
-    if inside is not None:
-        near *= inside
-    ink = (255 - drawing.astype(np.float32)) * near
-    return np.rint(255 - ink).astype(np.uint8)
+    return fade_ink(drawing, near if inside is None else near * inside)
+
+
+def fade_ink(drawing: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Takes ink away from a drawing.
+
+    Args:
+        drawing: uint8 (S, S).
+        kept: float32 (S, S) in [0, 1], the part of the ink that stays, such as `inside` of an
+            `AlignedFace`.
+
+    Returns:
+        uint8 (S, S).
+    """
+    return np.rint(255 - (255 - drawing.astype(np.float32)) * kept).astype(np.uint8)

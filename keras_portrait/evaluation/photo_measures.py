@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.alignment import fade_ink
 from keras_portrait.atomic import make_folder
 from keras_portrait.faces import Detector
 from keras_portrait.imaging import enlarge_drawing, read_image, write_image
@@ -128,7 +129,7 @@ def draw_sitters(
 
 def _draw(sitter, index, hands, judges, folder):
     picture = read_image(sitter.photo.path)
-    edges = judges.distance.edges(sitter.square[None])[0]
+    edges = judges.distance.edges(sitter.square[None])[0] * sitter.inside
     _keep(folder, PHOTOS, index, sitter.square)
     _keep(folder, EDGES, index, edge_drawing(edges))
     native = [hand.draw(picture, sitter, edges) for hand in hands]
@@ -175,7 +176,7 @@ def measure_drawings(
 
 def _measure_each(sitter, hands, drawings, judges):
     """What needs no large network, of each drawing."""
-    lines, person, rows = flow_lines(sitter.square), None, []
+    lines, person, rows = fade_ink(flow_lines(sitter.square), sitter.inside), None, []
     if judges.identity is not None:
         person = judges.identity.features(sitter.square, sitter.landmarks)
     for hand, drawing in zip(hands, drawings, strict=True):
@@ -191,7 +192,7 @@ def _with_generator(stylizer, style):
 
 
 def _with_filter(draw):
-    return lambda picture, sitter, edges: draw(sitter.square, edges)
+    return lambda picture, sitter, edges: fade_ink(draw(sitter.square, edges), sitter.inside)
 
 
 def _unused(key, hands):

@@ -26,12 +26,15 @@ class Sitter:
         face: what is drawn, in pixels of the photo.
         square: the aligned square, uint8 (S, S, 3), background white.
         landmarks: float (5, 2), the face's points in pixels of the square.
+        inside: float32 (S, S) in [0, 1], see `alignment.AlignedFace`: beyond the photo's edge there
+            is nothing to draw.
     """
 
     photo: Photo
     face: Face
     square: np.ndarray
     landmarks: np.ndarray
+    inside: np.ndarray
 
 
 def align(
@@ -73,7 +76,8 @@ def align(
         aligned = prepare_face(picture, face.landmarks, size, segmenter)
         expected = transform_points(face.landmarks, invert(aligned.transform))
         found = find_landmarks(aligned.square, expected, detector)
-        sitters.append(Sitter(photo, face, aligned.square, expected if found is None else found))
+        landmarks = expected if found is None else found
+        sitters.append(Sitter(photo, face, aligned.square, landmarks, aligned.inside))
     progress(len(photos), len(photos))
     if not sitters:
         raise InputError(
