@@ -55,7 +55,7 @@ def line_drawing(
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     gray = gray.astype(np.float32)
     tangent = edge_tangent_flow(gray, flow_sigma)
-    response = _across_flow(gray, tangent, sigma, rho)
+    response = across_flow(gray, tangent, sigma, rho)
     response = along_flow(response, tangent, line_sigma)
     # Equation 10 of 2007 before its binary threshold: positive responses are paper.
     paper = 1.0 + np.tanh(sharpness * np.minimum(response, 0.0))
@@ -71,7 +71,7 @@ def _fill(smooth: np.ndarray, tangent: np.ndarray, line_sigma: float, tone: floa
     return 0.5 + 0.5 * np.tanh(FILL_SHARPNESS * (smooth - tone))
 
 
-def _across_flow(gray: np.ndarray, tangent: np.ndarray, sigma: float, rho: float) -> np.ndarray:
+def across_flow(gray: np.ndarray, tangent: np.ndarray, sigma: float, rho: float) -> np.ndarray:
     """Difference of Gaussians on the line through each pixel at a right angle to the flow."""
     surround = SURROUND_RATIO * sigma
     reach = int(np.ceil(2.5 * surround))
