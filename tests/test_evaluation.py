@@ -130,6 +130,14 @@ def test_the_same_inputs_give_the_same_figures_and_pictures(photos, sources, tmp
         assert [len(values) for values in entry["per_photo"].values()] == [3] * len(
             entry["per_photo"]
         )
+    for key in ("smudge", "softness", "readable_eyes", "border_line"):
+        assert all(key in entry["figures"] for entry in results[0]["entries"]), key
+    # A face on a soft ground has gray on eyes, nose and lips, and no ink along the photo's edge.
+    assert thin["figures"]["smudge"]["value"] > 10 and thin["figures"]["smudge"]["met"] is False
+    assert thin["figures"]["border_line"]["met"] is True
+    # The two styles of the stand-in are each other's next; a baseline has none.
+    near = [entry["figures"].get("style_distance") for entry in results[0]["entries"]]
+    assert near[0] == near[1] and 0 < near[0]["value"] < 100 and near[2:] == [None] * 3
     # A difference between groups cannot be told from one man.
     assert thin["figures"]["lip_excess"]["value"] is None
     edge_map, flow = results[0]["entries"][2], results[0]["entries"][4]

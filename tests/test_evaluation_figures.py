@@ -181,7 +181,14 @@ def test_the_style_classifier_tells_textures_apart_even_rare_ones():
 
 
 def row(**changes):
-    return {"face_found": 1.0, "landmark_error": 1.0, "mid_gray": 2.0, "empty_parts": 0.0} | changes
+    return {
+        "smudge": 0.1,
+        "readable_eyes": 1.0,
+        "face_found": 1.0,
+        "landmark_error": 1.0,
+        "mid_gray": 2.0,
+        "empty_parts": 0.0,
+    } | changes
 
 
 def summarizer(photos, references=None, compared=None, groups=None):
@@ -219,17 +226,20 @@ def test_the_worst_come_first_with_reasons():
         row(landmark_error=np.nan, face_found=0.0),
         row(landmark_error=30.0),
         row(empty_parts=1.0),
+        row(smudge=5.5, readable_eyes=0.0),
     ]
-    found = summarizer(5).entry(entry(rows, empty=[[], [], [], [], ["nose", "lips"]]))
+    found = summarizer(6).entry(entry(rows, empty=[[], [], [], [], ["nose", "lips"], []]))
     assert [each["photo"] for each in found["worst"]] == [
-        "2.png", "4.png", "3.png", "1.png", "0.png"
+        "2.png", "4.png", "3.png", "5.png", "1.png", "0.png"
     ]  # fmt: skip
-    assert [each["score"] for each in found["worst"]] == [100, 41, 30, 11, 1]
+    assert [each["score"] for each in found["worst"]] == [100, 41, 30, 26, 11, 1]
     assert found["worst"][0]["why"] == "no face found"
     assert "empty: nose, lips" in found["worst"][1]["why"]
-    assert found["figures"]["face_found"]["value"] == 80
-    assert found["figures"]["landmark_error"]["count"] == 4
-    assert found["per_photo"]["landmark_error"] == [1, 1, None, 30, 1]
+    assert found["worst"][3]["why"].endswith("smudge 5.5 %; an eye cannot be read")
+    assert found["figures"]["face_found"]["value"] == pytest.approx(100 * 5 / 6, abs=1e-4)
+    assert found["figures"]["readable_eyes"]["value"] == pytest.approx(100 * 5 / 6, abs=1e-4)
+    assert found["figures"]["landmark_error"]["count"] == 5
+    assert found["per_photo"]["landmark_error"] == [1, 1, None, 30, 1, 1]
 
 
 def test_photos_that_were_not_measured_are_null():

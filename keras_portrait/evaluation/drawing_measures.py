@@ -3,12 +3,20 @@
 import cv2
 import numpy as np
 
-from keras_portrait.data.drawings import mid_gray_share
+from keras_portrait.data.drawings import INK_LEVEL, LIGHT_LEVEL, mid_gray_share
 from keras_portrait.geometry import PART_BOXES, part_mask
 from keras_portrait.metrics import line_overlap
 
 # Below this level a pixel is ink.
 INK = 128
+# Gray is a smudge where so wide a square of it finds room, pixels of a 512 square: the soft edge of
+# a line is narrower.
+SMUDGE_512 = 3
+# Shares of the way from ink to paper between which the width of an edge is taken, as rise times
+# are; and how far from an edge's middle its gray may lie, pixels of a 512 square.
+EDGE_SHARES, EDGE_REACH_512 = (0.1, 0.9), 8
+# Blur under which two drawings are compared, pixels of a 512 square: half a stroke.
+STYLE_BLUR_512 = 2.0
 # A gray level counts that this share of the pixels has.
 LEAST_SHARE = 1e-3
 # How far a line may lie off that of the photo, pixels of a 512 square: about half a stroke.
@@ -39,6 +47,90 @@ def gray_figures(drawing: np.ndarray) -> dict[str, float]:
         "mid_gray": 100 * mid_gray_share(drawing),
         "gray_levels": float(np.sum(shares >= LEAST_SHARE)),
     }
+
+
+def smudge(drawing: np.ndarray, landmarks: np.ndarray) -> float:
+    """Gray wash on eyes, nose and lips, percent of their boxes.
+
+    Gray from ink's to paper's level counts where it is wider than the soft edge of a line: what
+    is left of it after a morphological opening with a square of `SMUDGE_512`.
+
+    Args:
+        drawing: uint8 (S, S).
+        landmarks: float (5, 2), the photo's, in pixels of the square.
+    """
+    size = len(drawing)
+    gray = ((drawing >= INK_LEVEL) & (drawing < LIGHT_LEVEL)).view(np.uint8)
+    side = max(2, round(SMUDGE_512 * size / 512))
+    wide = cv2.morphologyEx(gray, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    parts = np.max([part_mask(landmarks, size, part) for part in PART_BOXES], axis=0) > 0.5
+    return 100 * float(wide[parts].sum() / max(parts.sum(), 1))
+
+
+def softness(drawing: np.ndarray) -> float:
+    """How wide the change from ink to paper is on average, pixels of a 512 square.
+
+    The area of the gray between `EDGE_SHARES`, near the contours of the ink, over the contours'
+    length: by the coarea formula that is the mean 10-90 % width. A step that is blurred by a
+    Gaussian of deviation s has 2.563 s; one that lies between pixels, otherwise sharp, 0.8.
+
+    Args:
+        drawing: uint8 (S, S).
+
+    Returns:
+        nan for a sheet without ink, or without paper.
+    """
+    scale, ink = len(drawing) / 512, drawing < INK
+    length = contour_length(ink)
+    if not length:
+        return float("nan")
+    low, high = (255 * share for share in EDGE_SHARES)
+    edges = cv2.morphologyEx(ink.view(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    side = 2 * round(EDGE_REACH_512 * scale) + 1
+    near = cv2.dilate(edges, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
+    return float(np.sum(near & (drawing > low) & (drawing < high)) / length / scale)
+
+
+def contour_length(ink: np.ndarray) -> float:
+    """Length of the border between true and false, pixels, within 6 % in any direction.
+
+    Args:
+        ink: bool (H, W).
+
+    Reference:
+        Crofton's formula with lines in four directions: the length is pi / 2 of the mean, over
+        directions, of the crossings with lines one pixel apart.
+    """
+    straight = np.sum(ink[1:] != ink[:-1]) + np.sum(ink[:, 1:] != ink[:, :-1])
+    slanted = np.sum(ink[1:, 1:] != ink[:-1, :-1]) + np.sum(ink[1:, :-1] != ink[:-1, 1:])
+    # Diagonals of the grid lie a pixel over the root of two apart.
+    return float(np.pi / 8 * (straight + slanted / np.sqrt(2)))
+
+
+def style_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """How differently two styles draw one photo, percent: 0 where equally, 100 without overlap.
+
+    The sum of the differences of darkness over the sum of darkness (Bray-Curtis), both blurred by
+    `STYLE_BLUR_512`, so that a line is not another one because it lies a pixel off.
+
+    Args:
+        a: uint8 (S, S).
+        b: uint8 (S, S).
+
+    Returns:
+        0 for two empty sheets.
+    """
+    blur = STYLE_BLUR_512 * len(a) / 512
+    first, second = (
+        cv2.GaussianBlur(255 - each.astype(np.float32), (0, 0), blur) for each in (a, b)
+    )
+    return 100 * float(np.abs(first - second).sum() / max((first + second).sum(), 1))
+
+
+def runs(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the runs of true in bool (N,) begin, and one past where they end: int (R,) each."""
+    steps = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(np.int8), [0]])))
+    return steps[::2], steps[1::2]
 
 
 def line_agreement(drawing: np.ndarray, lines: np.ndarray) -> float:

@@ -39,6 +39,48 @@ def measures(suffix: str, extractor: str, identity: bool) -> dict[str, dict]:
         identity: whether a face recognition network was given.
     """
     found = {
+        "smudge": Measure(
+            "Smudge",
+            "% of eyes, nose and lips",
+            "lower",
+            0.5,
+            "Gray from level 64 to 191 in the boxes around eyes, nose and lips that is wider than "
+            "the soft edge of a line: what an opening with a square of 3 px leaves, at 512 px.",
+        ),
+        "softness": Measure(
+            "Softness of edges",
+            "px",
+            "lower",
+            1.2,
+            "Width of the change from ink to paper, from 10 to 90 %, on average over all contours: "
+            "the area of the gray at them over their length, pixels of a 512 square.",
+        ),
+        "readable_eyes": Measure(
+            "Readable eyes",
+            "%",
+            "higher",
+            75.0,
+            "Share of the drawings in which both eyes have an iris, dark or ringed, with paper at "
+            "either side, and a lid or a ring around them. Blots and empty rings have none; nor "
+            "have eyes that the sitter closes.",
+        ),
+        "border_line": Measure(
+            "Line along the photo's edge",
+            "% of the side",
+            "lower",
+            1.0,
+            "Longest straight run of ink along the photo's edge where that lies in the square; 0 "
+            "where it does not.",
+        ),
+        "style_distance": Measure(
+            "Distance to the next style",
+            "%",
+            "higher",
+            15.0,
+            "How differently the most similar other style of the same generator draws the same "
+            "photo: the sum of differences over the sum of ink, blurred by 2 px. Equal drawings "
+            "have 0, drawings without common ink 100.",
+        ),
         "face_found": Measure(
             "Face found again",
             "%",

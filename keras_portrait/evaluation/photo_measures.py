@@ -15,6 +15,7 @@ from keras_portrait.report.evaluation_files import EDGES, PHOTOS, picture_path
 from keras_portrait.stylizer import Stylizer
 
 from .baselines import BASELINES, edge_drawing, flow_lines
+from .border import border_line
 from .content import EdgeDistance, Identity, find_landmarks, landmark_error
 from .drawing_measures import (
     empty_parts,
@@ -22,10 +23,14 @@ from .drawing_measures import (
     line_agreement,
     lip_and_face,
     part_ink,
+    smudge,
+    softness,
     stroke_widths,
+    style_distance,
     width_quantile,
 )
 from .extractors import Extractor
+from .eyes import readable_eyes
 from .inputs import Source, safe_key
 from .sitters import Sitter
 from .summary import Entry
@@ -183,7 +188,9 @@ def _measure_each(sitter, hands, drawings, judges):
         row = _found_again(drawing, sitter, judges, person)
         if hand.entry.name != _LINES:
             row["line_f1"] = line_agreement(drawing, lines)
-        rows.append(row | _as_drawing(drawing, sitter, hand.entry))
+        rows.append(row | _as_seen(drawing, sitter) | _as_drawing(drawing, sitter, hand.entry))
+    for row, distance in zip(rows, _style_distances(hands, drawings), strict=True):
+        row |= distance
     return rows
 
 
@@ -223,6 +230,29 @@ def _found_again(drawing, sitter, judges, person):
             np.nan if lost else float(judges.identity.features(drawing, points) @ person)
         )
     return row
+
+
+def _as_seen(drawing, sitter):
+    """What people see first."""
+    return {
+        "smudge": smudge(drawing, sitter.landmarks),
+        "softness": softness(drawing),
+        "readable_eyes": float(all(readable_eyes(drawing, sitter.landmarks))),
+        "border_line": border_line(drawing, sitter.corners),
+    }
+
+
+def _style_distances(hands, drawings):
+    """For each drawing the distance to the most similar one in another style of its source."""
+    found = []
+    for number, hand in enumerate(hands):
+        others = [
+            style_distance(drawings[number], drawings[other])
+            for other, rival in enumerate(hands)
+            if other != number and rival.entry.style and rival.entry.name == hand.entry.name
+        ]
+        found.append({"style_distance": min(others)} if others else {})
+    return found
 
 
 def _as_drawing(drawing, sitter, entry):

@@ -15,7 +15,15 @@ from keras_portrait.geometry import face_template, square_to_photo
 from keras_portrait.imaging import enlarge_drawing, read_image
 
 from .content import BATCH, find_landmarks
-from .drawing_measures import empty_parts, gray_figures, part_ink, stroke_widths
+from .drawing_measures import (
+    empty_parts,
+    gray_figures,
+    part_ink,
+    smudge,
+    softness,
+    stroke_widths,
+)
+from .eyes import readable_eyes
 
 # Drawings of a style that are looked at: more make the distances hardly surer.
 MOST_DRAWINGS = 100
@@ -172,6 +180,9 @@ def _measure(square, detector):
     template = face_template(len(square))
     ink = part_ink(square, template)
     figures = {
+        "smudge": smudge(square, template),
+        "softness": softness(square),
+        "readable_eyes": float(all(readable_eyes(square, template))),
         "face_found": float(find_landmarks(square, template, detector) is not None),
         "empty_parts": float(len(empty_parts(ink)) > 0),
         "ink_eyes": (ink["left eye"] + ink["right eye"]) / 2,

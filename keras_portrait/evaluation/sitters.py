@@ -13,6 +13,7 @@ from keras_portrait.imaging import read_image
 from keras_portrait.segmentation import PersonSegmenter
 from keras_portrait.stylizer import Stylizer
 
+from .border import photo_corners
 from .content import find_landmarks
 from .inputs import Photo
 
@@ -28,6 +29,7 @@ class Sitter:
         landmarks: float (5, 2), the face's points in pixels of the square.
         inside: float32 (S, S) in [0, 1], see `alignment.AlignedFace`: beyond the photo's edge there
             is nothing to draw.
+        corners: float (4, 2), where the photo's corners lie, see `border.photo_corners`.
     """
 
     photo: Photo
@@ -35,6 +37,7 @@ class Sitter:
     square: np.ndarray
     landmarks: np.ndarray
     inside: np.ndarray
+    corners: np.ndarray
 
 
 def align(
@@ -77,7 +80,8 @@ def align(
         expected = transform_points(face.landmarks, invert(aligned.transform))
         found = find_landmarks(aligned.square, expected, detector)
         landmarks = expected if found is None else found
-        sitters.append(Sitter(photo, face, aligned.square, landmarks, aligned.inside))
+        corners = photo_corners(picture.shape, aligned.transform)
+        sitters.append(Sitter(photo, face, aligned.square, landmarks, aligned.inside, corners))
     progress(len(photos), len(photos))
     if not sitters:
         raise InputError(

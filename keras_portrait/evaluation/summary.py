@@ -16,11 +16,14 @@ from .references import ALL, References, StyleClassifier
 WORST = 10
 SCORE = (
     "100 where no face is found in the drawing, plus the landmark error in percent of the eye "
-    "distance, plus the mid-gray in percentage points above its goal, plus 20 for each empty part"
+    "distance, plus the mid-gray and the smudge in percentage points above their goals, plus 20 "
+    "for each empty part, and where an eye cannot be read"
 )
 _PARTS_WEIGHT, _LOST = 20, 100
+# Shares of gray that count against a drawing above their goals, and what they are called.
+_GRAYS = {"mid_gray": "mid-gray", "smudge": "smudge"}
 # Measures of one photo that are shares of drawings, and so percent as a figure.
-_SHARES = ("face_found", "empty_parts", "style_accuracy")
+_SHARES = ("readable_eyes", "face_found", "empty_parts", "style_accuracy")
 
 
 @dataclass
@@ -258,10 +261,13 @@ class Summarizer:
         return StyleClassifier(known.texture[~known.held], known.style[~known.held])
 
     def _worst(self, entry):
-        goal = figure("mid_gray", self.measures["mid_gray"], entry.style, (0, 0, 0), 0)["goal"]
+        goals = {
+            key: figure(key, self.measures[key], entry.style, (0, 0, 0), 0)["goal"]
+            for key in _GRAYS
+        }
         scored = []
         for index, row, empty in zip(entry.indices, entry.rows, entry.empty, strict=True):
-            score, why = _score(row, empty, goal)
+            score, why = _score(row, empty, goals)
             scored.append((-round(score, 3), index, "; ".join(why)))
         return [
             {"photo": self.photo_names[index], "index": index, "score": -score, "why": why}
@@ -269,7 +275,7 @@ class Summarizer:
         ]
 
 
-def _score(row, empty, gray_goal):
+def _score(row, empty, goals):
     """How bad a drawing is, see `SCORE`, and why."""
     score, why = 0.0, []
     if not row["face_found"]:
@@ -277,10 +283,14 @@ def _score(row, empty, gray_goal):
     elif row["landmark_error"] > 0:
         score += row["landmark_error"]
         why.append(f"landmarks {row['landmark_error']:.1f} % off")
-    gray = row["mid_gray"] - gray_goal
-    if gray > 0:
-        score += gray
-        why.append(f"mid-gray {row['mid_gray']:.1f} %")
+    for key, name in _GRAYS.items():
+        beyond = row[key] - goals[key]
+        if beyond > 0:
+            score += beyond
+            why.append(f"{name} {row[key]:.1f} %")
+    if not row["readable_eyes"]:
+        score += _PARTS_WEIGHT
+        why.append("an eye cannot be read")
     if empty:
         why.append(f"empty: {', '.join(empty)}")
     return score + _PARTS_WEIGHT * len(empty), why
