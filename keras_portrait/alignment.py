@@ -163,7 +163,8 @@ def even_exposure(square: np.ndarray) -> np.ndarray:
 def _tone_curve(gain: float) -> np.ndarray:
     """uint8 (256,): for each gray level the one of `gain` times the lightness.
 
-    From `_KNEE` on the curve bends, with the same slope there, and ends at white.
+    From `_KNEE` on the curve is a hyperbola that begins with the same slope and ends at white: it
+    spreads the highlights of a dark photo where a power would leave them flat.
     """
     levels = np.arange(256)
     # sRGB (IEC 61966-2-1) and L of CIE Lab, both of a gray.
@@ -172,9 +173,9 @@ def _tone_curve(gain: float) -> np.ndarray:
     root = np.where(light > 0.008856, np.cbrt(light), 7.787 * light + 16 / 116)
     lightness = 255 * (1.16 * root - 0.16)
     start = _KNEE / gain
-    power = (255 * gain - _KNEE) / (255 - _KNEE)
-    rest = np.clip((255 - lightness) / (255 - start), 0, 1)
-    bent = 255 - (255 - _KNEE) * rest**power
+    part = np.clip((lightness - start) / (255 - start), 0, 1)
+    steepness = (255 * gain - _KNEE) / (255 - _KNEE)
+    bent = 255 - (255 - _KNEE) * (1 - part) / (1 + (steepness - 1) * part)
     wanted = np.where(lightness < start, gain * lightness, bent)
     return np.rint(np.interp(wanted, lightness, levels)).astype(np.uint8)
 
