@@ -38,7 +38,7 @@ TINY = [
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory):
     """A preset that draws the mean of red, green and blue; its second style is darker by 0.5."""
-    return write_tiny_preset(tmp_path_factory.mktemp("teachers") / "tiny")
+    return write_tiny_preset(tmp_path_factory.mktemp("teachers") / "tiny", alignment=2)
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +295,7 @@ def test_a_training_leaves_its_run_folder(run, teacher):
     ]
     options = json.loads((run / "options.json").read_text())
     assert options["styles"] == ["thin", "bold"] and options["photos"] == 2
+    assert options["alignment"] == 2
     contract = json.loads((teacher / "portrait.json").read_text())
     assert options["teacher_sha256"] == contract["sha256"]
     assert options["recipe"]["teacher"] == str(teacher)
@@ -323,6 +324,7 @@ def test_the_run_draws_and_tells_its_styles(run):
     assert (trained.method, trained.styles, trained.size) == ("distillation", ("thin", "bold"), 64)
     generator = load_generator(run)
     assert generator.contract.inputs == ("image", "style")
+    assert generator.contract.alignment == 2
     image = np.zeros((1, 64, 64, 3), np.float32)
     assert generator.net(image=image, style=np.float32([[1, 0]])).shape == (1, 64, 64, 1)
 
@@ -368,13 +370,13 @@ def test_another_teacher_under_the_same_path_is_refused(teacher, faces, run, tmp
     options.write_text(options.read_text().replace(str(teacher), str(moved)))
     plan_of(moved, faces, tmp_path / "run")
     shutil.rmtree(moved)
-    write_tiny_preset(moved, offsets=(0.0, 0.25))
+    write_tiny_preset(moved, offsets=(0.0, 0.25), alignment=2)
     with pytest.raises(SettingError, match="teacher_sha256: .* there, .* now"):
         plan_of(moved, faces, tmp_path / "run")
 
 
 def test_a_student_without_held_back_photos_or_a_discriminator(drawn_data, tmp_path):
-    teacher = write_tiny_preset(tmp_path / "one", styles=("only",))
+    teacher = write_tiny_preset(tmp_path / "one", styles=("only",), alignment=2)
     run = training.train(
         plan_of(teacher, drawn_data, tmp_path / "run", "loss.adversarial=0", "train.epochs=1"),
         verbose=0,
@@ -435,9 +437,13 @@ def test_settings_that_do_not_fit_are_refused(teacher, faces, tmp_path):
     ):
         with pytest.raises(SettingError, match=text):
             plan_of(teacher, faces, tmp_path / "run", *overrides)
-    large = write_tiny_preset(tmp_path / "large", size=96)
+    large = write_tiny_preset(tmp_path / "large", size=96, alignment=2)
     with pytest.raises(SettingError, match="--size 96"):
         plan_of(large, faces, tmp_path / "run", "data.size=96")
+    old = write_tiny_preset(tmp_path / "old", alignment=1)
+    text = "The teacher takes photos of alignment 1. .*--alignment 1`. Received: alignment 2 in "
+    with pytest.raises(SettingError, match=text + re.escape(str(faces))):
+        plan_of(old, faces, tmp_path / "run")
 
 
 def test_a_folder_without_photos_is_refused(faces, tmp_path):

@@ -80,7 +80,7 @@ def tiny_model(size: int, offsets: tuple[float, ...]) -> bytes:
     return net.finish()
 
 
-def write_tiny_preset(folder, size=64, styles=("thin", "bold"), offsets=(0.0, -0.5)):
+def write_tiny_preset(folder, size=64, styles=("thin", "bold"), offsets=(0.0, -0.5), alignment=1):
     """Writes a preset into a new folder and returns the folder."""
     folder.mkdir(parents=True)
     (folder / "tiny.tflite").write_bytes(tiny_model(size, offsets[: len(styles)]))
@@ -95,6 +95,7 @@ def write_tiny_preset(folder, size=64, styles=("thin", "bold"), offsets=(0.0, -0
             mode="fp32",
             styles=styles,
             inputs=("image", "style") if len(styles) > 1 else ("image",),
+            alignment=alignment,
             description="the mean of red, green and blue",
             data_licence="no pictures were used",
             origin="tests/tiny_preset.py",
