@@ -14,6 +14,8 @@ from keras_portrait.evaluation.drawing_measures import (
     style_distance,
 )
 from keras_portrait.evaluation.eyes import readable_eyes
+from keras_portrait.evaluation.photo_measures import Hand, style_distances
+from keras_portrait.evaluation.summary import Entry
 from keras_portrait.geometry import face_template, part_mask
 from keras_portrait.imaging import enlarge_drawing
 
@@ -259,3 +261,13 @@ def test_a_line_that_lies_a_pixel_off_is_nearly_the_same():
     near, far = line((40, 101), (470, 101), 6), line((40, 130), (470, 130), 6)
     drawing = line((40, 100), (470, 100), 6)
     assert style_distance(drawing, near) < 20 < style_distance(drawing, far)
+
+
+def test_the_next_style_is_the_most_similar_one_of_the_same_source():
+    top, bottom = line((40, 100), (470, 100), 6), line((40, 300), (470, 300), 6)
+    names = [("a", "ink"), ("a", "line"), ("a", "pen"), ("b", "ink"), ("XDoG", "")]
+    hands = [Hand(Entry(*name, "preset", str(name)), None) for name in names]
+    drawings = [top, bottom, np.minimum(top, bottom), top, top]
+    found = style_distances(hands, drawings)
+    third = pytest.approx(100 / 3, abs=0.5)
+    assert [each.get("style_distance") for each in found] == [third, third, third, None, None]

@@ -1,6 +1,6 @@
 """Draws one photo after the other with everything that is compared, and measures what came out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,9 +189,30 @@ def _measure_each(sitter, hands, drawings, judges):
         if hand.entry.name != _LINES:
             row["line_f1"] = line_agreement(drawing, lines)
         rows.append(row | _as_seen(drawing, sitter) | _as_drawing(drawing, sitter, hand.entry))
-    for row, distance in zip(rows, _style_distances(hands, drawings), strict=True):
+    for row, distance in zip(rows, style_distances(hands, drawings), strict=True):
         row |= distance
     return rows
+
+
+def style_distances(hands: list[Hand], drawings: Sequence[np.ndarray]) -> list[dict[str, float]]:
+    """How near the most similar other style of the same source comes.
+
+    Args:
+        hands: what drew.
+        drawings: uint8 (S, S), what each made of one photo.
+
+    Returns:
+        For each drawing `style_distance`, see `drawing_measures`; nothing for a lone style.
+    """
+    found = []
+    for number, hand in enumerate(hands):
+        others = [
+            style_distance(drawings[number], drawings[other])
+            for other, rival in enumerate(hands)
+            if other != number and rival.entry.name == hand.entry.name
+        ]
+        found.append({"style_distance": min(others)} if others else {})
+    return found
 
 
 def _with_generator(stylizer, style):
@@ -240,19 +261,6 @@ def _as_seen(drawing, sitter):
         "readable_eyes": float(all(readable_eyes(drawing, sitter.landmarks))),
         "border_line": border_line(drawing, sitter.corners),
     }
-
-
-def _style_distances(hands, drawings):
-    """For each drawing the distance to the most similar one in another style of its source."""
-    found = []
-    for number, hand in enumerate(hands):
-        others = [
-            style_distance(drawings[number], drawings[other])
-            for other, rival in enumerate(hands)
-            if other != number and rival.entry.style and rival.entry.name == hand.entry.name
-        ]
-        found.append({"style_distance": min(others)} if others else {})
-    return found
 
 
 def _as_drawing(drawing, sitter, entry):
