@@ -11,7 +11,7 @@ import numpy as np
 from keras_portrait.faces import Box, Detector, Face
 from keras_portrait.geometry import face_template, square_to_photo, warp
 from keras_portrait.imaging import resize
-from keras_portrait.photo_edge import continue_photo, inside_photo
+from keras_portrait.photo_edge import blur_outside, inside_photo
 from keras_portrait.segmentation import PersonSegmenter, keep_region, whiten_background
 
 # Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
@@ -32,6 +32,10 @@ _KNEE = 195
 # Nose and cheeks, below the eyes and above the mouth: left, top, right, bottom in 0-based pixels of
 # the 512 x 512 square.
 _SKIN_512 = (180, 285, 332, 350)
+# They are looked at as if the square had so many pixels. The gain of a gray is known at once; that
+# of a colour, whose channels lie on other parts of the curve, is found in a few passes.
+_SKIN_GRID = 128
+_PASSES = 3
 # Part of a whole picture that a person must take up before the rest is put to white.
 LEAST_PERSON = 0.02
 # A square is blank from this level up; lines may lie outside the sitter by half of the rim, pixels.
@@ -108,13 +112,19 @@ def prepare_face(
     """
     transform = square_to_photo(landmarks, size)
     square = cut_square(photo, transform, size, alignment)
+    alpha = None
     if segmenter is not None:
         template = face_template(size)
         alpha = keep_region(segmenter(square), *template[2])  # the one with the nose
         left, top = template.min(axis=0).astype(int)
         right, bottom = template.max(axis=0).astype(int)
-        if alpha[top:bottom, left:right].mean() >= LEAST_FACE:
-            square = whiten_background(square, alpha)
+        if alpha[top:bottom, left:right].mean() < LEAST_FACE:
+            alpha = None
+    if alignment > 1:
+        # Later than the segmentation, which errs by a quarter more where it sees the blur.
+        square = blur_outside(square, photo.shape, transform)
+    if alpha is not None:
+        square = whiten_background(square, alpha)
     if alignment == 1:
         return AlignedFace(square, transform, np.ones((size, size), np.float32))
     inside = inside_photo(photo.shape, transform, size)
@@ -130,12 +140,12 @@ def cut_square(
         photo: uint8 RGB (H, W, 3).
         transform: float (2, 3), from pixels of the square to those of the photo.
         size: side of the square in pixels.
-        alignment: one of `ALIGNMENTS`; it says what lies outside of the photo.
+        alignment: one of `ALIGNMENTS`: white lies outside of the photo, or its mirror image.
 
     Returns:
         uint8 RGB (size, size, 3).
     """
-    return (warp if alignment == 1 else continue_photo)(photo, transform, size)
+    return warp(photo, transform, size, fill=255 if alignment == 1 else None)
 
 
 def even_exposure(square: np.ndarray) -> np.ndarray:
@@ -151,13 +161,18 @@ def even_exposure(square: np.ndarray) -> np.ndarray:
     Returns:
         uint8 RGB (S, S, 3).
     """
-    left, top, right, bottom = (round(edge * square.shape[0] / 512) for edge in _SKIN_512)
-    lightness = cv2.cvtColor(square[top:bottom, left:right], cv2.COLOR_RGB2Lab)[..., 0]
-    median = float(np.median(lightness))
-    if median >= FACE_LIGHTNESS:
-        return square
-    gain = min(FACE_LIGHTNESS / max(median, 1.0), MOST_GAIN)
-    return cv2.LUT(square, _tone_curve(gain))
+    size = square.shape[0]
+    left, top, right, bottom = (round(edge * size / 512) for edge in _SKIN_512)
+    step = max(1, size // _SKIN_GRID)
+    face, curve, gain = square[top:bottom:step, left:right:step], None, 1.0
+    for _ in range(_PASSES):
+        lightened = face if curve is None else cv2.LUT(face, curve)
+        median = float(np.median(cv2.cvtColor(lightened, cv2.COLOR_RGB2Lab)[..., 0]))
+        if curve is None and median >= FACE_LIGHTNESS:
+            return square
+        gain = np.clip(gain * FACE_LIGHTNESS / max(median, 1.0), 1.0, MOST_GAIN)
+        curve = _tone_curve(gain)
+    return cv2.LUT(square, curve)
 
 
 def _tone_curve(gain: float) -> np.ndarray:

@@ -8,7 +8,7 @@ so that nothing mirrored is drawn as if it were somebody. The drawing itself end
 import cv2
 import numpy as np
 
-from keras_portrait.geometry import scale_of, warp
+from keras_portrait.geometry import scale_of
 
 # Parts of the square's side. The drawing fades over the last `FADE` before the photo's edge; beyond
 # it the blur sets in over `_NEAR` and is full at `_NEAR + _FAR`. Found by trial on tight portraits.
@@ -22,27 +22,27 @@ _SHRINK = 4
 _LEAST = 1e-3
 
 
-def continue_photo(photo: np.ndarray, square_to_photo: np.ndarray, size: int) -> np.ndarray:
-    """Cuts a square out of a photo that goes on beyond its edges.
+def blur_outside(
+    square: np.ndarray, shape: tuple[int, ...], square_to_photo: np.ndarray
+) -> np.ndarray:
+    """Blurs what lies outside of the photo, the more the farther out.
 
     Args:
-        photo: uint8 RGB (H, W, 3).
+        square: uint8 RGB (S, S, 3), cut out by `geometry.warp`, the photo mirrored at its edges.
+        shape: of the photo, (H, W, ...) in pixels.
         square_to_photo: float (2, 3), a similarity from pixels of the square to the photo's.
-        size: side of the square in pixels.
 
     Returns:
-        uint8 RGB (size, size, 3), equal to `geometry.warp` where the square lies in the photo.
+        uint8 RGB (S, S, 3), the same within the photo.
     """
-    distances = _crossed(photo.shape, square_to_photo, size)
-    square = warp(photo, square_to_photo, size, fill=None if distances else 255)
+    size = square.shape[0]
+    distances = _crossed(shape, square_to_photo, size)
     if not distances:
         return square
-    outside = -np.minimum.reduce(distances) / size
-    near = _smooth_step(outside / _NEAR)[..., None]
-    far = _smooth_step((outside - _NEAR) / _FAR)[..., None]
-    blurred = _blurred(square, _NEAR_BLUR * size)
-    blurred += far * (_blurred(square, _FAR_BLUR * size) - blurred)
-    return np.rint(square + near * (blurred - square)).astype(np.uint8)
+    outside = np.minimum.reduce(distances) / np.float32(-size)
+    near, far = _smooth_step(outside / _NEAR), _smooth_step((outside - _NEAR) / _FAR)
+    blurred = _blurred(square, _NEAR_BLUR * size), _blurred(square, _FAR_BLUR * size)
+    return cv2.blendLinear(square, cv2.blendLinear(*blurred, 1 - far, far), 1 - near, near)
 
 
 def inside_photo(shape: tuple[int, ...], square_to_photo: np.ndarray, size: int) -> np.ndarray:
@@ -76,17 +76,17 @@ def _crossed(shape: tuple[int, ...], matrix: np.ndarray, size: int) -> list[np.n
     for (across, down, start), length in zip(matrix, shape[1::-1], strict=True):
         # Each axis has two edges, half a pixel outside the first and the last centre.
         for sign, offset in ((1, start + 0.5), (-1, length - 0.5 - start)):
-            x, y, offset = sign * across / scale, sign * down / scale, offset / scale
+            x, y, offset = np.float32([sign * across, sign * down, offset]) / np.float32(scale)
             if offset + min(0, x * last) + min(0, y * last) < -_LEAST:
-                found.append(np.add.outer(np.float32(y) * steps, np.float32(x) * steps + offset))
+                found.append(np.add.outer(y * steps, x * steps + offset))
     return found
 
 
 def _blurred(square: np.ndarray, deviation: float) -> np.ndarray:
-    """float32 (S, S, 3), blurred by a Gaussian of so many pixels."""
+    """The same, blurred by a Gaussian of so many pixels."""
     size = square.shape[0]
     side = max(1, size // _SHRINK)
-    small = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), deviation * side / size)
     return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
 
