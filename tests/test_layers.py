@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.layers import AppendStyle, ImagePool, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.filters import plane_wave
+from keras_portrait.layers import (
+    AppendStyle,
+    ImagePool,
+    InstanceNormalization,
+    PlaneWave,
+    ReflectionPadding2D,
+    SpectralConv2D,
+)
 from keras_portrait.models.base import gradients_of
 
 ADDONS = Path(__file__).parent / "reference" / "tensorflow_addons.npz"
@@ -43,6 +51,56 @@ def test_reflection_does_not_repeat_the_edge():
     np.testing.assert_array_equal(ReflectionPadding2D(2)(x), padded)
 
 
+def test_the_plane_wave_is_that_of_the_engraving():
+    x = np.random.default_rng(0).normal(size=(2, 48, 80, 3)).astype("float32")
+    joined = ops.convert_to_numpy(PlaneWave()(x))
+    np.testing.assert_array_equal(joined[..., :3], x)
+    np.testing.assert_allclose(joined[0, ..., 3:], plane_wave(48, 80), atol=1e-6)
+    # It repeats after its period, in both directions: crops see what the whole sees.
+    np.testing.assert_array_equal(joined[:, 16:, :48, 3:], joined[:, :32, 32:, 3:])
+    other = ops.convert_to_numpy(PlaneWave(8)(x))
+    np.testing.assert_allclose(other[0, :24, :40, 3:], plane_wave(48, 80)[::2, ::2], atol=1e-6)
+
+
+def spectral_convolution(x):
+    layer = SpectralConv2D(6, 4, 2, padding=1)
+    for _ in range(200):  # so many steps of the power iteration
+        layer(x, training=True)
+    return layer
+
+
+def test_a_spectral_convolution_has_the_norm_of_one():
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    keras.utils.set_random_seed(0)
+    layer = spectral_convolution(x)
+    layer.bias.assign(np.arange(6))
+    kernel = np.asarray(layer.kernel)
+    largest = np.linalg.svd(kernel.reshape(-1, 6), compute_uv=False)[0]
+    plain = keras.layers.Conv2D(6, 4, 2, "same")  # as much padding on even sizes
+    plain.build(x.shape)
+    plain.set_weights([kernel / largest, np.arange(6)])
+    np.testing.assert_allclose(layer(x), plain(x), rtol=1e-4, atol=1e-5)
+    assert layer(x).shape == layer.compute_output_shape(x.shape) == (2, 4, 4, 6)
+    before = np.array(layer.direction)
+    layer(x)
+    np.testing.assert_array_equal(layer.direction, before)
+
+
+def test_the_gradient_of_a_spectral_convolution_knows_its_norm():
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype("float32")
+    keras.utils.set_random_seed(0)
+    layer = spectral_convolution(x)
+
+    def loss():
+        return ops.sum(ops.square(layer(ops.convert_to_tensor(x)))), None
+
+    (gradient,), _ = gradients_of(loss, [layer.kernel])
+    # A kernel twice as large computes the same: nothing is gained in its own direction.
+    along = np.sum(np.asarray(gradient) * np.asarray(layer.kernel))
+    assert abs(along) < 1e-3 * np.linalg.norm(gradient) * np.linalg.norm(layer.kernel)
+    assert np.linalg.norm(gradient) > 1
+
+
 def test_style_is_repeated_over_the_plane():
     features, style = np.zeros((2, 4, 6, 5), "float32"), np.float32([[1, 0, 2], [3, 4, 5]])
     joined = ops.convert_to_numpy(AppendStyle()([features, style]))
@@ -56,6 +114,8 @@ def test_style_is_repeated_over_the_plane():
         (InstanceNormalization(affine=True), (1, 8, 8, 3)),
         (ReflectionPadding2D(2), (1, 8, 8, 3)),
         (AppendStyle(), [(1, 8, 8, 3), (1, 2)]),
+        (PlaneWave(8), (1, 8, 8, 3)),
+        (SpectralConv2D(5, 4, 2, 1), (1, 8, 8, 3)),
     ],
 )
 def test_layers_survive_saving(layer, shapes, tmp_path):

@@ -36,6 +36,26 @@ def test_l1_of_a_shift_is_the_shift():
     assert float(losses.l1(a, a + 0.25)) == pytest.approx(0.25, rel=1e-5)
 
 
+def test_cross_entropy_against_its_definition():
+    rng = np.random.default_rng(0)
+    logits, drawings = rng.normal(0, 3, (2, 4, 4, 1)), rng.uniform(-1, 1, (2, 4, 4, 1))
+    paper, target = 1 / (1 + np.exp(-logits)), (drawings + 1) / 2
+    expected = -(target * np.log(paper) + (1 - target) * np.log(1 - paper)).mean()
+    assert float(losses.cross_entropy(logits, drawings)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_cross_entropy_does_not_overflow():
+    far = np.float32([[1e4, -1e4]]).reshape(1, 1, 2, 1)
+    assert float(losses.cross_entropy(far, np.sign(far))) == pytest.approx(0)
+    assert float(losses.cross_entropy(far, -np.sign(far))) == pytest.approx(1e4)
+
+
+def test_feature_matching_is_the_mean_over_the_maps():
+    real = [np.zeros((1, 4, 4, 2), "float32"), np.ones((1, 2, 2, 3), "float32")]
+    fake = [x + y for x, y in zip(real, (0.5, -0.25), strict=True)]
+    assert float(losses.feature_matching(real, fake)) == pytest.approx((0.5 + 0.25) / 2)
+
+
 def test_truncation_leaves_64_levels():
     x = np.linspace(-1, 1, 4001, dtype="float32").reshape(1, -1, 1, 1)
     levels = np.unique(ops.convert_to_numpy(losses.truncate(x)))

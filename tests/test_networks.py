@@ -12,6 +12,9 @@ from keras_portrait.networks import (
     cartoon_generator,
     dcgan_discriminator,
     dcgan_generator,
+    line_generator,
+    logits_of,
+    pair_discriminator,
     patch_discriminator,
     resnet_generator,
     style_discriminator,
@@ -263,3 +266,61 @@ def test_networks_keep_shapes_and_ranges_and_come_back_from_their_files(name, tm
     np.testing.assert_array_equal(
         keras.saving.load_model(tmp_path / "network.keras")(inputs), output
     )
+
+
+# The line generator and the discriminator of pairs.
+
+
+def test_the_line_generator_is_small():
+    assert line_generator(3).count_params() == 547_417
+    model = line_generator(1, filters=2, blocks=1)
+    assert [x.name for x in model.inputs] == ["image"]
+    drawing = np.asarray(model(np.random.default_rng(0).uniform(-1, 1, (2, 32, 48, 3))))
+    # It begins near gray: neither ink nor paper has won yet.
+    assert drawing.shape == (2, 32, 48, 1) and np.abs(drawing).max() < 0.9
+
+
+def test_the_drawing_is_the_tanh_of_half_the_logit():
+    model = line_generator(2, filters=2, blocks=1)
+    inputs = [np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)), np.eye(2)]
+    inputs = [ops.convert_to_tensor(x.astype("float32")) for x in inputs]
+    logits = np.asarray(logits_of(model)(inputs))
+    paper = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(model(inputs), 2 * paper - 1, atol=1e-5)
+    assert logits_of(model).trainable_variables[0] is model.trainable_variables[0]
+
+
+def test_a_crop_is_drawn_as_in_the_whole():
+    keras.utils.set_random_seed(0)
+    model = line_generator(1, filters=2, blocks=1)
+    photo = np.random.default_rng(0).uniform(-1, 1, (1, 160, 160, 3)).astype("float32")
+    whole = np.asarray(model(photo))[:, 48:112, 32:96]
+    # Its corner is a multiple of the wave's period; what its border reaches is left out.
+    crop, shifted = (np.asarray(model(photo[:, 16 + s : 144 + s, :128])) for s in (0, 4))
+    np.testing.assert_allclose(crop[:, 32:96, 32:96], whole, atol=1e-5)
+    assert np.abs(shifted[:, 28:92, 32:96] - whole).max() > 1e-3
+
+
+def test_styles_draw_differently_from_the_start():
+    keras.utils.set_random_seed(0)
+    model = line_generator(3, filters=2, blocks=1)
+    photo = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16, 3)).astype("float32")
+    drawings = model([np.repeat(photo, 3, axis=0), np.eye(3, dtype="float32")])
+    assert np.abs(np.diff(drawings, axis=0)).max(axis=(1, 2, 3)).min() > 1e-3
+
+
+def test_the_discriminator_of_pairs_sees_all_that_it_is_given():
+    keras.utils.set_random_seed(0)
+    model = pair_discriminator(2, filters=4)
+    rng = np.random.default_rng(0)
+    given = [rng.uniform(-1, 1, (1, 64, 64, 1)), rng.uniform(-1, 1, (1, 64, 64, 1)), np.eye(2)[:1]]
+    given = [ops.convert_to_tensor(x.astype("float32")) for x in given]
+    *features, scores = model(given)
+    assert [tuple(x.shape[1:]) for x in features] == [
+        *((32, 32, 4), (16, 16, 8), (8, 8, 16), (7, 7, 16))
+    ]
+    assert tuple(scores.shape) == (1, 6, 6, 1)
+    for place in range(3):
+        other = [-x if at == place else x for at, x in enumerate(given)]
+        assert np.abs(np.asarray(model(other)[-1]) - np.asarray(scores)).max() > 1e-4
+    assert [x.name for x in pair_discriminator(1, 2).inputs] == ["photo", "drawing"]
