@@ -23,7 +23,7 @@ MOST_SIDE = 4096
 
 # Lightness, as a share of the face's, below which `ink` is solid; in the middle of the face and on
 # skin, where shadows are no blacks; and in pupils, in every style.
-_BLACK, _FACE_BLACK, _SKIN_BLACK, _PUPIL = 0.42, 0.28, 0.28, 0.30
+_BLACK, _FACE_BLACK, _SKIN_BLACK, _PUPIL = 0.42, 0.20, 0.16, 0.30
 # Gray levels of field for one of that share.
 _SHARE_FIELD = 60.0
 # Strands that are ink in dark masses, in standard deviations, by lightness as a share of the
@@ -49,6 +49,7 @@ def draw_filters(
     names: Sequence[str] = FILTERS,
     size: int | None = None,
     landmarks: np.ndarray | None = None,
+    has_face: bool = True,
 ) -> dict[str, np.ndarray]:
     """Draws a face with filters.
 
@@ -59,6 +60,8 @@ def draw_filters(
         size: side of the drawings in pixels, 32 to 4096; the square's by default. Lines grow with
             it and stay sharp.
         landmarks: float (5, 2), pixels of the square; None where they lie at the template's.
+        has_face: False for any picture that is no aligned face: nothing is then drawn as a
+            feature, and tones count against the whole picture's but for its white.
 
     Returns:
         For each name the drawing, uint8 (size, size): 255 is paper, 0 is ink.
@@ -76,9 +79,9 @@ def draw_filters(
         raise SettingError(f"size: expected 32 to {MOST_SIDE} pixels. Received: {size}")
     landmarks = face_template(len(square)) if landmarks is None else np.asarray(landmarks)
     landmarks = (landmarks + 0.5) * SIDE / len(square) - 0.5
-    tones = read_tones(_at_working_side(square), landmarks)
+    tones = read_tones(_at_working_side(square), landmarks if has_face else None)
     bold, thin = line_fields(tones)
-    irises = find_irises(tones)
+    irises = find_irises(tones) if has_face else []
     drawings = {}
     for name in names:
         if name == "ink":

@@ -32,6 +32,8 @@ _EYE, _BROW, _CHIN_BELOW = (0.02, 0.27, 0.16), (0.24, 0.36, 0.17), 0.75
 # The lines between teeth are at most this wide; teeth are lighter than this share of the face, and
 # a mouth shows at least so many pixels of them.
 _TOOTH_GAP, _TOOTH_SHARE, _LEAST_TEETH = 13, 0.72, 500
+# What is lighter is background, where there is no face to go by.
+_WHITE = 245
 # How far the middle of the teeth lies from that of the mouth at most, across and down.
 _TEETH_OFFSET = (70, 50)
 
@@ -68,26 +70,33 @@ class Tones:
     oval: np.ndarray
 
 
-def read_tones(square: np.ndarray, landmarks: np.ndarray) -> Tones:
+def read_tones(square: np.ndarray, landmarks: np.ndarray | None) -> Tones:
     """Finds the tones of a square.
 
     Args:
         square: uint8 RGB (1024, 1024, 3), aligned, exposure evened, background white.
-        landmarks: float (5, 2), pixels of the square.
+        landmarks: float (5, 2), pixels of the square; None where there is no face.
 
     Returns:
         `Tones`.
     """
-    landmarks = np.asarray(landmarks, np.float64)
-    apart = max(float(np.hypot(*(landmarks[1] - landmarks[0]))), 1.0)
-    parts = {part: part_mask(landmarks, SIDE, part) for part in ("eyes", "nose", "lips")}
     calm = square
     for levels in _CALM_LEVELS:
         calm = cv2.bilateralFilter(calm, _CALM_REACH, levels, _CALM_WIDTH)
     lab = np.float32(cv2.cvtColor(calm, cv2.COLOR_RGB2LAB))
-    lightness, red, chroma = lab[..., 0], lab[..., 1] - 128, _length(lab[..., 1:] - 128)
-    face = max(_face_median(lightness), 1.0)
-    lightness = _without_gaps(lightness, red, chroma, face, parts["lips"], landmarks)
+    # At least 1, so that shares of a black face are 1 as well.
+    lightness, red = np.maximum(lab[..., 0], 1), lab[..., 1] - 128
+    chroma = _length(lab[..., 1:] - 128)
+    has_face = landmarks is not None
+    landmarks = np.asarray(landmarks if has_face else face_template(SIDE), np.float64)
+    apart = max(float(np.hypot(*(landmarks[1] - landmarks[0]))), 1.0)
+    masks = _masks(landmarks, apart) if has_face else _no_masks()
+    if has_face:
+        face, chin = _face_median(lightness), landmarks[3:, 1].mean() + _CHIN_BELOW * apart
+        lightness = _without_gaps(lightness, red, chroma, face, masks["lips"], landmarks)
+    else:
+        shown = lightness[lightness < _WHITE]
+        face, chin = float(np.median(shown)) if shown.size else 255.0, SIDE
     tangent = edge_tangent_flow(cv2.GaussianBlur(lightness, (0, 0), 1.0), _FLOW)
     mass = along_flow(cv2.GaussianBlur(lightness, (0, 0), 1.2), tangent, _MASS_ALONG)
     return Tones(
@@ -95,14 +104,33 @@ def read_tones(square: np.ndarray, landmarks: np.ndarray) -> Tones:
         share=mass / np.float32(face),
         face=face,
         tangent=tangent,
-        strands=_strands(lightness, landmarks[3:, 1].mean() + _CHIN_BELOW * apart),
-        skin=_skin(lightness, chroma),
+        strands=_strands(lightness, chin),
+        skin=_skin(lightness, chroma) * masks["face and neck"],
         landmarks=landmarks,
-        parts=parts,
-        eyes=_ellipses(landmarks, apart, _EYE),
-        brows=_ellipses(landmarks, apart, _BROW),
-        oval=_oval(landmarks, apart) * (1 - parts["eyes"]),
+        parts={part: masks[part] for part in ("eyes", "nose", "lips")},
+        eyes=masks["narrow eyes"],
+        brows=masks["brows"],
+        oval=masks["oval"],
     )
+
+
+def _masks(landmarks, apart):
+    """Masks float32 (1024, 1024) in [0, 1] by name; `apart` are the eyes, pixels."""
+    masks = {part: part_mask(landmarks, SIDE, part) for part in ("eyes", "nose", "lips")}
+    masks["narrow eyes"] = _ellipses(landmarks, apart, _EYE)
+    masks["brows"] = _ellipses(landmarks, apart, _BROW)
+    masks["oval"] = _oval(landmarks, apart) * (1 - masks["eyes"])
+    # Brown hair has the colour of skin, too; it lies above the eyes or beside the cheeks.
+    place = np.arange(SIDE, dtype=np.float32)
+    across = np.abs(place - np.float32(landmarks[:, 0].mean())) / np.float32(apart)
+    down = (place - np.float32(landmarks[:2, 1].mean())) / np.float32(apart)
+    masks["face and neck"] = np.outer(np.clip(4 * down, 0, 1), np.clip(5.5 - 5 * across, 0, 1))
+    return masks
+
+
+def _no_masks():
+    names = ("eyes", "nose", "lips", "narrow eyes", "brows", "oval", "face and neck")
+    return dict.fromkeys(names, np.zeros((SIDE, SIDE), np.float32))
 
 
 def locally_normalized(
