@@ -158,8 +158,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=MODES,
         nargs="+",
         help="dynamic: 8-bit weights, a quarter of the size and faster (default); fp16: 16-bit "
-        "weights, half the size; fp32: exact; int8: 8-bit integers throughout, for students of "
-        "`portrait distill`. Several make several presets",
+        "weights, half the size; fp32: exact; int8: 8-bit integers throughout, for generators "
+        "without instance normalization: those of paired.toml, students of `portrait distill`. "
+        "Several make several presets",
     )
     parser.add_argument(
         "--size",

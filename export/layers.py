@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+from keras_portrait.layers.plane_wave import wave_place, wave_table
+
 # A concatenation of more inputs than this is not accelerated.
 MAX_CONCATENATED = 4
 
@@ -72,6 +74,24 @@ class ConcatenatedStyle(layers.Layer):
         pixel = ops.reshape(style, (1, 1, 1, style.shape[-1]))
         style_map = repeat(repeat(pixel, width, axis=2), height, axis=1)
         return concatenate([features, style_map], axis=3)
+
+
+class ConstantWave(layers.Layer):
+    """`PlaneWave` of one size of picture.
+
+    Args:
+        period: int, pixels after which the wave repeats.
+    """
+
+    def __init__(self, period: int, **kwargs):
+        super().__init__(**kwargs)
+        self.period = period
+
+    def call(self, inputs):
+        """Float (1, H, W, C) to (1, H, W, C + 2)."""
+        rows, columns = (np.arange(length) for length in inputs.shape[1:3])
+        wave = wave_table(self.period)[wave_place(rows, columns, self.period)]
+        return ops.concatenate([inputs, ops.convert_to_tensor(wave[None])], axis=-1)
 
 
 class ConstantStyle(layers.Layer):

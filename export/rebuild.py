@@ -10,6 +10,7 @@ convolution before it, dropout is gone, and everything computes in float32. Then
 | `UpSampling2D` (nearest)        | concatenation, DEPTH_TO_SPACE    | TILE, RESIZE_NEAREST are   |
 | `DepthToSpace`                  | DEPTH_TO_SPACE                   | six axes are               |
 | `AppendStyle`                   | reshape, concatenations          | BROADCAST_TO is            |
+| `PlaneWave`                     | a constant, concatenation        | RANGE, FLOOR_MOD, COS are  |
 | `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
 | `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
 
@@ -30,6 +31,7 @@ from keras_portrait.layers import (
     AppendStyle,
     DepthToSpace,
     InstanceNormalization,
+    PlaneWave,
     ReflectionPadding2D,
 )
 from keras_portrait.trained_generator import copy_layers, float32_config
@@ -39,6 +41,7 @@ from .layers import (
     BlockConv2D,
     ConcatenatedStyle,
     ConstantStyle,
+    ConstantWave,
     DepthToSpaceUpSampling,
     NativeDepthToSpace,
     SlicedReflection,
@@ -153,6 +156,8 @@ def _inference_layer(layer):
         return SlicedReflection(layer.padding, **named)
     if isinstance(layer, AppendStyle):
         return ConcatenatedStyle(**named)
+    if isinstance(layer, PlaneWave):
+        return ConstantWave(layer.period, **named)
     # A built layer of groups=-1 knows them by their number.
     if isinstance(layer, layers.GroupNormalization) and layer.groups == layer.input.shape[-1]:
         affine = layer.scale or layer.center

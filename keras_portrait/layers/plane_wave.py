@@ -1,8 +1,7 @@
 """A constant pattern that tells a convolution where in the picture it is."""
 
-import math
-
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -26,11 +25,9 @@ class PlaneWave(keras.layers.Layer):
 
     def call(self, inputs):
         batch, height, width, _ = ops.shape(inputs)
-        # Whole numbers below the period: the angles are exact, however large the picture is.
-        place = (3 * ops.arange(height)[:, None] + ops.arange(width)[None]) % self.period
-        angle = ops.cast(place, "float32") * (2.0 * math.pi / self.period)
-        wave = ops.cast(ops.stack([ops.cos(angle), ops.sin(angle)], axis=-1), inputs.dtype)
-        wave = ops.broadcast_to(wave[None], (batch, height, width, 2))
+        place = wave_place(ops.arange(height), ops.arange(width), self.period)
+        wave = ops.take(ops.convert_to_tensor(wave_table(self.period)), place, axis=0)
+        wave = ops.broadcast_to(ops.cast(wave, inputs.dtype)[None], (batch, height, width, 2))
         return ops.concatenate([inputs, wave], axis=-1)
 
     def compute_output_shape(self, input_shape):
@@ -38,3 +35,14 @@ class PlaneWave(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "period": self.period}
+
+
+def wave_place(rows, columns, period: int):
+    """Where in its period the plane wave is, for whole rows (H,) and columns (W,): (H, W)."""
+    return (3 * rows[:, None] + columns[None]) % period
+
+
+def wave_table(period: int) -> np.ndarray:
+    """Cosine and sine of the plane wave at each place of its period, float32 (period, 2)."""
+    angle = 2 * np.pi * np.arange(period) / period
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32)
