@@ -16,7 +16,13 @@ from keras_portrait.alignment import find_faces, keep_paper, prepare_face, prepa
 from keras_portrait.contract import NOISE
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.faces import Face, find_detector, largest_face
-from keras_portrait.geometry import paste_back, scale_of
+from keras_portrait.geometry import (
+    invert,
+    paste_back,
+    scale_of,
+    square_to_photo,
+    transform_points,
+)
 from keras_portrait.imaging import (
     encode_image,
     enlarge_drawing,
@@ -161,18 +167,31 @@ class Stylizer:
         self, photo: np.ndarray, face: Face, vector: np.ndarray, background: str
     ) -> np.ndarray:
         segmenter = self._find_segmenter() if background == "white" else None
-        aligned = self._align(photo, face, segmenter)
-        return self._generate(aligned.square, vector, aligned.inside)
+        return self._draw_face(photo, face, segmenter, vector, self.contract.size)[0]
 
-    def _align(self, photo: np.ndarray, face: Face, segmenter: PersonSegmenter | None):
-        size, alignment = self.contract.size, self.contract.alignment
-        return prepare_face(photo, face.landmarks, size, segmenter, alignment)
+    def _draw_face(
+        self,
+        photo: np.ndarray,
+        face: Face,
+        segmenter: PersonSegmenter | None,
+        vector: np.ndarray,
+        size: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The drawing of a square of so many pixels, and the transform from it to the photo."""
+        alignment = self.contract.alignment
+        aligned = prepare_face(photo, face.landmarks, size, segmenter, alignment)
+        landmarks = transform_points(face.landmarks, invert(aligned.transform))
+        drawing = self._generator.draw(aligned.square, vector, landmarks)
+        return self._clean(drawing, aligned.square, aligned.inside), aligned.transform
 
     def _draw_whole(self, photo: np.ndarray, vector: np.ndarray, background: str) -> np.ndarray:
         segmenter = self._find_segmenter() if background == "white" else None
-        square, place = prepare_whole(photo, self.contract.size, segmenter)
-        drawing = self._generate(square, vector)[place]
         height, width = photo.shape[:2]
+        square, place = prepare_whole(
+            photo, self._generator.side_for(max(height, width)), segmenter
+        )
+        drawing = self._generator.draw(square, vector, has_face=False)
+        drawing = self._clean(drawing, square)[place]
         if self.contract.channels == 3:
             return resize(drawing, width, height)
         return np.repeat(enlarge_drawing(drawing, width, height)[..., None], 3, axis=2)
@@ -190,17 +209,19 @@ class Stylizer:
         canvas = photo if background == "keep" else np.full_like(photo, 255)
         # Where squares overlap the larger face lies on top: its drawing is the more exact one.
         for face in sorted(faces, key=lambda face: face.box.area):
-            aligned = self._align(photo, face, self._find_segmenter())
-            drawing = self._generate(aligned.square, vector, aligned.inside)
-            drawing, transform = at_photo_scale(drawing, aligned.transform)
+            # As many pixels as the photo has there, where the generator can draw so many.
+            pixels = scale_of(square_to_photo(face.landmarks, 1))
+            drawing, transform = self._draw_face(
+                photo, face, self._find_segmenter(), vector, self._generator.side_for(pixels)
+            )
+            drawing, transform = at_photo_scale(drawing, transform)
             canvas = paste_back(canvas, drawing, transform)
         return canvas
 
-    def _generate(
-        self, square: np.ndarray, vector: np.ndarray, inside: np.ndarray | None = None
+    def _clean(
+        self, drawing: np.ndarray, square: np.ndarray, inside: np.ndarray | None = None
     ) -> np.ndarray:
-        """uint8 (S, S, 3) to a drawing uint8 (S, S), or a picture in colour uint8 (S, S, 3)."""
-        drawing = self._generator.draw(square, vector)
+        """The drawing (S, S, channels) as uint8 (S, S), blank where the square is; or in colour."""
         # The network may well draw larger hair than the photo's, and colours are no lines.
         if self.contract.channels == 3:
             return drawing

@@ -2,9 +2,11 @@
 
 
 def presets() -> None:
-    """List the presets in the package: method, input, size and styles."""
+    """List the presets in the package and the filters: method, input, size and styles."""
     from keras_portrait.contract import NOISE, read_contract
+    from keras_portrait.filters import FILTERS
     from keras_portrait.presets import find_preset, list_presets
+    from keras_portrait.presets.filter_presets import DESCRIPTION
 
     for name in list_presets():
         contract = read_contract(find_preset(name))
@@ -15,3 +17,5 @@ def presets() -> None:
         if "style" in contract.inputs:
             for index, style in enumerate(contract.styles):
                 print(f"  --style {index} or {style}")
+    print(f"{', '.join(f'filter:{name}' for name in FILTERS)}: {DESCRIPTION}")
+    print("  photo to drawing, as large as the photo up to 4096 x 4096")

@@ -147,8 +147,8 @@ def _cleaned(field, tones):
 
 def _as_drawing(field, size):
     """Ink and paper at the drawing's side or above, then reduced by area; uint8 (size, size)."""
-    # Twice the size, so that edges are smooth, as long as that stays small.
-    side = max(SIDE, 2 * size if size <= SIDE else size)
+    # Twice the size, so that edges are smooth, as long as that is not too large.
+    side = max(SIDE, 2 * size if 2 * size <= MOST_SIDE else size)
     if side > SIDE:
         field = cv2.resize(np.clip(field, -3, 3), (side, side), interpolation=cv2.INTER_CUBIC)
     paper = np.clip(0.5 + _STEEPNESS * side / SIDE * field, 0, 1)

@@ -7,7 +7,6 @@ this file.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,43 +14,13 @@ import numpy as np
 from keras_portrait.contract import FILE_NAME, INTEGER_MODE, NOISE, Contract, read_contract
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.imaging import from_signed, to_signed
+from keras_portrait.presets.filter_presets import is_filter, load_filter
+from keras_portrait.presets.generator import Generator
 from keras_portrait.runtime import Runner
 from keras_portrait.trial import try_model
 
 BUILT_IN = Path(__file__).parent
 _MODEL_SUFFIX = ".tflite"
-
-
-@dataclass(frozen=True)
-class Generator:
-    """A generator that can be drawn with, whatever runs it.
-
-    Attributes:
-        contract: what it takes and returns.
-        net: a function of the arrays that `contract` speaks of, float32 of batch 1 and given by
-            name; it returns float32 (1, S, S, channels) in [-1, 1].
-        pixel_net: the same for one that computes in integers: it takes `image` as uint8
-            (1, S, S, 3) and returns uint8 (1, S, S, channels). None for any other.
-    """
-
-    contract: Contract
-    net: Callable[..., np.ndarray]
-    pixel_net: Callable[..., np.ndarray] | None = None
-
-    def draw(self, square: np.ndarray, style: np.ndarray) -> np.ndarray:
-        """Draws an aligned square.
-
-        Args:
-            square: uint8 RGB (S, S, 3).
-            style: float32 (1, K), not looked at by a generator without styles.
-
-        Returns:
-            uint8 (S, S, channels).
-        """
-        exact = self.pixel_net is not None
-        arrays = {"image": (square if exact else to_signed(square))[None], "style": style}
-        arrays = {name: arrays[name] for name in self.contract.inputs}
-        return self.pixel_net(**arrays)[0] if exact else from_signed(self.net(**arrays)[0])
 
 
 def list_presets() -> list[str]:
@@ -60,7 +29,9 @@ def list_presets() -> list[str]:
 
 
 def is_preset(given: "str | Path") -> bool:
-    """Whether that is the name of a preset, a folder that is one, or a model file."""
+    """Whether that is the name of a preset or filter, a folder that is one, or a model file."""
+    if is_filter(given):
+        return True
     path = Path(given)
     # os.path answers False for names that are too long, where Path raises.
     return (
@@ -98,7 +69,7 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
     """Loads the generator of a preset into the LiteRT runtime.
 
     Args:
-        preset: as `find_preset` takes it.
+        preset: as `find_preset` takes it; or `filter:NAME`, which needs no runtime.
         threads: CPU threads that one drawing may use.
 
     Raises:
@@ -107,6 +78,8 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
             the model crashes the runtime.
         MissingExtra: no LiteRT runtime is installed.
     """
+    if is_filter(preset):
+        return load_filter(preset)
     path = find_preset(preset)
     contract = read_contract(path)
     file = path / contract.file if path.is_dir() else path

@@ -1,0 +1,120 @@
+"""Filters as presets: found by name, at the photo's own resolution, wherever presets go."""
+
+import numpy as np
+import pytest
+
+from conftest import EXAMPLE
+from keras_portrait import Stylizer
+from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.errors import SettingError
+from keras_portrait.evaluation.drawing_measures import softness
+from keras_portrait.faces import Box, Face
+from keras_portrait.filters import FILTERS
+from keras_portrait.geometry import face_template
+from keras_portrait.imaging import read_image, write_image
+from keras_portrait.presets import is_preset, load_preset
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """A stylizer of filters with a face that is found where it was invented."""
+
+    def make(size, preset="filter:ink", seed=3):
+        face = draw_face(seed, size)
+        box = Box(0, 0, size, size)
+        stylizer = Stylizer(preset)
+        found = [Face(box, face.landmarks, 1.0)]
+        monkeypatch.setattr(stylizer, "_choose", lambda photo, faces, name: found)
+        monkeypatch.setattr(stylizer, "_find_segmenter", lambda: None)
+        return stylizer, face.photo
+
+    return make
+
+
+def test_names():
+    assert load_preset("filter:line").contract.styles == ("line",)
+    assert load_preset("filter").contract.styles == FILTERS
+    assert load_preset("filter:ink").contract.alignment == 2
+    assert is_preset("filter:engraving") and not is_preset("filters")
+    with pytest.raises(SettingError, match='Did you mean "engraving".*Received: engravng'):
+        load_preset("filter:engravng")
+
+
+def test_the_net_draws_what_draw_draws():
+    square = draw_face(1, 128).photo
+    generator = load_preset("filter")
+    style = np.eye(3, dtype=np.float32)[1:2]
+    signed = generator.net(image=np.float32(square[None]) / 127.5 - 1, style=style)
+    expected = np.float32(generator.draw(square, style)[None]) / 127.5 - 1
+    np.testing.assert_allclose(signed, expected, atol=1e-6)
+    mixed = generator.draw(square, np.float32([[0.5, 0.5, 0]]))
+    halves = [np.float32(generator.draw(square, row[None])) for row in np.eye(3)[:2]]
+    np.testing.assert_allclose(mixed, np.mean(halves, axis=0), atol=1)
+
+
+@pytest.mark.parametrize("size", [100, 700])
+def test_drawings_are_as_large_as_the_photo(drawn, size):
+    stylizer, photo = drawn(size)
+    drawing = stylizer(photo)
+    assert drawing.shape == photo.shape
+    assert 0.002 < (drawing < 128).mean() < 0.6
+
+
+def test_lines_of_a_large_photo_are_sharp(drawn):
+    """A border of ink is two pixels wide at most, at any size: what area averages leave."""
+    for size in (600, 1200):
+        stylizer, photo = drawn(size)
+        # The rim of the square is faded.
+        middle = stylizer(photo)[size // 4 : size * 3 // 4, size // 4 : size * 3 // 4, 0]
+        assert softness(middle) * len(middle) / 512 < 2.0
+
+
+def test_whole_pictures_have_no_features_to_draw(drawn):
+    stylizer, _ = drawn(256)
+    picture = np.full((200, 300, 3), 230, np.uint8)
+    picture[60:140, 80:220] = 40
+    drawing = stylizer(picture, whole=True)
+    assert drawing.shape == picture.shape
+    assert drawing[70:130, 90:210].mean() < 40 < 250 < drawing[10:40].mean()
+
+
+@pytest.mark.parametrize("light", [0.0, 0.03, 1.0, 3.0])
+def test_any_exposure_is_drawn(drawn, light):
+    stylizer, photo = drawn(200, "filter")
+    photo = np.uint8(np.clip(np.float32(photo) * light, 0, 255))
+    for style in FILTERS:
+        assert stylizer(photo, style=style).shape == photo.shape
+
+
+def test_landmarks_reach_the_filter(drawn, monkeypatch):
+    stylizer, photo = drawn(300)
+    seen = []
+    inner = stylizer._generator.draw
+
+    def spy(square, style, landmarks=None, has_face=True):
+        seen.append((len(square), landmarks, has_face))
+        return inner(square, style, landmarks, has_face)
+
+    monkeypatch.setattr(type(stylizer._generator), "draw", staticmethod(spy))
+    stylizer(photo)
+    ((side, landmarks, has_face),) = seen
+    assert has_face and np.abs(landmarks - face_template(side)).max() < 0.05 * side
+
+
+def test_commands(portrait, tmp_path):
+    photo = tmp_path / "scene.png"
+    write_image(photo, draw_face(5, 160).photo)
+    code, _, err = portrait("stylize", photo, "--whole", preset="filter:line")
+    assert (code, err) == (0, "")
+    assert read_image(tmp_path / "scene.portrait.png").shape == (160, 160, 3)
+    code, _, err = portrait("stylize", photo, preset="filter:lines")
+    assert code == 2 and err.startswith('portrait: No such filter. Did you mean "line"?')
+    assert "filter:ink, filter:line, filter:engraving" in portrait("presets")[1]
+
+
+def test_a_sheet_of_filters_beside_a_preset(portrait, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    chosen = "filter:ink,filter:engraving,portrait:line"
+    code, _, err = portrait("compare", EXAMPLE, "--presets", chosen, "-o", sheet)
+    assert (code, err) == (0, "")
+    assert read_image(sheet).shape[1] > 4 * 1024
