@@ -43,7 +43,7 @@ INPUTS = (("image",), ("image", "style"), NOISE)
 # Bytes that a model file has at most. The widest network of the package has some 60 million.
 _MOST_MODEL = 2**30
 # What files written before these fields existed mean.
-_ADDED_LATER = {"noise": 0, "channels": 1, "alignment": 1}
+_ADDED_LATER = {"noise": 0, "channels": 1}
 
 
 @dataclass(frozen=True)
@@ -212,6 +212,8 @@ def _parse(text: str, path: Path, model: Path | None) -> Contract:
             f"This version reads presets of format {' or '.join(map(str, FORMATS))}. "
             f"Received: format {row.get('format')!r} in {path}"
         )
+    if row["format"] == 1:
+        row["alignment"] = 1
     for name in {"styles", "inputs"} & set(row):
         if not isinstance(row[name], list):
             raise InputError(f"{name} must be a list. Received: {_short(row[name])} in {path}")

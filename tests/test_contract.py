@@ -14,7 +14,7 @@ from keras_portrait.contract import (
 )
 from keras_portrait.errors import InputError
 from keras_portrait.geometry import face_template
-from tiny_preset import write_colour_preset, write_noise_preset
+from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 
 
 def edit(folder, **changes):
@@ -44,6 +44,19 @@ def test_a_file_from_before_noise_and_colour_is_read(tiny_preset):
     edit(tiny_preset, noise=None, channels=None)
     contract = read_contract(tiny_preset)
     assert (contract.noise, contract.channels) == (0, 1)
+
+
+def test_a_file_of_the_first_format_means_the_first_alignment(tmp_path):
+    preset = write_tiny_preset(tmp_path / "tiny", alignment=2)
+    assert read_contract(preset).alignment == 2
+    assert read_contract(preset / "tiny.tflite").alignment == 2
+    edit(preset, format=1)
+    assert read_contract(preset).alignment == 1
+    edit(preset, format=1, alignment=None)
+    assert read_contract(preset).alignment == 1
+    edit(preset, format=2)
+    with pytest.raises(InputError, match="lacks 'alignment'"):
+        read_contract(preset)
 
 
 def test_noise_and_colour(tmp_path):
@@ -158,6 +171,8 @@ def test_missing_files_are_named(tiny_preset):
         ({"noise": "9"}, "noise does not fit"),
         ({"channels": 2}, "channels must be 1 or 3. Received: 2"),
         ({"channels": True}, "channels does not fit"),
+        ({"alignment": 3}, "alignment must be 1 or 2. Received: 3"),
+        ({"alignment": True}, "alignment does not fit. Received: True"),
         ({"inputs": ["image"]}, "has one style"),
         ({"file": "../tiny.tflite"}, "without folders"),
         ({"file": ".."}, "without folders"),

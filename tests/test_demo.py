@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLE
+from keras_portrait.alignment import ALIGNMENTS
 from keras_portrait.errors import SettingError
 from keras_portrait.imaging import read_image, write_image
 from keras_portrait_demo import camera, once, show
 from keras_portrait_demo.__main__ import _parser, draw_once, main
+from tiny_preset import write_tiny_preset
 
 
 @pytest.fixture
@@ -40,11 +42,15 @@ def test_draws_beside_the_photo_and_times_each_stage(photo, tiny_preset, capsys)
     assert all(re.fullmatch(r"[a-z ]+ +\d+ ms", stage) for stage in stages)
 
 
-def test_draws_the_same_as_the_library(photo, tiny_preset, tmp_path):
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize("rows", [slice(None), slice(70, 190)], ids=["whole", "cut"])
+def test_draws_the_same_as_the_library(photo, alignment, rows, tmp_path):
     from keras_portrait import Stylizer
 
-    drawn = read_image(draw_once(photo, tmp_path / "out.png", str(tiny_preset)))
-    assert (drawn == Stylizer(tiny_preset)(read_image(photo))).all()
+    preset = write_tiny_preset(tmp_path / "tiny", alignment=alignment)
+    write_image(photo, read_image(photo)[rows])
+    drawn = read_image(draw_once(photo, tmp_path / "out.png", str(preset)))
+    assert (drawn == Stylizer(preset)(read_image(photo))).all()
 
 
 @pytest.mark.parametrize(

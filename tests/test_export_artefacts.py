@@ -61,6 +61,7 @@ def write_run(folder, net, method, styles, data=None):
     folder.mkdir(parents=True)
     net.save(folder / "generator.keras")
     row = {"method": method, "styles": styles, "recipe": {"data": {"size": SIZE}}, "data": data}
+    row["alignment"] = 2
     (folder / "options.json").write_text(json.dumps(row))
     return folder
 
@@ -326,7 +327,31 @@ def test_any_folder_of_photos_is_aligned_and_parted(example, tmp_path):
     faces = calibration.load_faces(tmp_path, SIZE)
     assert (len(faces.calibration), faces.held_names) == (4, ["4.png"])
     assert faces.held[0].shape == (SIZE, SIZE, 3)
-    assert np.array_equal(faces.held[0], verify._example_face(SIZE))
+    assert np.array_equal(faces.held[0], verify._example_face(SIZE, 2))
+
+
+def test_faces_are_aligned_as_the_generator_has_seen_them(student, faces, example, tmp_path):
+    dark = np.uint8(example[0] * 0.6)
+    write_image(tmp_path / "dark.png", dark)
+    former, newest = (calibration.load_faces(tmp_path, SIZE, n).calibration[0] for n in (1, 2))
+    assert newest.mean() > former.mean() + 5
+    (artefact,) = export(student, tmp_path / "out", "fp32")
+    row = json.loads((tmp_path / "out" / "portrait.json").read_text())
+    assert (row["format"], row["alignment"], artefact.contract.alignment) == (2, 2, 2)
+    assert open_source(tmp_path / "out").alignment == 2
+    # A run from before there was another alignment.
+    old = tmp_path / "old"
+    shutil.copytree(student, old)
+    options = json.loads((old / "options.json").read_text())
+    del options["alignment"]
+    (old / "options.json").write_text(json.dumps(options))
+    (artefact,) = export(old, tmp_path / "former", "fp32")
+    assert artefact.contract.alignment == 1
+    with pytest.raises(SettingError, match="generator takes photos of alignment 1.*alignment 2 in"):
+        export(old, tmp_path / "int8", "int8", calibration=faces)
+    (old / "options.json").write_text(json.dumps(options | {"alignment": 3}))
+    with pytest.raises(InputError, match="knows the alignments 1, 2. Received: alignment 3 in"):
+        export(old, tmp_path / "int8", "fp32")
 
 
 def test_inputs_take_styles_in_turn():

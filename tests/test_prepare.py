@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait.alignment import prepare_face
+from keras_portrait.alignment import ALIGNMENT, prepare_face
 from keras_portrait.data import prepare as module
 from keras_portrait.data.drawings import mid_gray_share
 from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
+from keras_portrait.data.folder_options import OPTIONS_NAME, read_alignment, read_options
 from keras_portrait.data.manifest import UNREADABLE, read_manifest, write_style_shares
 from keras_portrait.data.prepare import prepare
+from keras_portrait.data.shards import data_alignment
 from keras_portrait.data.sources import find_sources
 from keras_portrait.data.squares import FaceLimits, SquareMaker, part_masks
 from keras_portrait.errors import InputError, SettingError
@@ -106,6 +108,47 @@ def test_a_second_run_does_nothing_again(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(SquareMaker, "drawing", refuse)
     assert prepare(*inputs, output, SIZE).reused == 8
     assert contents(output) == first
+
+
+def test_a_folder_keeps_the_alignment_that_it_was_made_with(inputs, tmp_path, portrait):
+    photos, drawings = inputs
+    output = tmp_path / "data"
+    summary = prepare(*inputs, output, SIZE)
+    options = read_options(output)
+    assert (options["format"], options["alignment"], summary.alignment) == (2, 2, 2)
+    assert read_alignment(output) == data_alignment(output) == ALIGNMENT == 2
+    assert not any("alignment" in line for line in summary.lines())
+    newest = load(output / "photos" / "0000.png")
+    # As an older version left it, which knew of no other.
+    assert prepare(*inputs, output, SIZE, alignment=1).reused == 0
+    options = read_options(output)
+    assert options["format"] == 1 and "alignment" not in options
+    former = load(output / "photos" / "0000.png")
+    assert not np.array_equal(former, newest)
+    write_image(photos / "0004.png", draw_face(77, 300).photo)
+    summary = prepare(*inputs, output, SIZE)
+    assert summary.reused == 8 and read_alignment(output) == summary.alignment == 1
+    assert any("the folder's alignment, 1; those of a new" in line for line in summary.lines())
+    expected = SquareMaker(SIZE, alignment=1).photo(read_image(photos / "0004.png")).picture
+    np.testing.assert_array_equal(load(output / "photos" / "0004.png"), expected)
+    drawn = contents(output / "drawings")
+    given = ("prepare", photos, drawings, "-o", output, "--size", SIZE, "--alignment", 2)
+    assert portrait(*given)[0] == 0
+    np.testing.assert_array_equal(load(output / "photos" / "0000.png"), newest)
+    assert contents(output / "drawings") == drawn  # a sheet has no exposure
+
+
+def test_alignments_that_nobody_knows_are_refused(inputs, tmp_path):
+    output = tmp_path / "data"
+    with pytest.raises(SettingError, match="must be one of 1, 2. Received: 3"):
+        prepare(*inputs, output, SIZE, alignment=3)
+    assert not output.exists()
+    prepare(*inputs, output, SIZE)
+    for other in (3, 0, "2", True, None):
+        options = read_options(output) | {"alignment": other}
+        (output / OPTIONS_NAME).write_text(json.dumps(options))
+        with pytest.raises(InputError, match="knows the alignments 1, 2. Received: alignment"):
+            prepare(*inputs, output, SIZE)
 
 
 def test_an_interrupted_run_goes_on_and_ends_as_if_it_had_not_been(inputs, tmp_path):

@@ -1,13 +1,25 @@
 import io
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait.contract import read_contract, write_contract
+from cut_photos import CUTS, cut_photo
+from found_faces import FoundFaces
+from keras_portrait.alignment import keep_paper
+from keras_portrait.contract import FILE_NAME, read_contract, write_contract
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.geometry import face_template, scale_of, square_to_photo, transform_points
-from keras_portrait.imaging import encode_image, enlarge_drawing, resize
+from keras_portrait.faces import Box, Face
+from keras_portrait.geometry import (
+    face_template,
+    scale_of,
+    square_to_photo,
+    transform_points,
+    warp,
+)
+from keras_portrait.imaging import encode_image, enlarge_drawing, from_signed, resize, to_signed
+from keras_portrait.photo_edge import inside_photo
 from keras_portrait.stylizer import Stylizer, style_vector
 from tiny_preset import tiny_model, write_tiny_preset
 
@@ -237,6 +249,47 @@ def test_options_that_do_not_exist_or_fit(stylizer, example):
         stylizer(example[0], background="black")
     with pytest.raises(SettingError, match="either crop or whole"):
         stylizer(example[0], crop=True, whole=True)
+
+
+@pytest.mark.parametrize("where", ["chin", "turned"])
+def test_a_preset_of_the_first_format_draws_as_it_always_has(where, tmp_path):
+    preset = write_tiny_preset(tmp_path / "old", styles=("thin",))
+    row = json.loads((preset / FILE_NAME).read_text())
+    del row["alignment"]
+    (preset / FILE_NAME).write_text(json.dumps(row | {"format": 1}))
+    photo, points = cut_photo(where)
+    photo = np.uint8(photo * 0.5)
+    face = Face(Box(0, 0, 1, 1), points.astype(np.float32), 1.0)
+    drawn = Stylizer(preset).draw_face(photo, face, background="keep")
+    # White outside, dark as it is, and nothing taken away where the photo ends.
+    square = warp(photo, square_to_photo(face.landmarks, 64), 64)
+    gray = from_signed(to_signed(square).mean(axis=2))
+    np.testing.assert_allclose(drawn, keep_paper(gray, square), atol=1)
+    newer = Stylizer(write_tiny_preset(tmp_path / "new", styles=("thin",), alignment=2))
+    assert newer.draw_face(photo, face, background="keep").mean() != pytest.approx(
+        drawn.mean(), abs=5
+    )
+
+
+@pytest.mark.parametrize("where", CUTS)
+def test_a_drawing_that_is_put_back_ends_where_the_photo_does(where, tmp_path):
+    preset = write_tiny_preset(tmp_path / "tiny", size=256, styles=("thin",), alignment=2)
+    photo, points = cut_photo(where)
+    photo = np.full_like(photo, 40)  # dark all over: the tiny preset draws what it sees
+    stylizer = Stylizer(preset)
+    stylizer._detectors = {40: FoundFaces([Face(Box(9, 9, 99, 99), np.float32(points), 1.0)])}
+    stylizer._segmenter = lambda square: np.ones(square.shape[:2], np.float32)
+    drawing = stylizer(photo)[..., 0]
+    inside = inside_photo(photo.shape, square_to_photo(points, 256), 256)
+    assert (inside == 0).any()
+    rim = {
+        "chin": drawing[-3:],
+        "crown": drawing[:3],
+        "left ear": drawing[:, :3],
+        "right ear": drawing[:, -3:],
+        "turned": np.concatenate([drawing[:3], drawing[-3:]]),
+    }[where]
+    assert rim.min() > 225 and drawing.min() < 180
 
 
 def test_a_model_that_does_not_fit_its_contract(tiny_preset):
