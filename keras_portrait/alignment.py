@@ -3,12 +3,14 @@
 Training data and drawing time both come through here, so they cannot differ.
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from keras_portrait.faces import Box, Detector, Face
+from keras_portrait.filters.engraving import WAVE_SIDE, wave_phase
 from keras_portrait.geometry import face_template, square_to_photo, warp
 from keras_portrait.imaging import resize
 from keras_portrait.photo_edge import blur_outside, inside_photo
@@ -38,6 +40,11 @@ _SKIN_GRID = 128
 _PASSES = 3
 # Part of a whole picture that a person must take up before the rest is put to white.
 LEAST_PERSON = 0.02
+# Where a drawing begins and ends to fade along the border of its square, as shares of the side: for
+# the most part within the soft edge of `geometry.paste_back`, which is gray.
+_RIM_FADE = (0.035, 0.085)
+# Steepness of the edge of a stroke in which a drawing ends, per share of the fade.
+_STROKE_EDGE = 5.0
 # A square is blank from this level up; lines may lie outside the sitter by half of the rim, pixels.
 _BLANK = 245
 _RIM = 11
@@ -234,8 +241,8 @@ def keep_paper(
     Args:
         drawing: uint8 (S, S), made from the square.
         square: uint8 RGB (S, S, 3), as the network saw it.
-        inside: float32 (S, S) in [0, 1] of the `AlignedFace`: ink is multiplied by it. None for
-            a whole picture.
+        inside: float32 (S, S) in [0, 1] of the `AlignedFace`, beyond which the drawing fades. None
+            for a whole picture.
 
     Returns:
         uint8 (S, S).
@@ -245,18 +252,58 @@ def keep_paper(
     sitter = (darkest < _BLANK).view(np.uint8)
     near = cv2.dilate(sitter, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_RIM, _RIM)))
     near = cv2.GaussianBlur(near.astype(np.float32), (0, 0), 1.0)
-    return fade_ink(drawing, near if inside is None else near * inside)
+    ink = (255 - drawing.astype(np.float32)) * near
+    kept = np.rint(255 - ink).astype(np.uint8)
+    return kept if inside is None else fade_ink(kept, inside)
 
 
 def fade_ink(drawing: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Takes ink away from a drawing.
+    """Lets a drawing end as people end one: in strokes that get thinner, never in gray.
 
     Args:
         drawing: uint8 (S, S).
-        kept: float32 (S, S) in [0, 1], the part of the ink that stays, such as `inside` of an
-            `AlignedFace`.
+        kept: float32 (S, S) in [0, 1], such as `inside` of an `AlignedFace`: the share of strokes
+            of the engraving's plane wave within which ink stays.
 
     Returns:
-        uint8 (S, S).
+        uint8 (S, S); untouched where `kept` is 1, blank where it is 0.
     """
-    return np.rint(255 - (255 - drawing.astype(np.float32)) * kept).astype(np.uint8)
+    if kept.min() >= 1:
+        return drawing.copy()
+    share = np.clip(_STROKE_EDGE * (kept - _strokes(len(drawing))) + 0.5, 0, 1)
+    share = np.where(kept > 0, share, np.float32(0))
+    return np.rint(255 - (255 - drawing.astype(np.float32)) * share).astype(np.uint8)
+
+
+def fade_rim(drawing: np.ndarray) -> np.ndarray:
+    """Lets a drawing that is placed in a photo end before the border of its square.
+
+    Args:
+        drawing: uint8 (S, S).
+
+    Returns:
+        uint8 (S, S), see `fade_ink`.
+    """
+    return fade_ink(drawing, _rim(len(drawing)))
+
+
+@functools.lru_cache(maxsize=4)
+def _rim(size: int) -> np.ndarray:
+    """float32 (size, size): 0 along the border, 1 in the middle."""
+    start, stop = _RIM_FADE
+    distance = np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5) / size
+    ramp = np.clip((distance - start) / (stop - start), 0, 1)
+    ramp = ramp * ramp * (3 - 2 * ramp)
+    return np.outer(ramp, ramp).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def _strokes(size: int) -> np.ndarray:
+    """float32 (size, size): the part of a fade at which each pixel's ink goes, in (0, 1)."""
+    side = min(size, WAVE_SIDE)
+    wave = (1 + np.cos(wave_phase(side, side))) / 2
+    if size > side:
+        wave = cv2.resize(wave, (size, size), interpolation=cv2.INTER_CUBIC)
+    # So that the soft edge of a stroke, too, is past at 0 and at 1.
+    rim = 0.5 / _STROKE_EDGE
+    return (rim + (1 - 2 * rim) * np.clip(wave, 0, 1)).astype(np.float32)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_portrait.alignment import find_faces, keep_paper, prepare_face, prepare_whole
+from keras_portrait.alignment import fade_rim, find_faces, keep_paper, prepare_face, prepare_whole
 from keras_portrait.contract import NOISE
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.faces import Face, find_detector, largest_face
@@ -214,6 +214,8 @@ class Stylizer:
             drawing, transform = self._draw_face(
                 photo, face, self._find_segmenter(), vector, self._generator.side_for(pixels)
             )
+            if self.contract.alignment > 1:
+                drawing = fade_rim(drawing)
             drawing, transform = at_photo_scale(drawing, transform)
             canvas = paste_back(canvas, drawing, transform)
         return canvas

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import AlignedFace, keep_paper, prepare_face
+from keras_portrait.alignment import AlignedFace, fade_rim, keep_paper, prepare_face
 from keras_portrait.contract import NOISE, Contract, read_contract
 from keras_portrait.errors import SettingError, nearest
 from keras_portrait.presets import BUILT_IN, Generator, list_presets, load_preset
@@ -143,6 +143,8 @@ class Drawer:
             with stages("paste"):
                 if drawn.shape[2] == 1:
                     drawn = keep_paper(drawn[..., 0], aligned.square, aligned.inside)
+                    if choice.generator.contract.alignment > 1:
+                        drawn = fade_rim(drawn)
             squares.append((drawn, aligned.transform))
         with stages("paste"):
             return lay_on_paper(photo, squares)
