@@ -270,7 +270,9 @@ def fade_ink(drawing: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """
     if kept.min() >= 1:
         return drawing.copy()
-    share = np.clip(_STROKE_EDGE * (kept - _strokes(len(drawing))) + 0.5, 0, 1)
+    # Strokes grow with a large drawing, their edges stay as sharp.
+    steepness = _STROKE_EDGE * max(1.0, len(drawing) / WAVE_SIDE)
+    share = np.clip(steepness * (kept - _strokes(len(drawing))) + 0.5, 0, 1)
     share = np.where(kept > 0, share, np.float32(0))
     return np.rint(255 - (255 - drawing.astype(np.float32)) * share).astype(np.uint8)
 

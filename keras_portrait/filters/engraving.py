@@ -26,8 +26,10 @@ _LIGHTNESS = (0.12, 0.25, 0.45, 0.65, 0.82, 0.83)
 _INK = (1.05, 0.80, 0.52, 0.34, 0.16, -0.05)
 # How much lighter eyes and lips are drawn, and the middle of the face: readable, plain.
 _PARTS_LIGHTER, _FACE_LIGHTER = 0.22, 0.06
-# Field of what is paper throughout; the wave's own reaches 3.
+# Field of what is paper throughout; the wave's own reaches 3. From the share of ink `_SOLID` on the
+# gaps between lines close.
 _PAPER, _WAVE_FIELD = 9.0, 3.0
+_SOLID, _SOLID_FIELD = 0.85, 2.0
 
 
 def wave_phase(height: int, width: int) -> np.ndarray:
@@ -72,6 +74,7 @@ def engraved_field(tones: Tones, size: int) -> np.ndarray:
     tone += _FACE_LIGHTER * tones.oval
     ink = np.interp(tone, _LIGHTNESS, _INK).astype(np.float32)
     field = _WAVE_FIELD * (np.cos(phase) + np.cos(np.pi * ink))
+    # Gaps close one by one; a field that leaps would ring where it is enlarged.
+    field -= _SOLID_FIELD * np.clip((ink - _SOLID) / (1 - _SOLID), 0, 1)
     field[ink <= 0] = _PAPER
-    field[ink >= 1] = -_PAPER
     return field
