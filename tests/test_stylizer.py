@@ -13,6 +13,7 @@ from keras_portrait.errors import InputError, SettingError
 from keras_portrait.faces import Box, Face
 from keras_portrait.geometry import (
     face_template,
+    paste_back,
     scale_of,
     square_to_photo,
     transform_points,
@@ -20,7 +21,7 @@ from keras_portrait.geometry import (
 )
 from keras_portrait.imaging import encode_image, enlarge_drawing, from_signed, resize, to_signed
 from keras_portrait.photo_edge import inside_photo
-from keras_portrait.stylizer import Stylizer, style_vector
+from keras_portrait.stylizer import Stylizer, at_photo_scale, style_vector
 from tiny_preset import tiny_model, write_tiny_preset
 
 
@@ -251,6 +252,13 @@ def test_options_that_do_not_exist_or_fit(stylizer, example):
         stylizer(example[0], crop=True, whole=True)
 
 
+def finding(stylizer, face):
+    """The stylizer, which finds this face and takes all for the person."""
+    stylizer._detectors = {40: FoundFaces([face])}
+    stylizer._segmenter = lambda square: np.ones(square.shape[:2], np.float32)
+    return stylizer
+
+
 @pytest.mark.parametrize("where", ["chin", "turned"])
 def test_a_preset_of_the_first_format_draws_as_it_always_has(where, tmp_path):
     preset = write_tiny_preset(tmp_path / "old", styles=("thin",))
@@ -265,6 +273,10 @@ def test_a_preset_of_the_first_format_draws_as_it_always_has(where, tmp_path):
     square = warp(photo, square_to_photo(face.landmarks, 64), 64)
     gray = from_signed(to_signed(square).mean(axis=2))
     np.testing.assert_allclose(drawn, keep_paper(gray, square), atol=1)
+    stylizer = finding(Stylizer(preset), face)
+    former, transform = at_photo_scale(drawn, square_to_photo(face.landmarks, 64))
+    expected = paste_back(np.full_like(photo, 255), former, transform)
+    np.testing.assert_array_equal(stylizer(photo), expected)
     newer = Stylizer(write_tiny_preset(tmp_path / "new", styles=("thin",), alignment=2))
     assert newer.draw_face(photo, face, background="keep").mean() != pytest.approx(
         drawn.mean(), abs=5
@@ -276,9 +288,7 @@ def test_a_drawing_that_is_put_back_ends_where_the_photo_does(where, tmp_path):
     preset = write_tiny_preset(tmp_path / "tiny", size=256, styles=("thin",), alignment=2)
     photo, points = cut_photo(where)
     photo = np.full_like(photo, 40)  # dark all over: the tiny preset draws what it sees
-    stylizer = Stylizer(preset)
-    stylizer._detectors = {40: FoundFaces([Face(Box(9, 9, 99, 99), np.float32(points), 1.0)])}
-    stylizer._segmenter = lambda square: np.ones(square.shape[:2], np.float32)
+    stylizer = finding(Stylizer(preset), Face(Box(9, 9, 99, 99), np.float32(points), 1.0))
     drawing = stylizer(photo)[..., 0]
     inside = inside_photo(photo.shape, square_to_photo(points, 256), 256)
     assert (inside == 0).any()
