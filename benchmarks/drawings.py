@@ -22,6 +22,7 @@ import numpy as np
 
 from keras_portrait.alignment import keep_paper
 from keras_portrait.data.drawings import find_face_in_drawing
+from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.manifest import read_manifest
 from keras_portrait.faces import find_detector
 from keras_portrait.imaging import grid, read_image, resize, write_image
@@ -44,6 +45,7 @@ def main() -> None:
 
     generator = load_preset(options.preset, threads=2)
     contract = generator.contract
+    require_alignment(options.data, contract.alignment, "The preset")
     rows = [
         row
         for row in read_manifest(options.data)
