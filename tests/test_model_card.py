@@ -148,7 +148,7 @@ def test_the_same_inputs_give_the_same_card_without_their_places(made, tmp_path)
 def test_training_is_told_from_the_run(made, tmp_path):
     card = card_of(made, tmp_path)
     assert row(card, "network")[0].endswith(
-        "24 filters, 6 blocks, nearest upsampling; 12 parameters"
+        "line generator of 8 filters and 6 residual blocks; 12 parameters"
     )
     assert row(card, "recipe") == ["`portrait-cpu.toml`"]
     epochs = load_recipe("portrait-cpu", ()).train.epochs
@@ -163,6 +163,22 @@ def test_training_is_told_from_the_run(made, tmp_path):
     assert row(card, "drawings, `bold`") == ["1 for training, 1 held back"]
     assert row(card, "versions") == ["keras 3.15, numpy 2.0"]
     assert "Settings that differ" not in card
+
+
+def test_a_run_on_pairs_says_who_drew(tmp_path):
+    rows = [("paired", 1, 250, 250, 1800.0)]
+    run = write_run(tmp_path / "run", "paired", styles=("ink", "line"), rows=rows)
+    facts = read_run(run)
+    assert facts.recipe == "paired.toml" and facts.settings == []
+    assert facts.network.startswith("line generator of 8 filters and 6 residual blocks")
+    told = dict(facts.rows)
+    assert told["drawings"] == "of these photos, by the filters `ink`, `line`; none by an artist"
+    assert told["time"] == "0.50 hours, the filters' drawings not counted"
+    older = write_run(tmp_path / "older", "portrait")
+    options = json.loads((older / "options.json").read_text())
+    del options["recipe"]["network"]["generator"]
+    (older / "options.json").write_text(json.dumps(options))
+    assert read_run(older).network.startswith("ResNet, 64 filters, 9 blocks, transposed")
 
 
 def test_settings_are_compared_with_the_nearest_recipe(tmp_path):
@@ -396,7 +412,7 @@ def test_what_does_not_belong_together_is_refused(portrait, made, tmp_path):
     err = refusal(portrait, made | {"evaluation": tmp_path}, output)
     assert "Expected what `portrait evaluate` of this version wrote" in err
     err = refusal(portrait, made | {"runs": [tmp_path]}, output)
-    assert "Expected the folder of a run of asymmetric_cycle or distillation" in err
+    assert "Expected the folder of a run of asymmetric_cycle or distillation or paired" in err
     assert "Expected a preset that draws photos" in refusal(
         portrait, made | {"preset": "avatars"}, output
     )

@@ -436,8 +436,6 @@ def test_a_run_goes_on_from_another(run, faces, tmp_path):
     trained = load_run(run).model
     for one, other in zip(model.generator.weights, trained.weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    with pytest.raises(SettingError, match="train.start_from: expected a run with the styles line"):
-        plan_of(faces, tmp_path / "next", start, 'data.filters=["line", "ink"]')
     with pytest.raises(SettingError, match="expected a generator of the size"):
         plan = plan_of(faces, tmp_path / "next", start, "network.blocks=2")
         plan.setup.begin(plan.setup.build(6, 1))

@@ -159,8 +159,9 @@ def test_a_training_goes_on_from_another_run_and_looks_for_faces(drawn_data, tmp
     slow = ("train.learning_rate=1e-9", "loss.face=2", f"train.start_from={first}")
     second = training.train(plan_of(drawn_data, tmp_path / "second", *slow), verbose=0)
     rows = [json.loads(line) for line in (second / "losses.jsonl").read_text().splitlines()]
-    assert rows[0]["drawing_l1"] == 0 < rows[0]["photo_l1"]  # the inverse generator alone learns
-    assert all(row["face"] > 0 for row in rows[1:])
+    assert rows[0]["photo_l1"] > 0  # the inverse generator alone learns
+    # The generator hardly moves, and so neither does the anchor to what it drew at its start.
+    assert all(row["face"] > 0 and row["anchor"] < 1e-3 for row in rows[1:])
     before, after = (load_run(folder).model.get_weights() for folder in (first, second))
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(new, old, atol=1e-6)
@@ -171,7 +172,7 @@ def test_contrast_steepens_the_tones_of_a_start(drawn_data, tmp_path, eager):
     start = load_run(folder)
     photos = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
     generator = keras.models.clone_model(start.model)
-    take_weights(generator, start, contrast=2.0)
+    take_weights(generator, start, ["drawn"], contrast=2.0)
     before = np.clip(start.model(photos), -1 + 1e-6, 1 - 1e-6)
     np.testing.assert_allclose(generator(photos), np.tanh(2 * np.arctanh(before)), atol=1e-4)
 
@@ -185,7 +186,8 @@ def test_another_network_or_other_styles_are_no_start(drawn_data, tmp_path, eage
         training.train(plan_of(drawn_data, tmp_path / "x", start, "network.filters=4"), verbose=0)
     with pytest.raises(InputError, match="Expected a run folder"):
         plan_of(drawn_data, tmp_path / "x", f"train.start_from={tmp_path / 'none'}")
-    with pytest.raises(SettingError, match="expected a run with the styles a, c. Received: drawn"):
+    message = "expected a run with some of the styles a, c. Received: drawn"
+    with pytest.raises(SettingError, match=message):
         open_start(str(first), ["a", "c"])
 
 

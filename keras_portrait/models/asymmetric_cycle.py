@@ -4,7 +4,7 @@ Yi, Liu, Lai, Rosin, "Unpaired Portrait Drawing Generation via Asymmetric Cycle 
 CVPR 2020. `train_step` holds the table of names, symbols and equations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -38,6 +38,8 @@ class AsymmetricCycle(AdversarialModel):
         weights: `AsymmetricCycleWeights`.
         style_names: names of the styles, in the order of the style vector.
         face_finder: `FaceFinder`, or None where its weight is 0.
+        draw_anchor: function of photos and styles to the drawings that the anchor holds on to;
+            None where batches hold them, as `lines`.
         batch: int, pictures of each domain in a step of one device.
         pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
@@ -68,6 +70,7 @@ class AsymmetricCycle(AdversarialModel):
         weights: AsymmetricCycleWeights,
         style_names: Sequence[str] = ("drawing",),
         face_finder=None,
+        draw_anchor: Callable | None = None,
         batch: int = 1,
         pool_size: int = 50,
         average_decay: float = 0.0,
@@ -86,6 +89,7 @@ class AsymmetricCycle(AdversarialModel):
         self.style_names = tuple(style_names)
         self.styles = len(self.style_names)
         self.face_finder = face_finder
+        self.draw_anchor = draw_anchor
         self.average_decay = average_decay
         self.drawing_pool = ImagePool(pool_size, batch, seed, name="drawing_pool")
         self.photo_pool = ImagePool(pool_size, batch, seed + 1, name="photo_pool")
@@ -209,7 +213,9 @@ class AsymmetricCycle(AdversarialModel):
                 style_logits, batch["style"]
             )
         if weight.anchor:
-            pull = self.distance(fake_drawing, batch["lines"])
+            draw = self.draw_anchor
+            lines = draw(batch["photo"], batch["style"]) if draw else batch["lines"]
+            pull = self.distance(fake_drawing, lines)
             share = 1.0 - (1.0 - weight.anchor_end) * self.progress
             values["anchor"] = weight.anchor * share * ops.mean(pull)
         if self.face_finder:
@@ -272,17 +278,19 @@ class AsymmetricCycle(AdversarialModel):
         | `losses.truncate` | T | `truncated_cycle` | 5 * 0.9 p | 6 |
         | style head of `drawing_disc` | C | `g_style`, `d_style` | 1 | 7 |
 
-        `anchor` is ours and off by default: it holds drawings near line drawings that a filter
-        made of the same photos, for short trainings on little data. `face`, ours and off by
+        `anchor` is ours and off by default: it holds drawings near line drawings of the same
+        photos, those that G made at its start or a filter's, for short trainings on little data.
+        `face`, ours and off by
         default, too, wants a face detector to find the photo's face in the drawing; `gray` wants
         ink and paper.
 
         Args:
             data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
                 [-1, 1], `style` (N, K), masks `photo_<part>` and `drawing_<part>` (N, H, W, 1) in
-                [0, 1]; `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0; `photo_landmarks`
-                (N, 5, 2) and `photo_boxes` (N, K, 4) in pixels where `face` is not 0; `edges`
-                (N, H, W, 1) in [-1, 1] where the photos' edges were computed beforehand.
+                [0, 1]; `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0 and nothing else
+                draws them; `photo_landmarks` (N, 5, 2) and `photo_boxes` (N, K, 4) in pixels where
+                `face` is not 0; `edges` (N, H, W, 1) in [-1, 1] where the photos' edges were
+                computed beforehand.
 
         Returns:
             Running means of `loss_names` and `accuracy_names`; 0 for what is switched off.

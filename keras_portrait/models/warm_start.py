@@ -1,8 +1,10 @@
-"""A supervised start: both generators learn a filter's line drawings before they compete.
+"""A supervised start: the inverse generator learns to make photos of line drawings.
 
-Not in the paper. A few minutes of it stand in for many epochs in which G only learns to keep a
-face where it is, which matters on a CPU.
+Not in the paper. A few minutes of it stand in for many epochs in which F knows nothing of faces.
+G has a better start: a run of `models.paired`, by `train.start_from`.
 """
+
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -16,65 +18,51 @@ LPIPS_WEIGHT = 5.0
 
 
 class WarmStart(AdversarialModel):
-    """Trains G from photo to line drawing, and F the way back; or F alone.
+    """Trains F from line drawing to photo.
 
     Args:
-        generator: G, as in `AsymmetricCycle`.
-        inverse_generator: F.
+        inverse_generator: F, as in `AsymmetricCycle`.
         distance: `PerceptualDistance`.
-        styles: int, number of styles.
-        teach_generator: whether G learns, too. One that can draw already does not.
+        draw: function of photos and styles to the line drawings, such as what G draws at its start;
+            None where batches hold them.
     """
 
-    loss_names = ("drawing_l1", "drawing_lpips", "photo_l1", "photo_lpips")
-    headline_names = ("drawing_l1", "drawing_lpips")
+    loss_names = ("photo_l1", "photo_lpips")
+    headline_names = ("photo_l1", "photo_lpips")
 
-    def __init__(
-        self,
-        generator: keras.Model,
-        inverse_generator: keras.Model,
-        distance,
-        styles: int = 1,
-        teach_generator: bool = True,
-    ):
+    def __init__(self, inverse_generator: keras.Model, distance, draw: Callable | None = None):
         super().__init__(name="warm_start")
-        self.generator = generator
         self.inverse_generator = inverse_generator
         self.distance = distance
-        self.styles = styles
-        self.teach_generator = teach_generator
+        self.draw = draw
 
     def trainable_groups(self):
-        """G and F together, or F alone."""
-        taught = [self.inverse_generator, *([self.generator] if self.teach_generator else [])]
-        return {"generator": [v for network in taught for v in network.trainable_variables]}
+        """F alone; the group has the name of the optimizer of both generators."""
+        return {"generator": self.inverse_generator.trainable_variables}
 
     def call(self, inputs):
-        return self.generator(inputs)
+        return self.inverse_generator(inputs)
 
     def train_step(self, data):
-        """One update of G and F.
+        """One update of F.
 
         Args:
-            data: tuple of one batch: `photo` float (N, H, W, 3) and `lines` (N, H, W, 1), both in
-                [-1, 1], and `style` (N, K).
+            data: tuple of one batch: `photo` float (N, H, W, 3) in [-1, 1] and `style` (N, K);
+                `lines` (N, H, W, 1) in [-1, 1] where nothing else draws them.
 
         Returns:
-            Running means of `loss_names`; 0 for those of G where it does not learn.
+            Running means of `loss_names`.
         """
         (batch,) = data
+        photo = batch["photo"]
+        lines = self.draw(photo, batch["style"]) if self.draw else batch["lines"]
 
         def generator_loss():
-            photo, lines = batch["photo"], batch["lines"]
             reconstruction = self.inverse_generator(lines)
             values = {
                 "photo_l1": L1_WEIGHT * losses.l1(reconstruction, photo),
                 "photo_lpips": LPIPS_WEIGHT * ops.mean(self.distance(reconstruction, photo)),
             }
-            if self.teach_generator:
-                drawing = self.generator([photo, batch["style"]] if self.styles > 1 else photo)
-                values["drawing_l1"] = L1_WEIGHT * losses.l1(drawing, lines)
-                values["drawing_lpips"] = LPIPS_WEIGHT * ops.mean(self.distance(drawing, lines))
             return sum(values.values()), values
 
         return self.report(self.update("generator", generator_loss))

@@ -15,6 +15,7 @@ from keras_portrait.report import loss_log
 from keras_portrait.report.model_card_pictures import picture_rows, source_folders
 from keras_portrait.run_folder import read_options
 
+LINE_GENERATOR = "line generator of {filters} filters and {blocks} residual blocks"
 # What the methods that draw photos are called in a card, and how their generators are built.
 METHOD_WORDS = {
     "asymmetric_cycle": (
@@ -25,6 +26,10 @@ METHOD_WORDS = {
         "distillation of a trained generator",
         "student of {filters} filters and {blocks} residual blocks",
     ),
+    "paired": (
+        "paired training on photos and what filters draw of them (Isola et al., CVPR 2017)",
+        LINE_GENERATOR,
+    ),
 }
 GENERATOR_FILE = "generator.keras"
 # Versions of these are shown, in this order.
@@ -34,6 +39,8 @@ _START = "train.start_from"
 # Not a matter of the recipe: the teacher has a line of its own.
 _APART = ("method", "teacher")
 _HOUR = 3600
+# Methods that wait for drawings before their first step -> whose.
+_DRAWN_BEFORE = {"distillation": "teacher's", "paired": "filters'"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ def read_run(folder: str | Path) -> RunFacts:
     method, recipe = options["method"], options["recipe"]
     sources, warnings = source_folders(options)
     nearest, settings = _nearest_recipe(method, recipe)
-    network = METHOD_WORDS[method][1].format(**recipe["network"])
+    kind, words = recipe["network"].get("generator"), METHOD_WORDS[method][1]
+    network = (LINE_GENERATOR if kind == "line" else words).format(**recipe["network"])
     rows = [
         ("method", METHOD_WORDS[method][0]),
         *_teacher(options),
@@ -99,6 +107,7 @@ def read_run(folder: str | Path) -> RunFacts:
         ("time", _time(log, method)),
         ("precision", f"{recipe['train']['precision']}, seed {recipe['train']['seed']}"),
         *picture_rows(folder, options, sources),
+        *_filters(options),
         *_validation(folder, log, method),
         ("versions", _versions(folder)),
     ]
@@ -166,6 +175,13 @@ def _teacher(options) -> list[tuple[str, str]]:
     return [("teacher", f"`{name}`, SHA-256 `{options['teacher_sha256']}`")]
 
 
+def _filters(options) -> list[tuple[str, str]]:
+    if options["method"] != "paired":
+        return []
+    names = ", ".join(f"`{name}`" for name in options["styles"])
+    return [("drawings", f"of these photos, by the filters {names}; none by an artist")]
+
+
 def _steps(log, method, recipe) -> str:
     """Steps of each phase, and how many epochs of the method were left out at the end."""
     texts, epochs = [], recipe["train"]["epochs"]
@@ -185,8 +201,8 @@ def _time(log, method) -> str:
     text = f"{hours.total():.2f} hours"
     if len(hours) > 1:
         text += f" ({', '.join(f'{_spaced(phase)} {hours[phase]:.2f}' for phase in hours)})"
-    if method == "distillation":
-        text += ", the teacher's drawings not counted"
+    if method in _DRAWN_BEFORE:
+        text += f", the {_DRAWN_BEFORE[method]} drawings not counted"
     breaks, untimed = _interruptions(log)
     if breaks:
         times = "once" if breaks == 1 else f"{breaks} times"

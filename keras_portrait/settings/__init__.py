@@ -11,7 +11,7 @@ from keras_portrait.settings.avatars import (
 )
 from keras_portrait.settings.base import Recipe
 from keras_portrait.settings.distillation import DistillationRecipe
-from keras_portrait.settings.paired import PairedRecipe
+from keras_portrait.settings.paired import WAVES, PairedRecipe
 from keras_portrait.settings.portrait import (
     ADVERSARIAL,
     STYLE_INPUTS,
@@ -46,4 +46,5 @@ __all__ = [
     "STYLE_INPUTS",
     "StyleNetworkSettings",
     "UPSAMPLINGS",
+    "WAVES",
 ]

@@ -78,7 +78,7 @@ class DistillationTrainSettings:
 
     Attributes:
         start_from: a run folder or a `.keras` file in it, whose student goes on learning; its
-            network and styles must be those of the recipe and the teacher. Empty starts with
+            network must be that of the recipe. Styles are found by their names. Empty starts with
             random weights.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means one view of every photo.

@@ -95,7 +95,8 @@ class PairedTrainSettings:
 
     Attributes:
         start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
-            network and styles must be those of the recipe. Empty starts with random weights.
+            network must be that of the recipe. Styles are found by their names. Empty starts with
+            random weights.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means one crop of every photo.
         learning_rate: of Adam, for the generator.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from keras_portrait.errors import SettingError
 from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe, between, one_of
 
+GENERATORS = ("resnet", "line")
 UPSAMPLINGS = ("transposed", "nearest")
 STYLE_INPUTS = ("appended", "modulated")
 ADVERSARIAL = ("lsgan", "log")
@@ -29,7 +30,7 @@ class DataSettings:
             saves an edge detector a step.
         lines: the filter of `LINE_FILTERS` whose drawings warm start and anchor hold on to, by
             style; "filled" where none is named. Filters as different as the styles keep the
-            styles apart.
+            styles apart. With `train.start_from` they hold on to the drawings of that run instead.
     """
 
     size: int = between(256, 32, 4096)
@@ -57,18 +58,22 @@ class NetworkSettings:
     """Sizes of the networks; the defaults are the paper's.
 
     Attributes:
-        filters: channels after the first convolution of G.
+        generator: "resnet" (the paper's G) or "line": that of paired training, without
+            normalization.
+        filters: channels after the first convolution of G; of a line generator as in
+            `PairedNetworkSettings`.
         blocks: residual blocks of G.
         inverse_filters: channels after the first convolution of F.
         inverse_blocks: residual blocks of F.
         upsampling: "transposed" (as published) or "nearest" (no checkerboard).
-        style_input: "appended" to G's features (as published) or "modulated": the style scales and
-            shifts normalized features, which no normalization takes out again.
+        style_input: of a "resnet": "appended" to G's features (as published) or "modulated": the
+            style scales and shifts normalized features, which no normalization takes out again.
         discriminator_filters: channels after the first convolution of the discriminators of
             drawings and photos.
         part_filters: the same for the local discriminators.
     """
 
+    generator: str = one_of("resnet", GENERATORS)
     filters: int = between(64, 1, 1024)
     blocks: int = between(9, 1, 100)
     inverse_filters: int = between(64, 1, 1024)
@@ -92,8 +97,8 @@ class AsymmetricCycleWeights:
         strict: weight of the strict backward cycle.
         local: weight of each local discriminator.
         style: weight of the style loss.
-        anchor: weight of LPIPS between a drawing and a filter's line drawing of the photo. Not in
-            the paper.
+        anchor: weight of LPIPS between a drawing and a line drawing of the photo: what the run of
+            `train.start_from` draws, or a filter. Not in the paper.
         anchor_end: share of that weight that is left at the end; it falls with the progress.
         face: weight of the loss that wants the packaged face detector to find the photo's face in
             the drawing, its points where the photo has them. Not in the paper.
@@ -130,8 +135,9 @@ class TrainSettings:
 
     Attributes:
         start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
-            network and styles must be those of the recipe and the drawings. The inverse generator
-            starts anew. Empty starts with random weights.
+            network must be that of the recipe. Styles are found by their names; one that it does
+            not know begins as the mean of those that it knows. The inverse generator starts anew.
+            Empty starts with random weights.
         start_contrast: factor of what goes into the tanh of that generator: above 1 it begins with
             fewer tones between ink and paper.
         epochs: number of epochs.
@@ -142,9 +148,8 @@ class TrainSettings:
         decay_from: share of the training after which the learning rates fall linearly to 0.
         pool: fakes kept for the discriminators; 0 turns the pools off.
         average_decay: decay of the averaged generator that is exported; 0 exports the last one.
-        warm_start_steps: steps that teach the generators a filter's line drawings before the
-            adversarial training, the inverse generator alone with `start_from`; 0 leaves them
-            out, as the paper does.
+        warm_start_steps: steps that teach the inverse generator to make photos of line drawings
+            before the adversarial training; 0 leaves them out, as the paper does.
         checkpoint_steps: steps after which a checkpoint is written within an epoch; there is one
             at the end of every epoch, too.
         keep_every: epochs after which the generator is kept for good.

@@ -108,7 +108,7 @@ class DistillationSetup(Setup):
     def begin(self, model: Distillation) -> None:
         """The student may go on from an earlier one."""
         if self.start:
-            take_weights(model.generator, self.start)
+            take_weights(model.generator, self.start, self.teacher.styles)
 
     def samples(self, batches: TeacherBatches) -> dict:
         """Held-back photos, or training photos where none were held back."""

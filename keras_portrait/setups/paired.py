@@ -102,7 +102,7 @@ class PairedSetup(Setup):
     def begin(self, model: Paired) -> None:
         """The generator may go on from an earlier one."""
         if self.start:
-            take_weights(model.generator, self.start)
+            take_weights(model.generator, self.start, self.recipe.data.filters)
 
     def samples(self, batches: PairedBatches) -> dict:
         """Held-back photos, or training photos where none were held back."""

@@ -14,12 +14,17 @@ from keras_portrait.errors import SettingError
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
 from keras_portrait.models.warm_start import WarmStart
-from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
+from keras_portrait.networks import (
+    line_generator,
+    patch_discriminator,
+    resnet_generator,
+    style_discriminator,
+)
 from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
 from keras_portrait.schedules import LinearDecay
-from keras_portrait.settings import AsymmetricCycleRecipe
+from keras_portrait.settings import WAVES, AsymmetricCycleRecipe
 from keras_portrait.setups.base import Phase, Setup, check_size, require_landmarks, spread
-from keras_portrait.setups.start import open_start, take_weights
+from keras_portrait.setups.start import drawings_of, open_start, take_weights
 from keras_portrait.stored_edges import EDGES, store_edges
 
 # Photos of the sample grids, and held-back pictures that each epoch is judged by.
@@ -78,7 +83,7 @@ class PortraitSetup(Setup):
             self.data,
             recipe.data,
             recipe.train.seed,
-            lines=recipe.loss.anchor > 0,
+            lines=recipe.loss.anchor > 0 and not self.start,
             faces=recipe.loss.face > 0,
             edges=run / EDGES if self._stores_edges() else None,
         )
@@ -86,7 +91,7 @@ class PortraitSetup(Setup):
     def build(self, total_steps: int, devices: int) -> AsymmetricCycle:
         """Every network of the method, frozen ones with their weights; optimizers; pools."""
         recipe, size = self.recipe, self.recipe.data.size
-        model = build_asymmetric_cycle(recipe, self.data.styles, devices)
+        model = build_asymmetric_cycle(recipe, self.data.styles, devices, self._draw_start())
 
         def adam(learning_rate):
             schedule = LinearDecay(learning_rate, total_steps, recipe.train.decay_from)
@@ -111,17 +116,19 @@ class PortraitSetup(Setup):
     def begin(self, model: AsymmetricCycle) -> None:
         """The generator may go on from an earlier run."""
         if self.start:
-            take_weights(model.generator, self.start, self.recipe.train.start_contrast)
+            contrast = self.recipe.train.start_contrast
+            take_weights(model.generator, self.start, self.data.styles, contrast)
 
     def phases(self, model: AsymmetricCycle) -> list[Phase]:
         """The warm start, where the recipe asks for it."""
         settings = self.recipe.train
         if not settings.warm_start_steps:
             return []
-        networks = model.generator, model.inverse_generator
-        starter = WarmStart(*networks, model.distance, model.styles, teach_generator=not self.start)
+        draw = self._draw_start()
+        starter = WarmStart(model.inverse_generator, model.distance, draw)
         starter.compile(generator=keras.optimizers.Adam(settings.learning_rate, settings.beta_1))
-        batches = PortraitBatches(self.data, self.recipe.data, settings.seed + 1, lines=True)
+        seed, lines = settings.seed + 1, draw is None
+        batches = PortraitBatches(self.data, self.recipe.data, seed, lines=lines)
         return [Phase("warm start", starter, batches, settings.warm_start_steps)]
 
     def samples(self, batches: PortraitBatches) -> dict:
@@ -139,12 +146,19 @@ class PortraitSetup(Setup):
         styles = np.eye(len(self.data.styles), dtype=np.float32)[turn]
         return [Validation(run, batches.fixed(photos), styles, batches.fixed(drawings))]
 
+    def _draw_start(self):
+        """Anchor and warm start hold on to what the start draws; None where a filter draws."""
+        return drawings_of(self.start, self.data.styles) if self.start else None
+
     def _stores_edges(self):
         return self.recipe.data.stored_edges and self.recipe.loss.forward_cycle == "edges"
 
 
 def build_asymmetric_cycle(
-    recipe: AsymmetricCycleRecipe, style_names: Sequence[str], devices: int = 1
+    recipe: AsymmetricCycleRecipe,
+    style_names: Sequence[str],
+    devices: int = 1,
+    draw_anchor: Callable | None = None,
 ) -> AsymmetricCycle:
     """Builds every network of the method, with the frozen ones' weights loaded.
 
@@ -152,6 +166,7 @@ def build_asymmetric_cycle(
         recipe: sizes, weights and seeds.
         style_names: names of the styles.
         devices: int, how many share a batch.
+        draw_anchor: as `AsymmetricCycle` takes it.
 
     Returns:
         The model, not compiled.
@@ -167,11 +182,7 @@ def build_asymmetric_cycle(
         else patch_discriminator(1, net.discriminator_filters, name="drawing_disc")
     )
     return AsymmetricCycle(
-        generator=resnet_generator(
-            *(3, 1, styles, net.filters, net.blocks, net.upsampling),
-            name="generator",
-            style_input=net.style_input,
-        ),
+        generator=_generator(net, styles, size),
         inverse_generator=resnet_generator(
             1, 3, 1, net.inverse_filters, net.inverse_blocks, net.upsampling, "inverse_generator"
         ),
@@ -186,8 +197,20 @@ def build_asymmetric_cycle(
         weights=loss,
         style_names=style_names,
         face_finder=FaceFinder() if loss.face else None,
+        draw_anchor=draw_anchor if loss.anchor else None,
         batch=recipe.data.batch // devices,
         pool_size=recipe.train.pool,
         average_decay=recipe.train.average_decay,
         seed=recipe.train.seed,
+    )
+
+
+def _generator(net, styles, size):
+    """G, of the kind that the recipe names."""
+    if net.generator == "line":
+        return line_generator(styles, net.filters, net.blocks, size // WAVES)
+    return resnet_generator(
+        *(3, 1, styles, net.filters, net.blocks, net.upsampling),
+        name="generator",
+        style_input=net.style_input,
     )
