@@ -129,7 +129,9 @@ def warp(
     Returns:
         uint8 (size, size, 3) or (size, size).
     """
-    photo, matrix = _window(photo, np.asarray(square_to_photo, np.float64), size)
+    # Bilinear interpolation reads the next pixel, the area average those of two steps.
+    margin = 2 * scale_of(square_to_photo) + 2
+    photo, matrix = touched_window(photo, square_to_photo, size, margin)
     if photo.size == 0:
         return np.full((size, size, *photo.shape[2:]), 255 if fill is None else fill, np.uint8)
     photo, matrix = _prefiltered(photo, matrix)
@@ -143,11 +145,22 @@ def warp(
     )
 
 
-def _window(photo: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the photo that the square can touch: OpenCV takes no side above 32766."""
-    margin = 2 * scale_of(matrix) + 2
+def touched_window(
+    photo: np.ndarray, square_to_photo: np.ndarray, size: int, margin: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of a photo that an aligned square can touch: OpenCV takes no side above 32766.
+
+    Args:
+        photo: (H, W, 3) or (H, W).
+        square_to_photo: float (2, 3).
+        size: side of the square in pixels.
+        margin: pixels of the photo to be had around the square too, where the photo has them.
+
+    Returns:
+        The part, empty where the square lies outside, and the transform (2, 3) to its pixels.
+    """
+    matrix = np.array(square_to_photo, np.float64)
     low, high = _extent(matrix, size, margin, photo.shape)
-    matrix = matrix.copy()
     matrix[:, 2] -= low
     return photo[low[1] : high[1], low[0] : high[0]], matrix
 

@@ -83,7 +83,7 @@ def with_dark_wall(sheet):
     [
         (InkLimits(), None),
         (InkLimits(darkest_paper=200), "dark paper"),
-        (InkLimits(most_mid_gray=0.01), "too tonal"),
+        (InkLimits(most_mid_gray=0.001), "too tonal"),
         (InkLimits(least_ink=0.5), "hardly any ink"),
         (InkLimits(most_ink=0.01), "too little paper"),
         (InkLimits(least_paper=0.99), "too little paper"),

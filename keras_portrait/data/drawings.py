@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from keras_portrait.data.small_scans import cut_small_scan, has_tone, is_small
 from keras_portrait.faces import Detector
 from keras_portrait.geometry import DRAWING_DETECTION_SIDE, scale_of, warp
 from keras_portrait.imaging import resize
@@ -28,8 +29,9 @@ SHARPEN_LEVELS = (56, 200)
 # Gray levels between which a pixel is neither ink nor paper; paper starts above.
 INK_LEVEL, LIGHT_LEVEL, PAPER_LEVEL = 64, 192, 250
 
-# Side in pixels of the square in which a drawing is judged.
-JUDGED_SIZE = 256
+# Sides in pixels of the square in which a drawing is judged, and of the one for which a scan has to
+# be enlarged to be judged in it.
+JUDGED_SIZE, ENLARGED_SIZE = 256, 512
 
 # Where MTCNN is unsure of a drawing it sees it again with more contrast, or with a blur of so many
 # pixels.
@@ -114,6 +116,9 @@ def align_drawing(
 ) -> tuple[np.ndarray, str | None]:
     """Cuts the aligned square out of a drawing, whitens its paper, and judges it.
 
+    Lines of a scan that the square would enlarge are made crisp (`small_scans`); a drawing with
+    tone, and a scan that is large enough, is resampled and sharpened.
+
     Args:
         sheet: uint8 RGB (H, W, 3).
         square_to_photo: float (2, 3), from pixels of the square to those of the sheet.
@@ -124,17 +129,23 @@ def align_drawing(
         The square, uint8 (size, size), and what is wrong with it, or None.
     """
     gray = cv2.cvtColor(sheet, cv2.COLOR_RGB2GRAY)
-    white = whiten_paper(gray)
+    white, black = paper_and_ink(gray)
+    whitened = _stretch(gray.astype(np.float32), black, white)
     # Judged at one size: thin lines turn gray in a small square, and the choice of drawings should
     # not depend on the size that was asked for.
-    ratio = size / JUDGED_SIZE
-    judged_to_photo = square_to_photo.copy()
-    judged_to_photo[:, 2] += square_to_photo[:, :2].sum(axis=1) * (ratio - 1) / 2
-    judged_to_photo[:, :2] *= ratio
-    judged = sharpen_ink(warp(white, judged_to_photo, JUDGED_SIZE))
-    paper = paper_and_ink(gray)[0] + PAPER_MARGIN
-    fault = _fault(judged, paper, _dark_edge(judged, gray.shape, judged_to_photo), limits)
-    return sharpen_ink(warp(white, square_to_photo, size)), fault
+    judged_to_photo = _resized(square_to_photo, size, JUDGED_SIZE)
+    judged = warp(whitened, judged_to_photo, JUDGED_SIZE)
+    lines = not has_tone(judged)
+    enlarged_to_photo = _resized(square_to_photo, size, ENLARGED_SIZE)
+    if lines and is_small(enlarged_to_photo):
+        judged = cut_small_scan(gray, white, black, enlarged_to_photo, ENLARGED_SIZE)
+        judged = resize(judged, JUDGED_SIZE, JUDGED_SIZE)
+    judged = sharpen_ink(judged)
+    edge = _dark_edge(judged, gray.shape, judged_to_photo)
+    fault = _fault(judged, white + PAPER_MARGIN, edge, limits)
+    if lines and is_small(square_to_photo):
+        return cut_small_scan(gray, white, black, square_to_photo, size), fault
+    return sharpen_ink(warp(whitened, square_to_photo, size)), fault
 
 
 def find_face_in_drawing(sheet: np.ndarray, detector: Detector) -> tuple[np.ndarray, float] | None:
@@ -172,6 +183,14 @@ def _views(small: np.ndarray):
     yield stretched
     for sigma in DETECTION_BLURS:
         yield cv2.GaussianBlur(stretched, (0, 0), sigma)
+
+
+def _resized(square_to_photo: np.ndarray, size: int, other: int) -> np.ndarray:
+    """The transform from a square of another side."""
+    matrix, ratio = square_to_photo.copy(), size / other
+    matrix[:, 2] += square_to_photo[:, :2].sum(axis=1) * (ratio - 1) / 2
+    matrix[:, :2] *= ratio
+    return matrix
 
 
 def _stretch(values: np.ndarray, black: float, white: float) -> np.ndarray:
