@@ -56,13 +56,21 @@ def find_irises(tones: Tones) -> list[Iris]:
     return [iris for iris in found if iris is not None]
 
 
-def draw_iris(field: np.ndarray, tones: Tones, iris: Iris) -> None:
+def are_dark(tones: Tones, irises: list[Iris]) -> bool:
+    """Whether the eyes are drawn as dark ones: both alike."""
+    if not irises:
+        return False
+    return np.mean([iris.inside for iris in irises]) < _DARK * tones.face
+
+
+def draw_iris(field: np.ndarray, tones: Tones, iris: Iris, dark: bool) -> None:
     """Draws an iris into a field of ink, where lids leave it open.
 
     Args:
         field: float32 (1024, 1024), below 0 is ink; changed in place.
         tones: of the square.
         iris: where it lies.
+        dark: whether it is solid, see `are_dark`.
     """
     radius, reach = iris.radius, int(2 * iris.radius)
     left, top = int(iris.x) - reach, int(iris.y) - reach
@@ -78,7 +86,7 @@ def draw_iris(field: np.ndarray, tones: Tones, iris: Iris) -> None:
     inner = np.median(lightness[far < 0.75 * radius])
     ink = np.maximum(_RING - np.abs(far - (radius - 0.5)), _PUPIL * radius - far)
     ink = np.maximum(ink, np.minimum(-_LID_SHADOW * radius - down, radius - far))
-    if inner < _DARK * tones.face:
+    if dark:
         ink = np.maximum(ink, np.minimum(radius - far, 0.5 * radius - down))
     shine = _highlight(lightness, far, across, down, radius, inner)
     ink = np.minimum(np.minimum(ink, -shine), 6 * open_)

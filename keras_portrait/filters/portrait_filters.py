@@ -11,7 +11,8 @@ import numpy as np
 
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.filters.engraving import engraved_field
-from keras_portrait.filters.irises import draw_iris, find_irises
+from keras_portrait.filters.features import beard, outline, soft_lines, without_frown
+from keras_portrait.filters.irises import are_dark, draw_iris, find_irises
 from keras_portrait.filters.lines import SOFT, line_fields, without_specks
 from keras_portrait.filters.tones import SIDE, Tones, read_tones
 from keras_portrait.geometry import face_template
@@ -32,7 +33,7 @@ _MASS_SHARES = (0.15, 0.30, 0.42, 0.54, 0.60)
 _MASS_STRANDS, _STRAND_FIELD = (2.2, 1.3, 0.2, -1.4, -9.0), 3.0
 # Brows are solid below this share of what lies around them, which is averaged over so many pixels;
 # between the last two shares of the face.
-_BROW, _BROW_AROUND, _BROW_SHARES = 0.62, 40.0, (0.36, 0.56)
+_BROW, _BROW_AROUND, _BROW_SHARES = 0.80, 40.0, (0.36, 0.74)
 # Hair in `line` begins below this share, fully within the second figure; strands this much below
 # their mean are strokes.
 _HAIR, _HAIR_EDGE, _STROKE = 0.55, 0.10, 0.9
@@ -81,7 +82,11 @@ def draw_filters(
     landmarks = (landmarks + 0.5) * SIDE / len(square) - 0.5
     tones = read_tones(_at_working_side(square), landmarks if has_face else None)
     bold, thin = line_fields(tones)
+    if has_face:
+        bold, thin = (_with_face(lines, tones) for lines in (bold, thin))
+    edge = outline(tones, np.minimum(bold, -_blacks(tones)))
     irises = find_irises(tones) if has_face else []
+    dark = are_dark(tones, irises)
     drawings = {}
     for name in names:
         if name == "ink":
@@ -90,11 +95,19 @@ def draw_filters(
             field = np.minimum(thin, _hair_strokes(tones))
         else:
             field = np.minimum(bold, engraved_field(tones, size))
-        field = _with_features(field, tones)
+        field = _with_features(np.minimum(field, edge), tones)
         for iris in irises:
-            draw_iris(field, tones, iris)
+            draw_iris(field, tones, iris, dark)
         drawings[name] = _as_drawing(_cleaned(field, tones), size)
     return drawings
+
+
+def _with_face(lines: np.ndarray, tones: Tones) -> np.ndarray:
+    """Lines with those of chin, nose and lips, a beard of strokes, and no frown."""
+    strokes, where = beard(tones)
+    # In a beard, lines would follow its texture like worms.
+    lines = np.where(where > 0.5, np.maximum(lines, np.float32(1)), without_frown(lines, tones))
+    return np.minimum(np.minimum(lines, soft_lines(tones)), strokes)
 
 
 def check_filters(names: Sequence[str]) -> None:

@@ -32,6 +32,9 @@ _EYE, _BROW, _CHIN_BELOW = (0.02, 0.27, 0.16), (0.24, 0.36, 0.17), 0.75
 # The lines between teeth are at most this wide; teeth are lighter than this share of the face, and
 # a mouth shows at least so many pixels of them.
 _TOOTH_GAP, _TOOTH_SHARE, _LEAST_TEETH = 13, 0.72, 500
+# Redness, a of CIE Lab, above that of the face by so much counts as darkness, at most so much of
+# it, with this weight.
+_RED_MARGIN, _MOST_RED, _RED_WEIGHT = 1.0, 20.0, 4.0
 # What is lighter is background, where there is no face to go by.
 _WHITE = 245
 # How far the middle of the teeth lies from that of the mouth at most, across and down.
@@ -44,6 +47,9 @@ class Tones:
 
     Attributes:
         lightness: float32 (1024, 1024), 0 to 255; smoothed inside areas, teeth without gaps.
+        lips: the same, darkened where it is redder than the face: lips, of which lightness tells
+            little.
+        person: float32 (1024, 1024) in [0, 1], 0 on the white background.
         share: float32 (1024, 1024), lightness along the flow, as a share of the face's.
         face: the median lightness of the face.
         tangent: float32 (1024, 1024, 2), the flow of the lines.
@@ -51,6 +57,7 @@ class Tones:
             is dark, above where it shines.
         skin: float32 (1024, 1024) in [0, 1], 1 where the colour is the face's.
         landmarks: float64 (5, 2), in pixels.
+        apart: distance between the eyes, pixels.
         parts: masks float32 (1024, 1024) in [0, 1] of "eyes", "nose" and "lips".
         eyes: narrower than that part, float32 (1024, 1024) in [0, 1]: lashes, iris, lids.
         brows: float32 (1024, 1024) in [0, 1].
@@ -58,12 +65,15 @@ class Tones:
     """
 
     lightness: np.ndarray
+    lips: np.ndarray
+    person: np.ndarray
     share: np.ndarray
     face: float
     tangent: np.ndarray
     strands: np.ndarray
     skin: np.ndarray
     landmarks: np.ndarray
+    apart: float
     parts: dict[str, np.ndarray]
     eyes: np.ndarray
     brows: np.ndarray
@@ -99,14 +109,19 @@ def read_tones(square: np.ndarray, landmarks: np.ndarray | None) -> Tones:
         face, chin = float(np.median(shown)) if shown.size else 255.0, SIDE
     tangent = edge_tangent_flow(cv2.GaussianBlur(lightness, (0, 0), 1.0), _FLOW)
     mass = along_flow(cv2.GaussianBlur(lightness, (0, 0), 1.2), tangent, _MASS_ALONG)
+    redder = np.clip(red - _face_median(red) - _RED_MARGIN, 0, _MOST_RED)
+    redder *= np.clip(1.2 - lightness / 255, 0, 1)  # white teeth mirror red lips
     return Tones(
         lightness=lightness,
+        lips=lightness - _RED_WEIGHT * cv2.GaussianBlur(redder, (0, 0), 2.0),
+        person=_person(square),
         share=mass / np.float32(face),
         face=face,
         tangent=tangent,
         strands=_strands(lightness, chin),
         skin=_skin(lightness, chroma) * masks["face and neck"],
         landmarks=landmarks,
+        apart=apart,
         parts={part: masks[part] for part in ("eyes", "nose", "lips")},
         eyes=masks["narrow eyes"],
         brows=masks["brows"],
@@ -186,11 +201,22 @@ def _without_gaps(lightness, red, chroma, face, lips, landmarks):
         near = (np.abs(centres[label] - middle) < _TEETH_OFFSET).all()
         if near and stats[label, cv2.CC_STAT_AREA] >= _LEAST_TEETH and label not in outside:
             shapes |= labels == label
+    # What is dark around them is lip, but for the outermost gaps.
+    shapes = cv2.dilate(np.uint8(shapes), ellipse) > 0
+    shapes &= closed > _TOOTH_SHARE * face
     weight = cv2.GaussianBlur(np.float32(shapes), (0, 0), 2.0)
     if not shapes.any():
         return lightness
     white = max(float(np.median(closed[shapes])), 0.95 * face)
     return lightness + (np.float32(white) - lightness) * weight
+
+
+def _person(square):
+    """0 on white, 1 on what is not; holes, such as a white collar, are filled."""
+    shown = np.uint8(square.min(axis=-1) < 250)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+    shown = cv2.morphologyEx(shown, cv2.MORPH_OPEN, kernel)
+    return cv2.GaussianBlur(np.float32(shown), (0, 0), 3.0)
 
 
 def _strands(lightness, chin):
