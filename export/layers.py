@@ -12,6 +12,10 @@ MAX_CONCATENATED = 4
 # Kernels of convolutions work on this many output channels at a time: 8 on Arm, 16 on x86.
 FULL_WIDTH = 16
 
+# Weight whose product with any feature is lost in the last digit of a wave between -1 and 1, while
+# offsets in its scale still fit into 32 bits.
+_NEXT_TO_NOTHING = 1e-6
+
 
 class SlicedReflection(layers.Layer):
     """Reflection padding made of single rows and columns, bit for bit the same.
@@ -79,6 +83,10 @@ class ConcatenatedStyle(layers.Layer):
 class ConstantWave(layers.Layer):
     """`PlaneWave` of one size of picture.
 
+    A constant as large as the picture would be four times as large a file as the network. The wave
+    repeats, so one period is the offset of a convolution that sees a pixel of each square, and its
+    channels become that square. The kernel is next to nothing; of zeros 8-bit numbers have no scale.
+
     Args:
         period: int, pixels after which the wave repeats.
     """
@@ -89,9 +97,21 @@ class ConstantWave(layers.Layer):
 
     def call(self, inputs):
         """Float (1, H, W, C) to (1, H, W, C + 2)."""
-        rows, columns = (np.arange(length) for length in inputs.shape[1:3])
-        wave = wave_table(self.period)[wave_place(rows, columns, self.period)]
-        return ops.concatenate([inputs, ops.convert_to_tensor(wave[None])], axis=-1)
+        height, width, channels = inputs.shape[1:]
+        period = self.period
+        if height % period or width % period:
+            wave = ops.convert_to_tensor(self._table(height, width)[None])
+        else:
+            tile = self._table(period, period).reshape(-1)
+            kernel = np.zeros((1, 1, channels, len(tile)), np.float32)
+            kernel[..., 0, :] = _NEXT_TO_NOTHING
+            wave = ops.conv(inputs, kernel, period, "valid", "channels_last") + tile
+            wave = tf.nn.depth_to_space(wave, period)
+        return ops.concatenate([inputs, wave], axis=-1)
+
+    def _table(self, height, width):
+        place = wave_place(np.arange(height), np.arange(width), self.period)
+        return wave_table(self.period)[place]
 
 
 class ConstantStyle(layers.Layer):

@@ -10,7 +10,7 @@ convolution before it, dropout is gone, and everything computes in float32. Then
 | `UpSampling2D` (nearest)        | concatenation, DEPTH_TO_SPACE    | TILE, RESIZE_NEAREST are   |
 | `DepthToSpace`                  | DEPTH_TO_SPACE                   | six axes are               |
 | `AppendStyle`                   | reshape, concatenations          | BROADCAST_TO is            |
-| `PlaneWave`                     | a constant, concatenation        | RANGE, FLOOR_MOD, COS are  |
+| `PlaneWave`                     | offsets, DEPTH_TO_SPACE          | RANGE, FLOOR_MOD, COS are  |
 | `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
 | `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
 
