@@ -56,6 +56,16 @@ def prepare(
             "OUTPUT, and 2 where it is new.",
         ),
     ] = None,
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Landmarks of photos and drawings, a row each: file (the path inside PHOTOS or "
+            "DRAWINGS, or its end), left_eye_x, left_eye_y, right_eye_x, right_eye_y, nose_x, "
+            "nose_y, mouth_left_x, mouth_left_y, mouth_right_x, mouth_right_y, in pixels, left as "
+            "seen. They count wherever they are given, also where the detector would find a face.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option(help="Look at every picture and report; nothing is written.")
     ] = False,
@@ -78,7 +88,7 @@ def prepare(
     """
     given = {"PHOTOS": photos, "DRAWINGS": drawings, "-o": output, "--avatars": avatars}
     if check is not None:
-        _refuse_others(given)
+        _refuse_others(given | {"--landmarks": landmarks})
         _check(check)
         return
     _require_enough(given)
@@ -97,6 +107,7 @@ def prepare(
             edge_promote=edge_promote,
             shards=shards,
             alignment=alignment,
+            landmarks=landmarks,
             dry_run=dry_run,
             progress=show,
         )

@@ -14,6 +14,8 @@ from keras_portrait.faces import Detector
 from keras_portrait.geometry import DRAWING_DETECTION_SIDE, scale_of, warp
 from keras_portrait.imaging import resize
 
+# Part of the stamp of a drawing's row; raised when the same sheet comes out as another square.
+VERSION = "drawing 2"
 # White point: the peak of the histogram above this percentile, less this many gray levels; black
 # point: this percentile. Found by trial on newspaper pen portraits.
 PAPER_PERCENTILE = 40

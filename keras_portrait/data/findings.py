@@ -57,7 +57,8 @@ FAULTS = {
     "dropped": (
         False,
         "drawings left out because no face was found",
-        "crop the sheet to the head, upright and from the front, or let them go",
+        "crop the sheet to the head, upright and from the front, give the points of the face with "
+        "--landmarks, or let them go",
     ),
     "left over": (
         False,

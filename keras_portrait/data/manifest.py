@@ -41,15 +41,17 @@ class Row:
         split: "train" or "test".
         kept: whether the square was written.
         reason: why it was dropped; None where it was kept.
-        score: the detector's confidence, 0..1; None without a face.
+        score: the detector's confidence, 0..1; None without a face, and where the landmarks were
+            given.
         landmarks: five points [x, y] in pixels of the square, 0-based: left eye, right eye, nose,
             left and right mouth corner as seen in the picture; None without a face, and for
             avatars, in which none is looked for.
         mask: the RGB mask (eyes, nose, lips), relative to the data folder; None for avatars.
         size: side of the square in pixels.
-        stamp: the source's length and time of change, by which a changed source is noticed.
+        stamp: what tells another source from this one, such as its length and time of change.
         style_shares: what a style classifier says of a drawing, a share in [0, 1] for each style,
             1 together; None where none has looked at it.
+        landmarks_given: whether the landmarks were given, and not found by the detector.
     """
 
     file: str | None
@@ -65,6 +67,7 @@ class Row:
     size: int
     stamp: str
     style_shares: dict[str, float] | None = None
+    landmarks_given: bool = False
 
     @property
     def broken(self) -> bool:
@@ -116,11 +119,13 @@ class Summary:
         rows: one for each picture of the input, in order.
         reused: pictures that an earlier run had finished.
         alignment: of the photos, one of `alignment.ALIGNMENTS`.
+        remarks: lines on the input that no picture tells of.
     """
 
     rows: list[Row] = field(default_factory=list)
     reused: int = 0
     alignment: int = ALIGNMENT
+    remarks: list[str] = field(default_factory=list)
 
     def kept(self, kind: str, split: str | None = None) -> int:
         """Counts the kept pictures of a kind, of one split or of both."""
@@ -152,6 +157,10 @@ class Summary:
                 lines.append(f"  {count:5d}  {reason}")
                 if reason == UNREADABLE:
                     lines += [f"         {name}" for name in self._broken(kind, count)]
+        aligned = sum(row.landmarks_given for row in self.rows)
+        if aligned:
+            lines.append(f"landmarks given: {aligned}")
+        lines += self.remarks
         if self.alignment < ALIGNMENT and "photo" in given:
             lines.append(
                 f"photos have the folder's alignment, {self.alignment}; those of a new folder get "
@@ -265,5 +274,13 @@ def append_row(folder: Path, row: Row) -> None:
         raise InputError(f"Cannot write the file ({error.strerror}). Received: {path}") from error
 
 
+def row_fields(row: Row) -> dict:
+    """The fields of a row, as a line of the manifest holds them."""
+    values = {name: getattr(row, name) for name in _FIELDS}
+    if not row.landmarks_given:  # an older version reads the row, too
+        del values["landmarks_given"]
+    return values
+
+
 def _line(row: Row) -> str:
-    return json.dumps({name: getattr(row, name) for name in _FIELDS}) + "\n"
+    return json.dumps(row_fields(row)) + "\n"

@@ -31,6 +31,7 @@ def row_fits(row) -> bool:
         and type(row.size) is int
         and (row.score is None or _is_number(row.score))
         and _landmarks_fit(row.landmarks)
+        and isinstance(row.landmarks_given, bool)
     )
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from keras_portrait.alignment import ALIGNMENT, ALIGNMENTS
 from keras_portrait.atomic import make_folder
 from keras_portrait.data.avatars import avatar_square
-from keras_portrait.data.drawings import InkLimits
+from keras_portrait.data.drawings import VERSION, InkLimits
 from keras_portrait.data.edge_promoting import promote_edges
 from keras_portrait.data.folder_options import FORMAT, OPTIONS_NAME, read_alignment
+from keras_portrait.data.given_landmarks import GivenLandmarks, match_landmarks
 from keras_portrait.data.ledger import Ledger
 from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.preview import write_preview
@@ -38,6 +39,7 @@ def prepare(
     edge_promote: bool = False,
     shards: int | None = None,
     alignment: int | None = None,
+    landmarks: str | Path | None = None,
     dry_run: bool = False,
     face_limits: FaceLimits | None = None,
     ink_limits: InkLimits | None = None,
@@ -66,6 +68,8 @@ def prepare(
             pictures themselves; None for none, shards of an earlier run are removed then.
         alignment: of photos, one of `alignment.ALIGNMENTS`; None for the one that the output folder
             was made with, as its `prepare.json` tells, and for the newest in a new folder.
+        landmarks: CSV file of the landmarks of photos and drawings, see `given_landmarks`; where it
+            has those of a picture, no face is looked for, and later runs without it look again.
         dry_run: look at everything and write nothing.
         face_limits: which faces are good enough; None for the defaults.
         ink_limits: which drawings are good enough; None for the defaults.
@@ -78,7 +82,7 @@ def prepare(
     Raises:
         InputError: an input folder is missing, cannot be read or holds no picture; the output
             folder lies in an input folder, holds one or holds something else, or cannot be
-            written to.
+            written to; the file of landmarks is none, or does not fit the input.
         SettingError: too few input folders; a size, a holdout, a number of shards or an alignment
             out of range.
     """
@@ -90,6 +94,7 @@ def prepare(
     _check_given(*folders)
     check_apart([folder for folder in folders if folder is not None], output)
     sources = find_sources(*folders)
+    given = GivenLandmarks() if landmarks is None else match_landmarks(landmarks, sources)
     face_limits, ink_limits = face_limits or FaceLimits(), ink_limits or InkLimits()
     alignment = _alignment(output, alignment)
     options = {
@@ -105,9 +110,9 @@ def prepare(
     if photos is not None or drawings is not None:
         maker = SquareMaker(size, face_limits, ink_limits, alignment)
         makers |= {"photo": maker.photo, "drawing": maker.drawing}
-    workshop = _Workshop(makers, size, holdout, edge_promote, None if dry_run else output)
+    workshop = _Workshop(makers, given, size, holdout, edge_promote, None if dry_run else output)
     ledger = Ledger(output, options, dry_run=dry_run)
-    summary = Summary(alignment=alignment)
+    summary = Summary(alignment=alignment, remarks=given.remarks)
     for number, source in enumerate(sources, start=1):
         row = ledger.find(source.kind, source.relative)
         if row is not None and workshop.finished(row, source):
@@ -160,14 +165,17 @@ class _Workshop:
     """Makes the files of one picture after the other.
 
     Attributes:
-        makers: by kind of picture, what makes a square of one, uint8 RGB (H, W, 3).
+        makers: by kind of picture, what makes a square of one, uint8 RGB (H, W, 3), and of its
+            landmarks where they are given.
+        given: landmarks.
         size: side of the squares in pixels.
         holdout: share of the test split.
         edge_promote: whether avatars and drawings get edge-promoted twins.
         output: the data folder; None to write nothing.
     """
 
-    makers: dict[str, Callable[[np.ndarray], Square]]
+    makers: dict[str, Callable[..., Square]]
+    given: GivenLandmarks
     size: int
     holdout: float
     edge_promote: bool
@@ -182,7 +190,7 @@ class _Workshop:
         if row.broken:
             return False
         try:
-            if row.stamp != source.stamp() or row.style != source.style:
+            if row.stamp != self.stamp(source) or row.style != source.style:
                 return False
         except OSError:
             return False
@@ -201,16 +209,27 @@ class _Workshop:
         _write(self.output / row.smooth, promote_edges(square))
         return True
 
+    def stamp(self, source: Source) -> str:
+        """What a picture's square depends on, beside the options of the folder.
+
+        Raises:
+            OSError: the picture cannot be looked at.
+        """
+        version = VERSION if source.kind == "drawing" else ""
+        parts = source.stamp(), version, self.given.stamp(source)
+        return ", ".join(part for part in parts if part)
+
     def make(self, source: Source) -> Row:
         """Prepares one picture; what is wrong with it ends up in the row."""
-        stamp = ""
+        stamp, landmarks = "", self.given.of(source)
         try:
-            stamp = source.stamp()
+            stamp = self.stamp(source)
             picture = read_image(source.path)
         except (PortraitError, OSError) as error:
             square = Square(f"{UNREADABLE} ({error})")
         else:
-            square = self.makers[source.kind](picture)
+            given = () if landmarks is None else (landmarks,)
+            square = self.makers[source.kind](picture, *given)
         kept = square.fault is None
         if kept and self.output is not None:
             self._write_files(source, square)
@@ -227,6 +246,7 @@ class _Workshop:
             mask=source.mask if kept else None,
             size=self.size,
             stamp=stamp,
+            landmarks_given=landmarks is not None,
         )
 
     def _write_files(self, source: Source, square: Square) -> None:

@@ -10,14 +10,14 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_portrait.atomic import make_folder, whole_file, write_whole
 from keras_portrait.data.folder_options import read_alignment
-from keras_portrait.data.manifest import NAME, Row
+from keras_portrait.data.manifest import NAME, Row, row_fields
 from keras_portrait.data.manifest_rows import shares_fit
 from keras_portrait.data.shards_format import (
     BLOCK,
@@ -145,7 +145,7 @@ def write_shard(folder: Path, name: str, samples: Iterable[Sample], contents: st
     with whole_file(folder / name) as part, part.open("wb") as file:
         for number, sample in enumerate(samples):
             landmarks &= sample.row.landmarks is not None
-            line = json.dumps(asdict(sample.row)).encode()
+            line = json.dumps(row_fields(sample.row)).encode()
             data = pack_sample(f"{stem}-{number:06d}", {"json": line, **sample.parts})
             if len(data) > MOST_SAMPLE:
                 raise InputError(
@@ -229,7 +229,7 @@ def _files(data: Path, row: Row, smooth: bool) -> dict[str, Path]:
 def _contents(data: Path, rows: list[Row], smooth: bool, groups: list) -> str:
     digest = hashlib.sha256(json.dumps([FORMAT, groups]).encode())
     for row in rows:
-        digest.update(json.dumps(asdict(row)).encode())
+        digest.update(json.dumps(row_fields(row)).encode())
         for part, path in _files(data, row, smooth).items():
             try:
                 status = path.stat()

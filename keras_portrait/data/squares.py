@@ -59,7 +59,8 @@ class Square:
 
     Attributes:
         fault: why it cannot be used; None where it can. A figure stands in brackets at the end.
-        score: the detector's confidence, 0..1; None without a face, and for avatars.
+        score: the detector's confidence, 0..1; None without a face, with given landmarks, and for
+            avatars.
         landmarks: float (5, 2), 0-based pixels of the square; None without a face, and for avatars.
         picture: uint8 RGB (S, S, 3) of a photo or an avatar, or gray (S, S) of a drawing; None with
             a fault.
@@ -95,14 +96,21 @@ class SquareMaker:
     drawing_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
     segmenter: PersonSegmenter = field(default_factory=PersonSegmenter)
 
-    def photo(self, photo: np.ndarray) -> Square:
-        """Aligns the largest face of a photo, uint8 RGB (H, W, 3), and whitens the background."""
-        face = largest_face(find_faces(photo, self.photo_detector))
-        if face is None:
-            return Square("no face found")
-        transform = square_to_photo(face.landmarks, self.size)
-        aligned = transform_points(face.landmarks, invert(transform))
-        fault = self._misplaced(face.score, aligned, transform, self.face_limits.most_misfit_photo)
+    def photo(self, photo: np.ndarray, given: np.ndarray | None = None) -> Square:
+        """Aligns a face of a photo and whitens the background.
+
+        Args:
+            photo: uint8 RGB (H, W, 3).
+            given: landmarks, float (5, 2), pixels of the photo; None for those of the largest face.
+        """
+        found = self._largest(photo) if given is None else (given, None)
+        fault = _unusable(found, photo.shape)
+        if fault is not None:
+            return Square(fault)
+        landmarks, score = found
+        transform = square_to_photo(landmarks, self.size)
+        aligned = transform_points(landmarks, invert(transform))
+        fault = self._misplaced(score, aligned, transform, self.face_limits.most_misfit_photo)
         if fault is None:
             mask = part_masks(aligned, self.size)
             cut = cut_square(photo, transform, self.size, self.alignment)
@@ -110,15 +118,24 @@ class SquareMaker:
             if alpha < LEAST_ALPHA:
                 fault = f"face lost in the segmentation (alpha {alpha:.2f}, at least {LEAST_ALPHA})"
         if fault is not None:
-            return Square(fault, face.score, aligned)
-        found = prepare_face(photo, face.landmarks, self.size, self.segmenter, self.alignment)
-        return Square(None, face.score, aligned, found.square, mask)
+            return Square(fault, score, aligned)
+        face = prepare_face(photo, landmarks, self.size, self.segmenter, self.alignment)
+        return Square(None, score, aligned, face.square, mask)
 
-    def drawing(self, sheet: np.ndarray) -> Square:
-        """Aligns the surest face of a drawing, uint8 RGB (H, W, 3), and whitens the paper."""
-        found = find_face_in_drawing(sheet, self.drawing_detector)
-        if found is None:
-            return Square("no face found")
+    def drawing(self, sheet: np.ndarray, given: np.ndarray | None = None) -> Square:
+        """Aligns a face of a drawing and whitens the paper.
+
+        Args:
+            sheet: uint8 RGB (H, W, 3).
+            given: landmarks, float (5, 2), pixels of the sheet; None for those of the surest face.
+        """
+        if given is None:
+            found = find_face_in_drawing(sheet, self.drawing_detector)
+        else:
+            found = given, None
+        fault = _unusable(found, sheet.shape)
+        if fault is not None:
+            return Square(fault)
         landmarks, score = found
         transform = square_to_photo(landmarks, self.size)
         aligned = transform_points(landmarks, invert(transform))
@@ -129,8 +146,12 @@ class SquareMaker:
             return Square(fault, score, aligned)
         return Square(None, score, aligned, picture, part_masks(aligned, self.size))
 
+    def _largest(self, photo: np.ndarray) -> tuple[np.ndarray, float] | None:
+        face = largest_face(find_faces(photo, self.photo_detector))
+        return None if face is None else (face.landmarks, face.score)
+
     def _misplaced(
-        self, score: float, aligned: np.ndarray, transform: np.ndarray, most_misfit: float
+        self, score: float | None, aligned: np.ndarray, transform: np.ndarray, most_misfit: float
     ) -> str | None:
         """Says why a face cannot be used: an unsure, turned, slanted or small one."""
         limits = self.face_limits
@@ -139,7 +160,7 @@ class SquareMaker:
         template_eyes = TEMPLATE_512[1, 0] - TEMPLATE_512[0, 0]
         yaw = float((offset[2, 0] - offset[:2, 0].mean()) / template_eyes)
         eyes = template_eyes * self.size / 512 * scale_of(transform)
-        if score < limits.least_score:
+        if score is not None and score < limits.least_score:
             return f"unsure face (confidence {score:.2f}, at least {limits.least_score:g})"
         if abs(yaw) > limits.most_yaw:
             return f"turned head (yaw {yaw:.2f}, at most {limits.most_yaw:g})"
@@ -149,6 +170,17 @@ class SquareMaker:
             least = limits.least_eye_distance
             return f"face too small (eyes {eyes:.1f} px apart, at least {least:g})"
         return None
+
+
+def _unusable(found: tuple[np.ndarray, float | None] | None, shape: tuple) -> str | None:
+    """Says why there are no landmarks to align by."""
+    if found is None:
+        return "no face found"
+    landmarks, score = found
+    within = (landmarks >= -0.5) & (landmarks <= np.array(shape[1::-1]) - 0.5)
+    if score is None and not within.all():
+        return "given landmarks outside of the picture"
+    return None
 
 
 def part_masks(landmarks: np.ndarray, size: int) -> np.ndarray:
