@@ -14,10 +14,16 @@ from keras_portrait.filters.tones import SIDE, Tones, locally_normalized
 
 # A wide difference of Gaussians finds slopes; along the flow of what is smoothed as widely.
 _ACROSS, _ALONG, _FLOW = 4.5, 14.0, 9.0
-# Gray levels of response from which a slope is a line, and the same on the lips, whose colour has
-# been added. A line is what reaches this share of the strongest response around. What is lighter
-# than the last share of the face is a reflection and no form.
-_LEAST, _LEAST_LIPS, _THIN, _AROUND, _REFLECTION = 0.9, 2.0, 0.78, 19, 1.08
+# Gray levels of response from which a slope is a line, which reaches this share of the strongest
+# response around. What is lighter than the last share of the face is a reflection and no form.
+_LEAST, _THIN, _AROUND, _REFLECTION = 0.9, 0.78, 19, 1.02
+# Slopes of fewer pixels of ink are specks.
+_LEAST_SLOPE = 130
+# Lips are redder than the face by so much, a of CIE Lab, and reach this share of the reddest part;
+# they have so many pixels. Half the width of their outline, as a share of the blur's height.
+_RED, _RED_SHARE, _LEAST_LIPS, _LIP_LINE = 5.0, 0.45, 3000, 0.36
+# A hole of fewer pixels in a lip is a reflection, a larger one the open mouth.
+_REFLECTION_PIXELS = 1200
 # Zones around (across, down) from a place, with half width and half height: the chin below the
 # mouth, the nose's lower half above its tip, the lips around the mouth.
 _CHIN, _NOSE, _LIPS = (0.62, 1.15, 0.45), (-0.02, 0.36, 0.22), (0.0, 0.52, 0.27)
@@ -33,7 +39,7 @@ _BEARD_STRANDS = (1.4, 0.35, -0.45, -1.7)
 
 
 def soft_lines(tones: Tones) -> np.ndarray:
-    """Lines on the slopes of chin, nose and lips.
+    """Lines on the slopes of chin, nose and, where their colour does not tell them, lips.
 
     Args:
         tones: of the square.
@@ -42,11 +48,10 @@ def soft_lines(tones: Tones) -> np.ndarray:
         float32 (1024, 1024): below 0 is ink, above is paper.
     """
     mouth, nose = tones.landmarks[3:].mean(axis=0), tones.landmarks[2]
-    lips = ellipse(mouth, tones.apart, _LIPS)
+    lips, outline_ = ellipse(mouth, tones.apart, _LIPS), lip_outline(tones)
     zone = np.maximum(ellipse(mouth, tones.apart, _CHIN), ellipse(nose, tones.apart, _NOSE))
-    zone = np.maximum(zone * (1 - lips), lips)
-    shown = tones.lightness + (tones.lips - tones.lightness) * lips
-    shown = np.minimum(shown, np.float32(_REFLECTION * tones.face))
+    zone = zone * (1 - lips) if outline_ is not None else np.maximum(zone, lips)
+    shown = np.minimum(tones.lightness, np.float32(_REFLECTION * tones.face))
     # Wide enough at half the side.
     half = cv2.resize(shown, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     tangent = edge_tangent_flow(cv2.GaussianBlur(half, (0, 0), 2.0), _FLOW / 2)
@@ -55,12 +60,60 @@ def soft_lines(tones: Tones) -> np.ndarray:
     response = cv2.resize(response, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_AROUND, _AROUND))
     strongest = cv2.erode(response, kernel)
-    least = _LEAST + (_LEAST_LIPS - _LEAST) * lips
     # Thin where it is weak: it has to come nearer to the strongest response.
-    faint = np.clip(1.5 - 0.25 * -strongest / least, 0, 1)
+    faint = np.clip(1.5 - 0.25 * -strongest / _LEAST, 0, 1)
     line = response - (_THIN + 0.12 * faint) * strongest
-    missing = np.maximum(strongest + least, 0)
-    return np.where(zone > 0.5, line + 2 * missing, np.float32(9)).astype(np.float32)
+    # Steep: a faint slope is a thin line or none, never a gray one.
+    line = 4 * (line + 2 * np.maximum(strongest + _LEAST, 0))
+    line = np.where(zone > 0.5, line, np.float32(9)).astype(np.float32)
+    line = without_specks(line, _LEAST_SLOPE, np.bool_(True))
+    return line if outline_ is None else np.minimum(line, outline_)
+
+
+def lip_outline(tones: Tones) -> np.ndarray | None:
+    """The outline of closed lips by their colour.
+
+    Args:
+        tones: of the square.
+
+    Returns:
+        float32 (1024, 1024): below 0 is ink, above is paper; None where lips are not redder than
+        the face, as in gray photos and in shade, and where teeth part them: stretched lips are
+        thinner than two outlines.
+    """
+    if tones.smiles:
+        return None
+    mouth = tones.landmarks[3:].mean(axis=0)
+    zone = ellipse(mouth, tones.apart, _LIPS)
+    reddest = np.percentile(tones.redness[zone > 0.5], 92) if (zone > 0.5).any() else 0.0
+    if reddest < _RED:
+        return None
+    lips = _lip_shapes(tones.redness * zone > _RED_SHARE * reddest)
+    # Redness all over the zone is no lip, nor is what lies on one side or is narrower than a mouth.
+    if not _LEAST_LIPS <= lips.sum() <= 0.6 * (zone > 0.5).sum():
+        return None
+    columns = np.flatnonzero(lips.any(axis=0))
+    right = np.mean(np.nonzero(lips)[1] > mouth[0])
+    corners = abs(tones.landmarks[4, 0] - tones.landmarks[3, 0])
+    if not 0.3 < right < 0.7 or columns[-1] - columns[0] < 0.65 * corners:
+        return None
+    soft = cv2.GaussianBlur(np.float32(lips), (0, 0), 4.0)
+    return ((np.abs(soft - 0.5) - np.float32(_LIP_LINE)) * np.float32(4)).astype(np.float32)
+
+
+def _lip_shapes(red: np.ndarray) -> np.ndarray:
+    """Upper and lower lip out of what is red, bool (H, W): one shape or two, no reflections."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 9))
+    lips = cv2.morphologyEx(np.uint8(red), cv2.MORPH_CLOSE, kernel)
+    lips = cv2.morphologyEx(lips, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(lips)
+    large = stats[:, cv2.CC_STAT_AREA] >= 0.25 * max(stats[1:, cv2.CC_STAT_AREA], default=0)
+    large[0] = False
+    lips = large[labels]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(np.uint8(~lips), connectivity=4)
+    holes = stats[:, cv2.CC_STAT_AREA] < _REFLECTION_PIXELS
+    holes[0] = False
+    return lips | holes[labels]
 
 
 def without_frown(lines: np.ndarray, tones: Tones) -> np.ndarray:

@@ -32,9 +32,6 @@ _EYE, _BROW, _CHIN_BELOW = (0.02, 0.27, 0.16), (0.24, 0.36, 0.17), 0.75
 # The lines between teeth are at most this wide; teeth are lighter than this share of the face, and
 # a mouth shows at least so many pixels of them.
 _TOOTH_GAP, _TOOTH_SHARE, _LEAST_TEETH = 13, 0.72, 500
-# Redness, a of CIE Lab, above that of the face by so much counts as darkness, at most so much of
-# it, with this weight.
-_RED_MARGIN, _MOST_RED, _RED_WEIGHT = 1.0, 20.0, 4.0
 # What is lighter is background, where there is no face to go by.
 _WHITE = 245
 # How far the middle of the teeth lies from that of the mouth at most, across and down.
@@ -47,8 +44,9 @@ class Tones:
 
     Attributes:
         lightness: float32 (1024, 1024), 0 to 255; smoothed inside areas, teeth without gaps.
-        lips: the same, darkened where it is redder than the face: lips, of which lightness tells
-            little.
+        redness: float32 (1024, 1024), a of CIE Lab less that of the face: lips, of which lightness
+            tells little.
+        smiles: whether teeth are seen.
         person: float32 (1024, 1024) in [0, 1], 0 on the white background.
         share: float32 (1024, 1024), lightness along the flow, as a share of the face's.
         face: the median lightness of the face.
@@ -65,7 +63,8 @@ class Tones:
     """
 
     lightness: np.ndarray
-    lips: np.ndarray
+    redness: np.ndarray
+    smiles: bool
     person: np.ndarray
     share: np.ndarray
     face: float
@@ -103,17 +102,18 @@ def read_tones(square: np.ndarray, landmarks: np.ndarray | None) -> Tones:
     masks = _masks(landmarks, apart) if has_face else _no_masks()
     if has_face:
         face, chin = _face_median(lightness), landmarks[3:, 1].mean() + _CHIN_BELOW * apart
-        lightness = _without_gaps(lightness, red, chroma, face, masks["lips"], landmarks)
+        teeth = _teeth(lightness, red, chroma, face, masks["lips"], landmarks)
+        lightness = _without_gaps(lightness, teeth, face)
     else:
+        teeth = np.zeros((SIDE, SIDE), bool)
         shown = lightness[lightness < _WHITE]
         face, chin = float(np.median(shown)) if shown.size else 255.0, SIDE
     tangent = edge_tangent_flow(cv2.GaussianBlur(lightness, (0, 0), 1.0), _FLOW)
     mass = along_flow(cv2.GaussianBlur(lightness, (0, 0), 1.2), tangent, _MASS_ALONG)
-    redder = np.clip(red - _face_median(red) - _RED_MARGIN, 0, _MOST_RED)
-    redder *= np.clip(1.2 - lightness / 255, 0, 1)  # white teeth mirror red lips
     return Tones(
         lightness=lightness,
-        lips=lightness - _RED_WEIGHT * cv2.GaussianBlur(redder, (0, 0), 2.0),
+        redness=cv2.GaussianBlur(red - _face_median(red), (0, 0), 3.0),
+        smiles=bool(teeth.any()),
         person=_person(square),
         share=mass / np.float32(face),
         face=face,
@@ -178,22 +178,22 @@ def _face_median(values):
     return float(np.median(values[int(top) - 60 : int(bottom) - 40, int(left) : int(right)]))
 
 
-def _without_gaps(lightness, red, chroma, face, lips, landmarks):
-    """Lightness whose teeth are one white shape.
+def _teeth(lightness, red, chroma, face, lips, landmarks):
+    """Where teeth are seen, bool (1024, 1024).
 
     Teeth are the lighter, grayer and less red shapes that lie within the lips' box without
     touching its border.
     """
     red, chroma = (cv2.GaussianBlur(values, (0, 0), 3.0) for values in (red, chroma))
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_TOOTH_GAP, _TOOTH_GAP))
-    closed = cv2.morphologyEx(lightness, cv2.MORPH_CLOSE, ellipse)
+    closed = cv2.morphologyEx(lightness, cv2.MORPH_CLOSE, _gap_kernel())
     box = lips > 0.5
+    shapes = np.zeros_like(box)
     if not box.any():
-        return lightness
+        return shapes
     skin_red = _face_median(red)
     teeth = box & (closed > _TOOTH_SHARE * face) & (chroma < 0.8 * _face_median(chroma) + 1)
     teeth &= red < min(skin_red, (np.percentile(red[box], 80) + skin_red) / 2)
-    middle, shapes = landmarks[3:].mean(axis=0), np.zeros_like(box)
+    middle = landmarks[3:].mean(axis=0)
     border = cv2.dilate(np.uint8(~box), np.ones((3, 3), np.uint8)) > 0
     count, labels, stats, centres = cv2.connectedComponentsWithStats(np.uint8(teeth))
     outside = np.unique(labels[border & teeth])
@@ -202,13 +202,23 @@ def _without_gaps(lightness, red, chroma, face, lips, landmarks):
         if near and stats[label, cv2.CC_STAT_AREA] >= _LEAST_TEETH and label not in outside:
             shapes |= labels == label
     # What is dark around them is lip, but for the outermost gaps.
-    shapes = cv2.dilate(np.uint8(shapes), ellipse) > 0
-    shapes &= closed > _TOOTH_SHARE * face
-    weight = cv2.GaussianBlur(np.float32(shapes), (0, 0), 2.0)
-    if not shapes.any():
+    shapes = cv2.dilate(np.uint8(shapes), _gap_kernel()) > 0
+    return shapes & (closed > _TOOTH_SHARE * face)
+
+
+def _without_gaps(lightness, teeth, face):
+    """Lightness whose teeth are one white shape."""
+    if not teeth.any():
         return lightness
-    white = max(float(np.median(closed[shapes])), 0.95 * face)
-    return lightness + (np.float32(white) - lightness) * weight
+    closed = cv2.morphologyEx(lightness, cv2.MORPH_CLOSE, _gap_kernel())
+    white = max(float(np.median(closed[teeth])), 0.95 * face)
+    return lightness + (np.float32(white) - lightness) * cv2.GaussianBlur(
+        np.float32(teeth), (0, 0), 2.0
+    )
+
+
+def _gap_kernel():
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_TOOTH_GAP, _TOOTH_GAP))
 
 
 def _person(square):
