@@ -64,6 +64,7 @@ def _export(options: argparse.Namespace) -> list[str]:
         calibration=options.calibration,
         target=options.target,
         recipe=options.recipe,
+        contrast=options.contrast,
         name=options.name,
         direction=options.direction,
         force=options.force,
@@ -200,6 +201,14 @@ def _parser() -> argparse.ArgumentParser:
         choices=DIRECTIONS,
         default="a-to-b",
         help="b-to-a exports the inverse generator of a run of cyclegan (default: a-to-b)",
+    )
+    parser.add_argument(
+        "--contrast",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="multiply what goes into the tanh of a generator of drawings: above 1 edges of ink "
+        "are steeper than in training, and faint gray goes (default: 1)",
     )
     parser.add_argument("--name", help="name of the preset (default: that of its folder)")
     parser.add_argument(

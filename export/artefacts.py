@@ -16,7 +16,12 @@ from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.presets import load_preset
 from keras_portrait.sampler import random_noise
 from keras_portrait.stylizer import style_vector
-from keras_portrait.trained_generator import GENERATOR_FILE, TrainedGenerator, in_float32
+from keras_portrait.trained_generator import (
+    GENERATOR_FILE,
+    TrainedGenerator,
+    in_float32,
+    raise_contrast,
+)
 
 from .calibration import LEAST, Faces, image_inputs, load_faces
 from .convert import CALIBRATED, convert, finish, refuse_mode
@@ -45,6 +50,8 @@ class ExportOptions:
             still there.
         target: a key of `targets.TARGETS`.
         recipe: file, or name, of a recipe of litert-quantizer; it takes the place of the modes.
+        contrast: factor of what goes into the tanh of a generator of drawings; above 1 its edges
+            are steeper than in training.
         name: name of the preset; the folder's by default.
         direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
         force: whether to write what is known to be bad or fails the comparison.
@@ -56,6 +63,7 @@ class ExportOptions:
     calibration: Path | None = None
     target: str = "litert"
     recipe: str = ""
+    contrast: float = 1.0
     name: str | None = None
     direction: str = "a-to-b"
     force: bool = False
@@ -125,6 +133,9 @@ class _Export:
         self.trained = trained
         self.options = options
         self.folder = folder
+        if options.contrast != 1:
+            _check_contrast(trained, options.contrast)
+            raise_contrast(trained.model, options.contrast)
         self.reference = in_float32(trained.model)
         self.takes_noise = self.reference.inputs[0].name == "noise"
         self.folded = fold(trained.model)
@@ -279,3 +290,15 @@ def _written_by_hand(path: Path) -> dict[str, str]:
         return {}
     keys = ("description", "data_licence") if isinstance(row, dict) else ()
     return {key: row[key] for key in keys if isinstance(row.get(key), str) and row[key]}
+
+
+def _check_contrast(trained: TrainedGenerator, contrast: float) -> None:
+    """Refuses contrast for what has no tanh, and factors that make no sense."""
+    if not 0.1 <= contrast <= 10:
+        raise SettingError(f"--contrast: expected 0.1 to 10. Received: {contrast:g}")
+    last, gray = trained.model.layers[-1], trained.model.outputs[0].shape[-1] == 1
+    if not gray or getattr(last, "activation", None) is not keras.activations.tanh:
+        raise SettingError(
+            "--contrast: expected a generator of drawings with a tanh at its end. "
+            f"Received: one of method {trained.method}, which ends in {last.name}"
+        )

@@ -14,7 +14,7 @@ FULL_WIDTH = 16
 
 # Weight whose product with any feature is lost in the last digit of a wave between -1 and 1, while
 # offsets in its scale still fit into 32 bits.
-_NEXT_TO_NOTHING = 1e-6
+NEXT_TO_NOTHING = 1e-6
 
 
 class SlicedReflection(layers.Layer):
@@ -85,7 +85,7 @@ class ConstantWave(layers.Layer):
 
     A constant as large as the picture would be four times as large a file as the network. The wave
     repeats, so one period is the offset of a convolution that sees a pixel of each square, and its
-    channels become that square. The kernel is next to nothing; of zeros 8-bit numbers have no scale.
+    channels become that square. The kernel is next to nothing: 8-bit zeros would have no scale.
 
     Args:
         period: int, pixels after which the wave repeats.
@@ -104,7 +104,7 @@ class ConstantWave(layers.Layer):
         else:
             tile = self._table(period, period).reshape(-1)
             kernel = np.zeros((1, 1, channels, len(tile)), np.float32)
-            kernel[..., 0, :] = _NEXT_TO_NOTHING
+            kernel[..., 0, :] = NEXT_TO_NOTHING
             wave = ops.conv(inputs, kernel, period, "valid", "channels_last") + tile
             wave = tf.nn.depth_to_space(wave, period)
         return ops.concatenate([inputs, wave], axis=-1)

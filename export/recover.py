@@ -18,6 +18,7 @@ from keras_portrait.model_file import PLACES, open_graph
 from keras_portrait.presets import find_preset
 from keras_portrait.trained_generator import TrainedGenerator
 
+from .layers import NEXT_TO_NOTHING
 from .rebuild import leaves_lanes_idle
 
 _NUMBERS = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64", "UINT8")
@@ -149,6 +150,8 @@ def _stored_weights(model: bytes) -> list[tuple[str, np.ndarray, np.ndarray]]:
         if at_bias < len(operator.inputs) and operator.inputs[at_bias] >= 0:
             places.append(operator.inputs[at_bias])
         kernel, *bias = (_real_values(graph, graph.stored(index)) for index in places)
+        if np.abs(kernel).max() <= 2 * NEXT_TO_NOTHING:  # a plane wave, which is no layer's weight
+            continue
         # (out, k, k, in), of a depthwise convolution (1, k, k, out). In Keras a transposed
         # convolution has (k, k, out, in), the others have the first axis last.
         kernel = np.moveaxis(kernel, 0, 2 if name == "TRANSPOSE_CONV" else 3)

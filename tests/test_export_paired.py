@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.errors import SettingError
 from keras_portrait.imaging import write_image
 from keras_portrait.networks import line_generator
 from keras_portrait.presets import load_preset
@@ -88,3 +89,22 @@ def test_a_preset_of_it_goes_back_to_keras(run, tmp_path):
     photo = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype("float32")
     given = [photo, np.float32([[0.3, 0.7]])]
     np.testing.assert_allclose(recovered(given), trained(given), atol=1e-5)
+
+
+def test_contrast_makes_edges_steeper(run, tmp_path):
+    options = [ExportOptions(modes=("fp32",), contrast=factor) for factor in (1.0, 2.0)]
+    square, style = draw_face(7, SIZE).photo, np.float32([[1, 0]])
+    drawings = []
+    for number, one in enumerate(options):
+        (artefact,) = export_generator(run, tmp_path / str(number), one)
+        drawn = load_preset(artefact.folder).draw(square, style).astype(float) / 127.5 - 1
+        drawings.append(np.arctanh(np.clip(drawn, -0.98, 0.98)))
+    inner = np.abs(drawings[1]) < 2
+    np.testing.assert_allclose(drawings[1][inner], 2 * drawings[0][inner], atol=0.06)
+
+
+@pytest.mark.parametrize("factor", [0, -1, 11, float("nan")])
+def test_contrast_out_of_range(run, tmp_path, factor):
+    with pytest.raises(SettingError, match="--contrast: expected 0.1 to 10. Received"):
+        export_generator(run, tmp_path / "preset", ExportOptions(contrast=factor))
+    assert not (tmp_path / "preset").exists()

@@ -9,7 +9,7 @@ from keras import layers, ops
 from keras_portrait.errors import SettingError
 from keras_portrait.layers import AppendStyle, PlaneWave
 from keras_portrait.settings import WAVES
-from keras_portrait.trained_generator import TrainedGenerator, load_run
+from keras_portrait.trained_generator import TrainedGenerator, load_run, raise_contrast
 
 
 def open_start(source: str, styles: Sequence[str]) -> TrainedGenerator | None:
@@ -119,9 +119,7 @@ def take_weights(
         )
     for layer, arrays in zip(weighted, values, strict=True):
         layer.set_weights(arrays)
-    # The last layer with weights is the convolution before the tanh.
-    for weight in weighted[-1].weights:
-        weight.assign(contrast * weight)
+    raise_contrast(generator, contrast)
 
 
 def _periods(model):
