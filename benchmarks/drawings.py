@@ -12,8 +12,8 @@ Printed for each style:
 - paper: share of pixels above 250 in the outer frame, an eighth of the side: a calm background.
 
 The sheet shows drawings alone, `--side` pixels wide, the styles below each other for the same
-sitter. `docs/sheet.png` and `docs/sheet-512.png` were made so, with `--columns 10 --count 30 --side
-200` and `--columns 6 --count 6 --side 336`.
+sitter. `docs/sheet.png` was made so, with `--columns 10 --count 30 --side 200`.
+
 """
 
 import argparse

@@ -262,7 +262,7 @@ def test_status_is_json_and_choices_take_effect(drawer):
         status = json.loads(json.dumps(live.status()))
     assert (status["preset"], status["style"], status["layout"]) == ("portrait", "ink", "overlay")
     assert {"tiny", "portrait"} <= set(status["presets"]) and "avatars" not in status["presets"]
-    assert status["styles"] == ["ink", "line", "pen"] and status["threads"] == 1
+    assert status["styles"] == ["ink", "line", "engraving"] and status["threads"] == 1
     assert status["runtime"].startswith("ai-edge-litert ")
     assert set(status["stages"]) == {"detect", "paste", "layout"}  # there is no face
 
@@ -298,7 +298,7 @@ def test_a_preset_called_as_one_in_the_package_keeps_its_place(tmp_path):
     drawer = Drawer(own)
     assert drawer.preset == str(own) and drawer.styles == ("cyclegan",)
     drawer.choose(preset="portrait")
-    assert drawer.styles == ("ink", "line", "pen")
+    assert drawer.styles == ("ink", "line", "engraving")
     drawer.choose(preset=str(own))
     assert drawer.styles == ("cyclegan",)
 

@@ -12,7 +12,7 @@ MODEL_CARD = "README.md"
 
 
 def test_every_preset_in_the_package_is_whole():
-    assert {"portrait", "portrait-512", "fast", "fine"} <= set(presets.list_presets())
+    assert {"portrait", "portrait-256", "fast", "fine"} <= set(presets.list_presets())
     for name in presets.list_presets():
         folder = presets.find_preset(name)
         contract = read_contract(folder)
