@@ -391,8 +391,8 @@ def test_a_preset_is_exported_again(deep, tmp_path, mode, monkeypatch):
 
 
 def test_the_rebuild_is_exact_on_trained_weights():
-    """The packaged preset: reflection, nearest upsampling, styles, a last layer in blocks."""
-    trained = recover_generator("portrait").model
+    """A packaged preset: reflection, nearest upsampling, styles, a last layer in blocks."""
+    trained = recover_generator("portrait-256").model
     rebuilt = rebuild.rebuild_for_inference(trained, 256)
     for one in verify.verification_inputs(256, 3)[::4]:
         expected = keras.ops.convert_to_numpy(trained(list(one.values())))

@@ -109,7 +109,7 @@ def test_16_bit_weights_count_once_and_a_computed_kernel_not_at_all():
 
 
 def test_counts_of_the_presets():
-    portrait = model_statistics((BUILT_IN / "portrait" / "generator.tflite").read_bytes())
+    portrait = model_statistics((BUILT_IN / "portrait-256" / "generator.tflite").read_bytes())
     # Kernel side and channels of each convolution of its generator, and its side of output.
     layers = [(7, 3, 32, 256), (3, 32, 64, 128), (3, 64, 128, 64)]
     layers += [(3, 128, 128, 64)] * 12
