@@ -118,3 +118,12 @@ def test_a_sheet_of_filters_beside_a_preset(portrait, tmp_path):
     code, _, err = portrait("compare", EXAMPLE, "--presets", chosen, "-o", sheet)
     assert (code, err) == (0, "")
     assert read_image(sheet).shape[1] > 4 * 1024
+
+
+def test_a_job_in_bulk(portrait, tmp_path):
+    (tmp_path / "photos").mkdir()
+    write_image(tmp_path / "photos" / "scene.png", draw_face(5, 160).photo)
+    given = ("stylize", tmp_path / "photos", tmp_path / "out", "--engine", "local", "--whole")
+    code, _, err = portrait(*given, preset="filter:ink")
+    assert code == 0 and err.startswith("1 drawn")
+    assert len(list((tmp_path / "out").glob("*.png"))) == 1
