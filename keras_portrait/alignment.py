@@ -11,7 +11,13 @@ import numpy as np
 
 from keras_portrait.faces import Box, Detector, Face
 from keras_portrait.filters.engraving import WAVE_SIDE, wave_phase
-from keras_portrait.geometry import face_template, square_to_photo, warp
+from keras_portrait.geometry import (
+    border_distance,
+    face_template,
+    smooth_step,
+    square_to_photo,
+    warp,
+)
 from keras_portrait.imaging import resize
 from keras_portrait.photo_edge import blur_outside, inside_photo
 from keras_portrait.segmentation import PersonSegmenter, keep_region, whiten_background
@@ -293,9 +299,7 @@ def fade_rim(drawing: np.ndarray) -> np.ndarray:
 def _rim(size: int) -> np.ndarray:
     """float32 (size, size): 0 along the border, 1 in the middle."""
     start, stop = _RIM_FADE
-    distance = np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5) / size
-    ramp = np.clip((distance - start) / (stop - start), 0, 1)
-    ramp = ramp * ramp * (3 - 2 * ramp)
+    ramp = smooth_step((border_distance(size) / size - start) / (stop - start))
     return np.outer(ramp, ramp).astype(np.float32)
 
 

@@ -231,9 +231,18 @@ def paste_back(
 
 def _feathered_edge(size: int, feather: float) -> np.ndarray:
     """float32 (size,): 1 inside, falling to 0 over the outer `feather` x size pixels."""
-    distance = np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5)
-    ramp = np.clip(distance / max(feather * size, 0.5), 0, 1)
-    return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+    return smooth_step(border_distance(size) / max(feather * size, 0.5)).astype(np.float32)
+
+
+def border_distance(size: int) -> np.ndarray:
+    """How far each of a row of pixels lies from the nearer end of the row, float64 (size,)."""
+    return np.minimum(np.arange(size) + 0.5, size - np.arange(size) - 0.5)
+
+
+def smooth_step(part: np.ndarray) -> np.ndarray:
+    """0 up to 0, 1 from 1, and 3 x^2 - 2 x^3 in between."""
+    part = np.clip(part, 0, 1)
+    return part * part * (3 - 2 * part)
 
 
 def part_mask(landmarks: np.ndarray, size: int, part: str) -> np.ndarray:

@@ -8,7 +8,7 @@ so that nothing mirrored is drawn as if it were somebody. The drawing itself end
 import cv2
 import numpy as np
 
-from keras_portrait.geometry import scale_of
+from keras_portrait.geometry import scale_of, smooth_step
 
 # Parts of the square's side. The drawing fades over the last `FADE` before the photo's edge; beyond
 # it the blur sets in over `_NEAR` and is full at `_NEAR + _FAR`. Found by trial on tight portraits.
@@ -40,7 +40,7 @@ def blur_outside(
     if not distances:
         return square
     outside = np.minimum.reduce(distances) / np.float32(-size)
-    near, far = _smooth_step(outside / _NEAR), _smooth_step((outside - _NEAR) / _FAR)
+    near, far = smooth_step(outside / _NEAR), smooth_step((outside - _NEAR) / _FAR)
     blurred = _blurred(square, _NEAR_BLUR * size), _blurred(square, _FAR_BLUR * size)
     return cv2.blendLinear(square, cv2.blendLinear(*blurred, 1 - far, far), 1 - near, near)
 
@@ -62,7 +62,7 @@ def inside_photo(shape: tuple[int, ...], square_to_photo: np.ndarray, size: int)
     """
     inside = np.ones((size, size), np.float32)
     for distance in _crossed(shape, square_to_photo, size):
-        inside *= _smooth_step(distance / min(FADE * size, -float(distance.min())))
+        inside *= smooth_step(distance / min(FADE * size, -float(distance.min())))
     return inside
 
 
@@ -89,9 +89,3 @@ def _blurred(square: np.ndarray, deviation: float) -> np.ndarray:
     small = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), deviation * side / size)
     return cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR)
-
-
-def _smooth_step(part: np.ndarray) -> np.ndarray:
-    """0 up to 0, 1 from 1, and 3 x^2 - 2 x^3 in between."""
-    part = np.clip(part, 0, 1)
-    return part * part * (3 - 2 * part)

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.bulk.errors import JobStopped
-from keras_portrait.presets import find_preset, list_presets
-from keras_portrait.presets.filter_presets import is_filter
+from keras_portrait.presets import find_preset, is_name
 from keras_portrait.stylizer import Stylizer, style_vector
 
 
@@ -75,9 +74,8 @@ def drawing_options(
     # One stylizer here, so that what is wrong with a preset is told before any worker starts.
     contract = Stylizer(preset, threads=1).contract
     weights = style_vector(style, contract.styles)[0]
-    built_in = str(preset) in list_presets() or is_filter(preset)
     return DrawingOptions(
-        preset=str(preset) if built_in else os.path.abspath(find_preset(preset)),
+        preset=str(preset) if is_name(preset) else os.path.abspath(find_preset(preset)),
         preset_name=contract.name,
         preset_sha256=contract.sha256,
         style=style_text(weights, contract.styles),

@@ -10,7 +10,7 @@ import numpy as np
 from keras_portrait.filters.flow import along_flow, edge_tangent_flow
 from keras_portrait.filters.line_drawing import across_flow
 from keras_portrait.filters.lines import without_specks
-from keras_portrait.filters.tones import SIDE, Tones, locally_normalized
+from keras_portrait.filters.tones import SIDE, Tones, ellipse, locally_normalized
 
 # A wide difference of Gaussians finds slopes; along the flow of what is smoothed as widely.
 _ACROSS, _ALONG, _FLOW = 4.5, 14.0, 9.0
@@ -180,21 +180,3 @@ def outline(tones: Tones, lines: np.ndarray) -> np.ndarray:
     # Half a line's width to each side of the border, which is where half of the blur is person.
     field = (np.abs(tones.person - 0.5) - np.float32(0.34)) * np.float32(4)
     return without_specks(np.where(near > 0, np.float32(9), field), _LEAST_OUTLINE, np.bool_(True))
-
-
-def ellipse(middle: np.ndarray, apart: float, shape: tuple[float, float, float]) -> np.ndarray:
-    """1 within an ellipse, falling to 0 over its outer quarter.
-
-    Args:
-        middle: (x, y) in pixels of 1024.
-        apart: distance between the eyes, pixels.
-        shape: how far below, half width, half height, as shares of `apart`.
-
-    Returns:
-        float32 (1024, 1024) in [0, 1].
-    """
-    below, half_width, half_height = (np.float32(share * apart) for share in shape)
-    place = np.arange(SIDE, dtype=np.float32)
-    across = (place - np.float32(middle[0])) / half_width
-    down = (place - np.float32(middle[1]) - below) / half_height
-    return np.clip(4 - 4 * np.hypot(across[None], down[:, None]), 0, 1)

@@ -83,14 +83,15 @@ def draw_filters(
     tones = read_tones(_at_working_side(square), landmarks if has_face else None)
     bold, thin = line_fields(tones)
     if has_face:
-        bold, thin = (_with_face(lines, tones) for lines in (bold, thin))
-    edge = outline(tones, np.minimum(bold, -_blacks(tones)))
+        bold, thin = _with_face((bold, thin), tones)
+    inked = np.minimum(bold, -_blacks(tones))
+    edge = outline(tones, inked)
     irises = find_irises(tones) if has_face else []
     dark = are_dark(tones, irises)
     drawings = {}
     for name in names:
         if name == "ink":
-            field = np.minimum(bold, -_blacks(tones))
+            field = inked
         elif name == "line":
             field = np.minimum(thin, _hair_strokes(tones))
         else:
@@ -102,12 +103,18 @@ def draw_filters(
     return drawings
 
 
-def _with_face(lines: np.ndarray, tones: Tones) -> np.ndarray:
+def _with_face(fields: Sequence[np.ndarray], tones: Tones) -> list[np.ndarray]:
     """Lines with those of chin, nose and lips, a beard of strokes, and no frown."""
     strokes, where = beard(tones)
+    added = np.minimum(soft_lines(tones), strokes)
     # In a beard, lines would follow its texture like worms.
-    lines = np.where(where > 0.5, np.maximum(lines, np.float32(1)), without_frown(lines, tones))
-    return np.minimum(np.minimum(lines, soft_lines(tones)), strokes)
+    return [
+        np.minimum(
+            np.where(where > 0.5, np.maximum(lines, np.float32(1)), without_frown(lines, tones)),
+            added,
+        )
+        for lines in fields
+    ]
 
 
 def check_filters(names: Sequence[str]) -> None:

@@ -26,9 +26,10 @@ _STRAND_AROUND, _STRAND_ALONG, _STRAND_SPREAD = 12.0, 14.0, 30.0
 # Grain that becomes strands in black hair where the photo shows none, in standard deviations; below
 # the chin, where flat and dark is cloth, none. What is fainter than the last figure stays flat.
 _GRAIN, _GRAIN_WIDTH, _LEAST_STRAND = 0.35, 1.6, 0.08
-# Ellipses around eyes and brows: middle above the eye's landmark, half width, half height; and the
-# chin below the mouth; all as shares of the distance between the eyes.
-_EYE, _BROW, _CHIN_BELOW = (0.02, 0.27, 0.16), (0.24, 0.36, 0.17), 0.75
+# Ellipses around eyes and brows, from the eye's landmark, and around the face, from the middle of
+# all; see `ellipse`. The chin lies below the mouth by the last share of the eyes' distance.
+_EYE, _BROW, _OVAL = (-0.02, 0.27, 0.16), (-0.24, 0.36, 0.17), (0.0, 1.0, 1.25)
+_CHIN_BELOW = 0.75
 # The lines between teeth are at most this wide; teeth are lighter than this share of the face, and
 # a mouth shows at least so many pixels of them.
 _TOOTH_GAP, _TOOTH_SHARE, _LEAST_TEETH = 13, 0.72, 500
@@ -132,9 +133,9 @@ def read_tones(square: np.ndarray, landmarks: np.ndarray | None) -> Tones:
 def _masks(landmarks, apart):
     """Masks float32 (1024, 1024) in [0, 1] by name; `apart` are the eyes, pixels."""
     masks = {part: part_mask(landmarks, SIDE, part) for part in ("eyes", "nose", "lips")}
-    masks["narrow eyes"] = _ellipses(landmarks, apart, _EYE)
-    masks["brows"] = _ellipses(landmarks, apart, _BROW)
-    masks["oval"] = _oval(landmarks, apart) * (1 - masks["eyes"])
+    for name, shape in (("narrow eyes", _EYE), ("brows", _BROW)):
+        masks[name] = np.maximum(*(ellipse(eye, apart, shape) for eye in landmarks[:2]))
+    masks["oval"] = ellipse(landmarks.mean(axis=0), apart, _OVAL) * (1 - masks["eyes"])
     # Brown hair has the colour of skin, too; it lies above the eyes or beside the cheeks.
     place = np.arange(SIDE, dtype=np.float32)
     across = np.abs(place - np.float32(landmarks[:, 0].mean())) / np.float32(apart)
@@ -222,7 +223,7 @@ def _gap_kernel():
 
 
 def _person(square):
-    """0 on white, 1 on what is not; holes, such as a white collar, are filled."""
+    """0 on white, 1 on what is not, but for specks."""
     shown = np.uint8(square.min(axis=-1) < 250)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
     shown = cv2.morphologyEx(shown, cv2.MORPH_OPEN, kernel)
@@ -256,21 +257,19 @@ def _skin(lightness, chroma):
     return np.clip((colour / np.float32(usual) - 0.55) / 0.25, 0, 1)
 
 
-def _ellipses(landmarks, apart, shape):
-    """1 within an ellipse at each eye, falling to 0 over its outer quarter."""
-    above, half_width, half_height = (np.float32(share * apart) for share in shape)
+def ellipse(middle: np.ndarray, apart: float, shape: tuple[float, float, float]) -> np.ndarray:
+    """1 within an ellipse, falling to 0 over its outer quarter.
+
+    Args:
+        middle: (x, y) in pixels of 1024.
+        apart: distance between the eyes, pixels.
+        shape: how far below, half width, half height, as shares of `apart`.
+
+    Returns:
+        float32 (1024, 1024) in [0, 1].
+    """
+    below, half_width, half_height = (np.float32(share * apart) for share in shape)
     place = np.arange(SIDE, dtype=np.float32)
-    inside = np.zeros((SIDE, SIDE), np.float32)
-    for x, y in np.float32(landmarks[:2]):
-        across, down = (place - x) / half_width, (place - y + above) / half_height
-        far = np.hypot(across[None], down[:, None])
-        inside = np.maximum(inside, np.clip(4 - 4 * far, 0, 1))
-    return inside
-
-
-def _oval(landmarks, apart):
-    """1 in the middle of the face, falling to 0 at its rim; `apart` are the eyes, pixels."""
-    x, y = landmarks.mean(axis=0)
-    across = (np.arange(SIDE, dtype=np.float32) - np.float32(x)) / np.float32(apart)
-    down = (np.arange(SIDE, dtype=np.float32) - np.float32(y)) / np.float32(1.25 * apart)
+    across = (place - np.float32(middle[0])) / half_width
+    down = (place - np.float32(middle[1]) - below) / half_height
     return np.clip(4 - 4 * np.hypot(across[None], down[:, None]), 0, 1)

@@ -28,14 +28,17 @@ def list_presets() -> list[str]:
     return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{FILE_NAME}"))
 
 
+def is_name(given: "str | Path") -> bool:
+    """Whether that is the name of a preset in the package, or of a filter."""
+    return str(given) in list_presets() or is_filter(given)
+
+
 def is_preset(given: "str | Path") -> bool:
     """Whether that is the name of a preset or filter, a folder that is one, or a model file."""
-    if is_filter(given):
-        return True
     path = Path(given)
     # os.path answers False for names that are too long, where Path raises.
     return (
-        str(given) in list_presets()
+        is_name(given)
         or os.path.isfile(path / FILE_NAME)
         or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path))
     )

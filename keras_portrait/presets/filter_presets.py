@@ -20,13 +20,10 @@ class FilterGenerator(Generator):
     def draw(self, square, style, landmarks=None, has_face=True):
         """See `Generator.draw`; a mix of styles is the mean of their drawings."""
         shares = style[0] if len(self.contract.styles) > 1 else np.ones(1, np.float32)
-        names = [name for name, share in zip(self.contract.styles, shares, strict=True) if share]
-        drawings = draw_filters(square, names, None, landmarks, has_face)
-        mixed = sum(
-            np.float32(share) * drawings[name]
-            for name, share in zip(self.contract.styles, shares, strict=True)
-            if share
-        )
+        named = zip(self.contract.styles, shares, strict=True)
+        chosen = {name: share for name, share in named if share}
+        drawings = draw_filters(square, list(chosen), None, landmarks, has_face)
+        mixed = sum(np.float32(share) * drawings[name] for name, share in chosen.items())
         return np.rint(mixed).astype(np.uint8)[..., None]
 
     def side_for(self, pixels):
