@@ -21,11 +21,11 @@ import keras
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.models.base import AdversarialModel, copy_of
+from keras_portrait.models.supervised import SupervisedModel
 from keras_portrait.networks import logits_of
 
 
-class Paired(AdversarialModel):
+class Paired(SupervisedModel):
     """Trains a line generator on photos and drawings of them.
 
     For the first steps D is left out and takes no time: G, which draws gray yet, would be told
@@ -46,7 +46,6 @@ class Paired(AdversarialModel):
     """
 
     loss_names = ("cross_entropy", "feature_matching", "g_adversarial", "d_real", "d_fake")
-    accuracy_names = ("disc_accuracy",)
     headline_names = ("cross_entropy", "feature_matching", "g_adversarial", "disc_accuracy")
 
     def __init__(
@@ -57,35 +56,10 @@ class Paired(AdversarialModel):
         style_names: tuple[str, ...] = ("drawing",),
         average_decay: float = 0.0,
     ):
-        super().__init__(name="paired")
-        if weights.adversarial and discriminator is None:
-            raise ValueError(
-                "discriminator: expected one, since the adversarial loss has a weight. "
-                f"Received: None, weight {weights.adversarial}"
-            )
-        self.generator = generator
-        self.averaged_generator = copy_of(generator)
-        self.discriminator = discriminator if weights.adversarial else None
+        super().__init__(generator, discriminator, weights, average_decay, name="paired")
         self.logits = logits_of(generator)
-        self.weights_of = weights
         self.style_names = tuple(style_names)
-        self.average_decay = average_decay
         self.disc_joins = False
-
-    def trainable_groups(self):
-        """Each network has an optimizer of its own."""
-        groups = {"generator": self.generator.trainable_variables}
-        if self.discriminator is not None:
-            groups["discriminator"] = self.discriminator.trainable_variables
-        return groups
-
-    def call(self, inputs):
-        return self.generator(inputs)
-
-    def draw_averaged(self, photos, style):
-        """Drawings of the averaged generator, (N, H, W, 1) in [-1, 1]."""
-        photos, style = ops.convert_to_tensor(photos), ops.convert_to_tensor(style)
-        return self.averaged_generator(self._inputs(photos, style), training=False)
 
     def visuals(self, batch):
         """Photos, and beside each filter's drawing the averaged generator's; all in [-1, 1]."""
@@ -124,8 +98,8 @@ class Paired(AdversarialModel):
         steps = int(ops.convert_to_numpy(self.generator_optimizer.iterations))
         return steps >= self.weights_of.adversarial_from
 
-    def _inputs(self, photos, style):
-        return [photos, style] if len(self.generator.inputs) > 1 else photos
+    def _disc_takes_part(self):
+        return self.disc_joins
 
     def _judge(self, batch, drawings, training=False):
         """Features and scores of drawings, seen beside the batch's photos and styles."""
@@ -135,7 +109,6 @@ class Paired(AdversarialModel):
         return features, scores
 
     def _generator_losses(self, batch):
-        """Every term of G, weighted; and its drawings, for the discriminator."""
         weight, target = self.weights_of, batch["drawing"]
         logits = self.logits(self._inputs(batch["photo"], batch["style"]), training=True)
         values = {"cross_entropy": weight.cross_entropy * losses.cross_entropy(logits, target)}
@@ -149,42 +122,5 @@ class Paired(AdversarialModel):
         return values, drawings
 
     def _discriminator_losses(self, batch, fake):
-        """Both terms of D, and how often it is right."""
-        scores = {
-            "real": self._judge(batch, batch["drawing"], training=True)[1],
-            "fake": self._judge(batch, fake)[1],
-        }
-        values = {
-            f"d_{name}": 0.5 * losses.adversarial(score, name == "real")
-            for name, score in scores.items()
-        }
-        return values, {"disc_accuracy": losses.accuracy(scores["real"], scores["fake"])}
-
-    def train_step(self, data):
-        """One update of G, then one of D on the filters' drawings and those that G just made.
-
-        Args:
-            data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
-                [-1, 1]; `style` (N, K).
-
-        Returns:
-            Running means of `loss_names` and `accuracy_names`; 0 for what is switched off or has
-            not begun.
-        """
-        (batch,) = data
-
-        def generator_loss():
-            values, drawings = self._generator_losses(batch)
-            return sum(values.values()), (values, drawings)
-
-        values, drawings = self.update("generator", generator_loss)
-        self.average_generator()
-        if not self.disc_joins:
-            return self.report(values)
-        drawings = ops.stop_gradient(drawings)
-
-        def discriminator_loss():
-            disc_values, rates = self._discriminator_losses(batch, drawings)
-            return sum(disc_values.values()), {**disc_values, **rates}
-
-        return self.report({**values, **self.update("discriminator", discriminator_loss)})
+        _, real_scores = self._judge(batch, batch["drawing"], training=True)
+        return self._told_apart(real_scores, self._judge(batch, fake)[1])
