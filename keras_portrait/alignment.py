@@ -274,13 +274,7 @@ def fade_ink(drawing: np.ndarray, kept: np.ndarray) -> np.ndarray:
     Returns:
         uint8 (S, S); untouched where `kept` is 1, blank where it is 0.
     """
-    if kept.min() >= 1:
-        return drawing.copy()
-    # Strokes grow with a large drawing, their edges stay as sharp.
-    steepness = _STROKE_EDGE * max(1.0, len(drawing) / WAVE_SIDE)
-    share = np.clip(steepness * (kept - _strokes(len(drawing))) + 0.5, 0, 1)
-    share = np.where(kept > 0, share, np.float32(0))
-    return np.rint(255 - (255 - drawing.astype(np.float32)) * share).astype(np.uint8)
+    return drawing.copy() if kept.min() >= 1 else _thinned(drawing, _stroke_share(kept))
 
 
 def fade_rim(drawing: np.ndarray) -> np.ndarray:
@@ -292,15 +286,27 @@ def fade_rim(drawing: np.ndarray) -> np.ndarray:
     Returns:
         uint8 (S, S), see `fade_ink`.
     """
-    return fade_ink(drawing, _rim(len(drawing)))
+    return _thinned(drawing, _rim_share(len(drawing)))
+
+
+def _thinned(drawing, share):
+    return np.rint(255 - (255 - drawing.astype(np.float32)) * share).astype(np.uint8)
+
+
+def _stroke_share(kept: np.ndarray) -> np.ndarray:
+    """float32 (S, S) in [0, 1]: what is left of each pixel's ink."""
+    # Strokes grow with a large drawing, their edges stay as sharp.
+    steepness = _STROKE_EDGE * max(1.0, len(kept) / WAVE_SIDE)
+    share = np.clip(steepness * (kept - _strokes(len(kept))) + 0.5, 0, 1)
+    return np.where(kept > 0, share, np.float32(0))
 
 
 @functools.lru_cache(maxsize=4)
-def _rim(size: int) -> np.ndarray:
-    """float32 (size, size): 0 along the border, 1 in the middle."""
+def _rim_share(size: int) -> np.ndarray:
+    """The same of a rim (size, size) along the border; a live picture needs it at every frame."""
     start, stop = _RIM_FADE
     ramp = smooth_step((border_distance(size) / size - start) / (stop - start))
-    return np.outer(ramp, ramp).astype(np.float32)
+    return _stroke_share(np.outer(ramp, ramp).astype(np.float32))
 
 
 @functools.lru_cache(maxsize=4)

@@ -96,6 +96,11 @@ class Batches:
         return dataset.prefetch(tf.data.AUTOTUNE)
 
 
+def stacked(samples: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Samples, arrays by name, as one batch: each name's arrays stacked along a new first axis."""
+    return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+
 def shuffled_index(seed: int, count: int, number: int, *purpose: int) -> int:
     """Which of `count` pictures is the `number`-th, where each comes once in every shuffled pass.
 

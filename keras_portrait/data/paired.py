@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.batches import Batches, shuffled_index
+from keras_portrait.data.batches import Batches, shuffled_index, stacked
 from keras_portrait.data.filter_drawings import drawing_file
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.photo_jitter import jitter_photo
@@ -52,7 +52,7 @@ class PairedBatches(Batches):
         """What lies at some places of the batch of a step; the rest of it is not read."""
         first = step * self.settings.batch
         samples = [self._sample(first + place) for place in places]
-        return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+        return stacked(samples)
 
     def fixed(self, rows: list[Row]) -> dict[str, np.ndarray]:
         """Whole photos without jitter, for sample grids and validation.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.batches import Batches, shuffled_row
+from keras_portrait.data.batches import Batches, shuffled_row, stacked
 from keras_portrait.data.landmarks import boxes_around, cut_landmarks
 from keras_portrait.data.manifest import Row, read_manifest
 from keras_portrait.data.shards import ShardFolder, ShardRows, is_sharded
@@ -167,7 +167,7 @@ class PortraitBatches(Batches):
         rng, count = np.random.default_rng((self.seed, step)), self.settings.batch
         chosen = [self._choose(number, rng) for number in range(step * count, (step + 1) * count)]
         samples = [self._sample(*chosen[place]) for place in places]
-        return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
+        return stacked(samples)
 
     def fixed(self, rows: list[Row]) -> np.ndarray:
         """Pictures without augmentation, for sample grids and validation.

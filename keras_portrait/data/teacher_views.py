@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.batches import Batches, shuffled_index
+from keras_portrait.data.batches import Batches, shuffled_index, stacked
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.photos import PhotoData
 from keras_portrait.imaging import read_image, resize, to_signed
@@ -112,11 +112,11 @@ class TeacherBatches(Batches):
         for i in range(step * self.settings.batch, (step + 1) * self.settings.batch):
             view, number = divmod(shuffled_index(self.seed, len(photos) * views, i, 1), len(photos))
             samples.append(self._sample(photos[number], number, view))
-        return _stacked(samples)
+        return stacked(samples)
 
     def fixed(self, rows: list[Row]) -> dict[str, np.ndarray]:
         """Photos without augmentation, as `batch` has them; styles take turns."""
-        return _stacked([self._sample(row, number, PLAIN) for number, row in enumerate(rows)])
+        return stacked([self._sample(row, number, PLAIN) for number, row in enumerate(rows)])
 
     def _sample(self, row, number, view):
         photo = read_image(self.data.folder / row.file)
@@ -127,7 +127,3 @@ class TeacherBatches(Batches):
             "drawing": to_signed(drawing[..., :1]),
             "style": np.eye(self.styles, dtype=np.float32)[style],
         }
-
-
-def _stacked(samples):
-    return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
