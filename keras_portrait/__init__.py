@@ -1,16 +1,25 @@
-"""Turn a photo of a face into a line portrait.
+"""Turn a photo of a face into a line portrait, and train what draws it.
 
-`Stylizer` draws; the names below are imported when they are first touched, so that
-`import keras_portrait` stays quick and never loads TensorFlow.
+`Stylizer` draws, `load_data` and the methods train; the names below are imported when they are
+first touched, so that `import keras_portrait` stays quick and never loads TensorFlow.
 """
 
 import importlib
+
+from keras_portrait import saved_objects
 
 __version__ = "0.1.0"
 
 # Public name -> module that defines it.  Strings, so that importing this package imports none.
 _DEFINED_IN = {
     "Stylizer": "keras_portrait.stylizer",
+    "load_data": "keras_portrait.data.training_data",
+    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle",
+    "CycleGAN": "keras_portrait.models.cyclegan",
+    "CartoonGAN": "keras_portrait.models.cartoongan",
+    "DCGAN": "keras_portrait.models.dcgan",
+    "Distillation": "keras_portrait.models.distillation",
+    "Paired": "keras_portrait.models.paired",
     "PortraitError": "keras_portrait.errors",
     "InputError": "keras_portrait.errors",
     "SettingError": "keras_portrait.errors",
@@ -30,3 +39,6 @@ def __getattr__(name: str):
 
 def __dir__():
     return sorted({*globals(), *_DEFINED_IN})
+
+
+saved_objects.tell_keras()

@@ -40,7 +40,9 @@ def values_of(weights):
 
 def reported_by(model, batch):
     model.reset_metrics()
-    return {name: float(value) for name, value in model.train_step((batch,)).items()}
+    return {
+        name: float(value) for name, value in model.train_step((batch,)).items() if name != "loss"
+    }
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -176,5 +178,5 @@ def test_trains_through_fit():
     history = model.fit(
         ((batch,) for _ in range(2)), steps_per_epoch=2, shuffle=False, verbose=0
     ).history
-    assert set(history) == {*DCGAN.loss_names, *DCGAN.accuracy_names}
+    assert set(history) == {*DCGAN.loss_names, *DCGAN.accuracy_names, "loss"}
     assert np.any(before[0] != ops.convert_to_numpy(model.generator.trainable_variables[0]))

@@ -158,7 +158,7 @@ def test_pool_fills_first_and_then_mixes():
 
 
 def test_pool_serves_the_images_of_a_batch_in_turn():
-    pool = ImagePool(4, batch=2)
+    pool = ImagePool(4)
     batch = ops.concatenate([image(1), image(2)], axis=0)
     np.testing.assert_array_equal(pool(batch), batch)
     assert int(pool.filled) == 2

@@ -22,9 +22,7 @@ class NoiseBatches(Batches):
 def losses_on(devices, pool_size=0):
     keras.utils.set_random_seed(0)
     with device_scope(devices):
-        model = tiny(batch=4 // devices, pool_size=pool_size, average_decay=0.5)
-        model.drawing_pool.build((None, 64, 64, 4))
-        model.photo_pool.build((None, 64, 64, 3))
+        model = tiny(pool_size=pool_size, average_decay=0.5)
     rows = []
 
     class Keep(keras.callbacks.Callback):

@@ -2,7 +2,6 @@
 
 from keras_portrait.callbacks.display import ProgressBar
 from keras_portrait.callbacks.log import LossLog, RunPage, TensorBoardLog
-from keras_portrait.callbacks.progress import Progress
 from keras_portrait.callbacks.samples import SampleGrid
 from keras_portrait.callbacks.state import (
     CheckpointWriter,
@@ -17,6 +16,7 @@ from keras_portrait.callbacks.validation import (
     TeacherValidation,
     Validation,
 )
+from keras_portrait.models.base import Progress
 
 __all__ = [
     "CheckpointWriter",

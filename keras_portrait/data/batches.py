@@ -87,7 +87,7 @@ class Batches:
         batch = self.batch(start)
         size = len(next(iter(batch.values()))) // devices
         signature = {
-            name: tf.TensorSpec((None, *array.shape[1:]), array.dtype)
+            name: tf.TensorSpec((size, *array.shape[1:]), array.dtype)
             for name, array in batch.items()
         }
         dataset = tf.data.Dataset.from_generator(

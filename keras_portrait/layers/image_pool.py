@@ -22,17 +22,15 @@ class ImagePool(keras.layers.Layer):
 
     Args:
         size: int, number of images kept.
-        batch: int, images in a call of one device; must be known, since they take turns.
         seed: int, seed of the draws; its state is saved with the model.
 
     Reference:
         Shrivastava et al., "Learning from Simulated and Unsupervised Images", CVPR 2017, sec. 2.3.
     """
 
-    def __init__(self, size: int = 50, batch: int = 1, seed: int = 0, **kwargs):
+    def __init__(self, size: int = 50, seed: int = 0, **kwargs):
         super().__init__(trainable=False, dtype="float32", **kwargs)
         self.size = size
-        self.batch = batch
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -57,13 +55,25 @@ class ImagePool(keras.layers.Layer):
         if not self.size:
             return inputs
         fakes, devices, place = _of_all_devices(ops.cast(inputs, "float32"))
-        answers = [self._exchange(fakes[i : i + 1]) for i in range(self.batch * devices)]
-        own = ops.slice(
-            ops.concatenate(answers, axis=0),
-            (place * self.batch, 0, 0, 0),
-            (self.batch, *ops.shape(inputs)[1:]),
-        )
+        batch = inputs.shape[0]
+        if batch is None:
+            batch = ops.shape(inputs)[0]
+            seen = self._take_turns(fakes)
+        else:
+            answers = [self._exchange(fakes[i : i + 1]) for i in range(batch * devices)]
+            seen = ops.concatenate(answers, axis=0)
+        own = ops.slice(seen, (place * batch, 0, 0, 0), (batch, *ops.shape(inputs)[1:]))
         return ops.cast(own, inputs.dtype)
+
+    def _take_turns(self, images):
+        """Exchanges images float (N, H, W, C) one after the other, where N is not known before."""
+        one = (1, *ops.shape(images)[1:])
+
+        def turn(index, seen):
+            start = (index, 0, 0, 0)
+            return ops.slice_update(seen, start, self._exchange(ops.slice(images, start, one)))
+
+        return ops.fori_loop(0, ops.shape(images)[0], turn, images)
 
     def _exchange(self, image):
         """Stores or swaps one float (1, H, W, C) image and returns what the discriminator sees."""
@@ -89,7 +99,7 @@ class ImagePool(keras.layers.Layer):
         self.seed_generator.state.assign(store["seed_state"][()])
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "batch": self.batch, "seed": self.seed}
+        return {**super().get_config(), "size": self.size, "seed": self.seed}
 
 
 def _of_all_devices(images):

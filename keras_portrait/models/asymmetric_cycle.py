@@ -11,9 +11,18 @@ import numpy as np
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.geometry import face_template, part_mask
 from keras_portrait.layers import ImagePool
 from keras_portrait.masks import PARTS, show_part
-from keras_portrait.models.base import AdversarialModel, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of, photos_and_style
+from keras_portrait.models.saving import (
+    frozen_config,
+    saved_networks,
+    weights_config,
+    weights_from,
+)
+from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
+from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
 from keras_portrait.settings import AsymmetricCycleWeights
 
 # Share of the relaxed cycle that moves to the truncated one as p goes from 0 to 1 (paper, sec. 4:
@@ -21,10 +30,15 @@ from keras_portrait.settings import AsymmetricCycleWeights
 TRUNCATED_SHARE = 0.9
 
 
+@keras.saving.register_keras_serializable(package="keras_portrait")
 class AsymmetricCycle(AdversarialModel):
     """Trains G and F against discriminators of drawings, photos, eyes, noses and lips.
 
+    Every network that is not given is the paper's.
+
     Args:
+        styles: names of the styles, in the order of the style vector.
+        size: int, height and width of the pictures in pixels, a multiple of 32.
         generator: G, photo float (N, H, W, 3) in [-1, 1], with a style vector where there are
             several styles, to drawing (N, H, W, 1) in [-1, 1].
         inverse_generator: F, drawing (N, H, W, 1) to photo (N, H, W, 3).
@@ -33,17 +47,18 @@ class AsymmetricCycle(AdversarialModel):
         photo_disc: D of photos, to patch scores.
         part_discs: local discriminators of `show_part` pictures (N, H, W, 2), by part; empty
             where their weight is 0.
-        edge_detector: frozen H, photos in [-1, 1] to edges in [0, 1].
+        edge_detector: frozen H, photos in [-1, 1] to edges in [0, 1]; `EdgeDetector`.
         distance: `PerceptualDistance`.
-        weights: `AsymmetricCycleWeights`.
-        style_names: names of the styles, in the order of the style vector.
-        face_finder: `FaceFinder`, or None where its weight is 0.
+        weights: `AsymmetricCycleWeights`, or a dict of what differs from the paper's.
+        face_finder: `FaceFinder`, used where its weight is not 0.
         draw_anchor: function of photos and styles to the drawings that the anchor holds on to;
             None where batches hold them, as `lines`.
-        batch: int, pictures of each domain in a step of one device.
         pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
         seed: int, seed of the pools.
+
+    Raises:
+        MissingExtra: the edge detector's weights are not installed.
     """
 
     loss_names = (
@@ -58,41 +73,96 @@ class AsymmetricCycle(AdversarialModel):
 
     headline_names = ("g_adversarial", "relaxed_cycle", "strict_cycle", "drawing_accuracy")
 
+    batch_names = ("photo", "drawing", "style")
+
     def __init__(
         self,
-        generator: keras.Model,
-        inverse_generator: keras.Model,
-        drawing_disc: keras.Model,
-        photo_disc: keras.Model,
-        part_discs: dict[str, keras.Model],
-        edge_detector: keras.Model,
-        distance,
-        weights: AsymmetricCycleWeights,
-        style_names: Sequence[str] = ("drawing",),
-        face_finder=None,
+        styles: Sequence[str] = ("drawing",),
+        size: int = 256,
+        *,
+        generator: keras.Model | None = None,
+        inverse_generator: keras.Model | None = None,
+        drawing_disc: keras.Model | None = None,
+        photo_disc: keras.Model | None = None,
+        part_discs: dict[str, keras.Model] | None = None,
+        edge_detector: Callable | None = None,
+        distance: PerceptualDistance | None = None,
+        weights: AsymmetricCycleWeights | dict | None = None,
+        face_finder: Callable | None = None,
         draw_anchor: Callable | None = None,
-        batch: int = 1,
         pool_size: int = 50,
         average_decay: float = 0.0,
         seed: int = 0,
+        name: str = "asymmetric_cycle",
     ):
-        super().__init__(name="asymmetric_cycle")
-        self.generator = generator
-        self.inverse_generator = inverse_generator
-        self.averaged_generator = copy_of(generator)
-        self.drawing_disc = drawing_disc
-        self.photo_disc = photo_disc
-        self.part_discs = part_discs
-        self.edge_detector = edge_detector
-        self.distance = distance
-        self.weights_of = weights
-        self.style_names = tuple(style_names)
+        super().__init__(name=name)
+        weights = weights_from(AsymmetricCycleWeights, weights)
+        self.style_names, self.size = tuple(styles), size
         self.styles = len(self.style_names)
-        self.face_finder = face_finder
+        self.generator = generator or resnet_generator(3, 1, self.styles)
+        self.inverse_generator = inverse_generator or resnet_generator(
+            1, 3, name="inverse_generator"
+        )
+        self.averaged_generator = copy_of(self.generator)
+        self.drawing_disc = drawing_disc or _drawing_disc(self.styles, size, weights.style)
+        self.photo_disc = photo_disc or patch_discriminator(3, name="photo_disc")
+        if part_discs is None:
+            part_discs = {
+                part: patch_discriminator(2, name=f"{part}_disc")
+                for part in (PARTS if weights.local else ())
+            }
+        self.part_discs = part_discs
+        self.edge_detector = edge_detector or EdgeDetector()
+        self.distance = distance or PerceptualDistance()
+        self.weights_of = weights
+        self.face_finder = face_finder or (FaceFinder() if weights.face else None)
         self.draw_anchor = draw_anchor
         self.average_decay = average_decay
-        self.drawing_pool = ImagePool(pool_size, batch, seed, name="drawing_pool")
-        self.photo_pool = ImagePool(pool_size, batch, seed + 1, name="photo_pool")
+        self.pool_size, self.seed = pool_size, seed
+        self.drawing_pool = ImagePool(pool_size, seed, name="drawing_pool")
+        self.photo_pool = ImagePool(pool_size, seed + 1, name="photo_pool")
+        # Built before the first step: weights may be loaded then.
+        self.drawing_pool.build((None, size, size, 1 + len(PARTS)))
+        self.photo_pool.build((None, size, size, 3))
+
+    def get_config(self):
+        """The constructor's arguments, networks included; what is frozen is loaded again."""
+        networks = ("generator", "inverse_generator", "drawing_disc", "photo_disc", "part_discs")
+        return {
+            "styles": list(self.style_names),
+            "size": self.size,
+            **saved_networks(self, networks),
+            **frozen_config(self, edge_detector=EdgeDetector, distance=PerceptualDistance),
+            "weights": weights_config(self.weights_of),
+            "pool_size": self.pool_size,
+            "average_decay": self.average_decay,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    def completed(self, batch):
+        """Without a style all drawings are of the only one; masks lie where alignment puts parts.
+
+        Raises:
+            ValueError: there are several styles and none is told, the pictures have another size,
+                or photos or drawings are missing.
+        """
+        self.require(batch, "photo", "drawing")
+        self.check_size(batch["photo"], (self.size, self.size))
+        count = ops.shape(batch["photo"])[0]
+        if "style" not in batch:
+            if self.styles > 1:
+                self.require(batch, "style")
+            batch["style"] = ops.ones((count, 1))
+        for part in PARTS if self.part_discs else ():
+            mask = np.float32(part_mask(face_template(self.size), self.size, part))[None, ..., None]
+            for kind in ("photo", "drawing"):
+                batch.setdefault(f"{kind}_{part}", ops.repeat(mask, count, axis=0))
+        return batch
+
+    def generator_input(self, inputs):
+        """Photos, or `(photos, style)`, or a dict of both; without a style, the first."""
+        return photos_and_style(inputs, self.styles)
 
     def trainable_groups(self):
         """G and F step together, and so do all discriminators, as in the paper's code."""
@@ -104,9 +174,6 @@ class AsymmetricCycle(AdversarialModel):
             ],
             "discriminator": [v for disc in discs for v in disc.trainable_variables],
         }
-
-    def call(self, inputs):
-        return self.generator(inputs)
 
     def draw(self, photos, style):
         """G(p, s): photos float (N, H, W, 3), style float (N, K); drawings (N, H, W, 1)."""
@@ -155,6 +222,11 @@ class AsymmetricCycle(AdversarialModel):
         if edges is None:
             edges = losses.edge_maps(photos, self.edge_detector)
         return self.distance.features(edges)
+
+    def _seen_of(self, batch):
+        """The same of a batch's photos, which no gradient passes."""
+        real = self._seen_by_cycle(batch["photo"], batch.get("edges"))
+        return [ops.stop_gradient(x) for x in real] if isinstance(real, list) else real
 
     def _forward_cycle(self, drawings, real):
         """How far F(drawing) is from the photo, edges only (eq. 4 and 6)."""
@@ -249,12 +321,20 @@ class AsymmetricCycle(AdversarialModel):
             rates["style_accuracy"] = ops.mean(ops.cast(right, "float32"))
         return values, rates
 
+    def losses_of(self, batch):
+        """Every term of a batch; the discriminators see its own fakes, not the pools'."""
+        values, drawing, photo = self._generator_losses(batch, self._seen_of(batch))
+        masks = {part: batch.get(f"photo_{part}") for part in PARTS}
+        disc_values, rates = self._discriminator_losses(batch, drawing, masks, photo)
+        return {**values, **disc_values, **rates}
+
     def _accuracy(self, real_scores, fake_scores):
         return losses.accuracy(real_scores, fake_scores, self.weights_of.adversarial)
 
     def _pooled(self, batch, fake_drawing, fake_photo):
         """Asks the pools once; a pooled drawing keeps the masks that it was made with."""
-        masks = [batch[f"photo_{part}"] for part in PARTS]
+        none = ops.zeros_like(fake_drawing)
+        masks = [batch.get(f"photo_{part}", none) for part in PARTS]
         fakes = ops.concatenate([fake_drawing, *masks], axis=-1)
         fakes = ops.stop_gradient(self.drawing_pool(fakes))
         fake_masks = {part: fakes[..., i : i + 1] for i, part in enumerate(PARTS, start=1)}
@@ -285,7 +365,7 @@ class AsymmetricCycle(AdversarialModel):
         ink and paper.
 
         Args:
-            data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
+            data: one batch, see `named`: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
                 [-1, 1], `style` (N, K), masks `photo_<part>` and `drawing_<part>` (N, H, W, 1) in
                 [0, 1]; `lines` (N, H, W, 1) in [-1, 1] where `anchor` is not 0 and nothing else
                 draws them; `photo_landmarks` (N, 5, 2) and `photo_boxes` (N, K, 4) in pixels where
@@ -295,9 +375,8 @@ class AsymmetricCycle(AdversarialModel):
         Returns:
             Running means of `loss_names` and `accuracy_names`; 0 for what is switched off.
         """
-        (batch,) = data
-        real = self._seen_by_cycle(batch["photo"], batch.get("edges"))
-        real = [ops.stop_gradient(x) for x in real] if isinstance(real, list) else real
+        batch = self.named(data)
+        real = self._seen_of(batch)
 
         def generator_loss():
             values, *fakes = self._generator_losses(batch, real)
@@ -312,3 +391,10 @@ class AsymmetricCycle(AdversarialModel):
             return sum(disc_values.values()), {**disc_values, **rates}
 
         return self.report({**values, **self.update("discriminator", discriminator_loss)})
+
+
+def _drawing_disc(styles, size, style_weight):
+    """The paper's discriminator of drawings, with a style head where one is trained."""
+    if styles > 1 and style_weight:
+        return style_discriminator(1, styles, size, name="drawing_disc")
+    return patch_discriminator(1, name="drawing_disc")

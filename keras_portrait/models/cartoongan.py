@@ -28,29 +28,40 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.layers import ImagePool
-from keras_portrait.models.base import AdversarialModel, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of, in_colour, renamed
+from keras_portrait.models.saving import restored, saved_networks, weights_config, weights_from
+from keras_portrait.networks import cartoon_discriminator, cartoon_generator
+from keras_portrait.perceptual.vgg import VGGFeatures
+from keras_portrait.settings import CartoonGANWeights
+
+# The last convolution of the fourth block; VGG16 has one less.
+CONTENT_LAYERS = {"vgg19": "block4_conv4", "vgg16": "block4_conv3"}
 
 
+@keras.saving.register_keras_serializable(package="keras_portrait")
 class CartoonGAN(AdversarialModel):
     """Trains G from photos to cartoons against a discriminator of cartoons with clear edges.
 
+    Every network that is not given is the paper's.
+
     Args:
+        size: int, height and width of the pictures in pixels, a multiple of 4; or both.
         generator: G, photos float (N, H, W, 3) in [-1, 1] to cartoons of that shape and range.
         discriminator: D, pictures to unbounded patch scores.
-        features: frozen callable from pictures to a list of feature maps, as `VGGFeatures`.
-        weights: any object with the numbers `adversarial`, `content`, `style`, `gray_style`,
-            `colour` and `landmarks`; a term of weight 0, the adversarial one excepted, is not
-            computed, and reported as 0.
+        features: frozen callable from pictures to a list of feature maps, as `VGGFeatures`; None
+            for those of VGG19, which Keras downloads once.
+        weights: `CartoonGANWeights`, any object with its numbers, or a dict of what differs from
+            them; a term of weight 0, the adversarial one excepted, is not computed, and reported
+            as 0.
         landmarks: R, frozen callable from pictures to heat maps (N, H, W, P) in [0, 1], as
             `networks.heat_maps.landmark_network`; needed where its weight is not 0.
-        mode: `"log"`, as in the paper, or `"lsgan"`, as in the authors' code.
-        batch: int, pictures of each set in a step of one device.
         pool_size: int, fakes kept for the discriminator; 0, as in the report, turns the pool off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
         seed: int, seed of the pool.
 
     Raises:
         ValueError: the landmark loss has a weight, but no `landmarks` are given.
+        MissingExtra: VGG19 cannot be downloaded.
     """
 
     loss_names = (
@@ -60,36 +71,91 @@ class CartoonGAN(AdversarialModel):
     accuracy_names = ("real_accuracy", "fake_accuracy", "smooth_accuracy")
     headline_names = ("g_adversarial", "content", "style", "fake_accuracy")
 
+    batch_names = ("a", "b", "e")
+
     def __init__(
         self,
-        generator: keras.Model,
-        discriminator: keras.Model,
-        features: Callable,
-        weights,
+        size: int | tuple[int, int] = 256,
+        *,
+        generator: keras.Model | None = None,
+        discriminator: keras.Model | None = None,
+        features: Callable | None = None,
+        weights=None,
         landmarks: Callable | None = None,
-        mode: str = "log",
-        batch: int = 1,
         pool_size: int = 0,
         average_decay: float = 0.0,
         seed: int = 0,
+        name: str = "cartoongan",
     ):
-        super().__init__(name="cartoongan")
+        super().__init__(name=name)
+        weights = weights_from(CartoonGANWeights, weights)
         if weights.landmarks and landmarks is None:
             raise ValueError(
                 "landmarks: expected a network that finds them, since their loss has a weight. "
                 f"Received: None, weight {weights.landmarks}"
             )
-        self.generator = generator
-        self.averaged_generator = copy_of(generator)
-        self.discriminator = discriminator
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        self.generator = generator or cartoon_generator()
+        self.averaged_generator = copy_of(self.generator)
+        self.discriminator = discriminator or cartoon_discriminator()
+        self.seen = features or VGGFeatures("vgg19", (CONTENT_LAYERS["vgg19"],), activated=False)
         # A function rather than a network: Keras writes the networks it sees into every checkpoint,
         # where the landmark network belongs, since it was taught before this training.
-        self.features = _frozen(features)
+        self.features = _frozen(self.seen)
         self.landmarks = landmarks
         self.weights_of = weights
-        self.mode = mode
-        self.average_decay = average_decay
-        self.pool = ImagePool(pool_size, batch, seed, name="pool")
+        self.mode = weights.mode
+        self.pool_size, self.average_decay, self.seed = pool_size, average_decay, seed
+        self.pool = ImagePool(pool_size, seed, name="pool")
+        # Built before the first step: weights may be loaded then.
+        self.pool.build((None, *self.size, 3))
+
+    def get_config(self):
+        """The constructor's arguments, networks included; what is frozen is loaded again.
+
+        Raises:
+            TypeError: the features are not those of a packaged VGG, which alone can be named.
+        """
+        if not isinstance(self.seen, VGGFeatures):
+            raise TypeError(
+                "features: expected VGGFeatures, which can be saved; save_weights needs none. "
+                f"Received: {self.seen!r}"
+            )
+        return {
+            "size": list(self.size),
+            **saved_networks(self, ("generator", "discriminator", "landmarks")),
+            "features": self.seen.get_config(),
+            "weights": weights_config(self.weights_of),
+            "pool_size": self.pool_size,
+            "average_decay": self.average_decay,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A model from what `get_config` returned."""
+        features = VGGFeatures(**config["features"])
+        rest = {name: restored(value) for name, value in config.items() if name != "features"}
+        return cls(features=features, **rest)
+
+    def completed(self, batch):
+        """Photos are `a`, pictures or drawings `b`, smoothed twins `e`; gray in three channels.
+
+        Raises:
+            ValueError: one of the three is missing, or the pictures have another size.
+        """
+        wanted = {"a": ("photo",), "b": ("picture", "drawing"), "e": ("smooth",)}
+        batch = renamed(batch, wanted)
+        self.require(batch, "a", "b")
+        if "e" not in batch:
+            raise ValueError(
+                "A batch of cartoongan: expected e, cartoons with smoothed edges, as `portrait "
+                "prepare --edge-promote` makes them. Received: none"
+            )
+        batch |= {name: in_colour(batch[name]) for name in ("b", "e")}
+        self.check_size(batch["a"], self.size if self.pool_size else None)
+        return batch
 
     def trainable_groups(self):
         """Each network has an optimizer of its own."""
@@ -97,9 +163,6 @@ class CartoonGAN(AdversarialModel):
             "generator": self.generator.trainable_variables,
             "discriminator": self.discriminator.trainable_variables,
         }
-
-    def call(self, photos):
-        return self.generator(photos)
 
     def visuals(self, batch):
         """Photos `a` and the averaged generator's cartoons of them, in [-1, 1]."""
@@ -143,17 +206,24 @@ class CartoonGAN(AdversarialModel):
             rates[f"{name}_accuracy"] = losses.recognized(scores, name == "real", self.mode)
         return values, rates
 
+    def losses_of(self, batch):
+        """Every term of a batch; the discriminator sees its own fakes, not the pool's."""
+        values, fake = self._generator_losses(batch, self._targets(batch))
+        disc_values, rates = self._discriminator_losses(batch, fake)
+        return {**values, **disc_values, **rates}
+
     def train_step(self, data):
         """One update of G, then one of D on cartoons, the (pooled) fakes and smoothed cartoons.
 
         Args:
-            data: tuple of one batch: `a`, `b` and `e`, float (N, H, W, 3) in [-1, 1]; `landmarks`
-                float (N, H, W, P) in [0, 1], heat maps of `a`, where their weight is not 0.
+            data: one batch, see `named`: `a`, `b` and `e`, float (N, H, W, 3) in [-1, 1];
+                `landmarks` float (N, H, W, P) in [0, 1], heat maps of `a`, where their weight is
+                not 0.
 
         Returns:
             Running means of `loss_names` and `accuracy_names`; 0 for what is switched off.
         """
-        (batch,) = data
+        batch = self.named(data)
         targets = self._targets(batch)
 
         def generator_loss():
@@ -210,12 +280,12 @@ class ContentStart(AdversarialModel):
         """One update of G.
 
         Args:
-            data: tuple of one batch: `a` float (N, H, W, 3) in [-1, 1]; the rest is not looked at.
+            data: one batch, see `named`: `a` float (N, H, W, 3) in [-1, 1]; the rest is ignored.
 
         Returns:
             The running mean of `content`.
         """
-        (batch,) = data
+        batch = self.named(data)
         target = [ops.stop_gradient(x) for x in self.features(batch["a"])]
 
         def generator_loss():

@@ -22,21 +22,26 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.layers import ImagePool
-from keras_portrait.models.base import AdversarialModel, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of, in_colour, renamed
+from keras_portrait.models.saving import saved_networks, weights_config, weights_from
+from keras_portrait.networks import patch_discriminator, resnet_generator
+from keras_portrait.settings import CycleGANWeights
 
 
+@keras.saving.register_keras_serializable(package="keras_portrait")
 class CycleGAN(AdversarialModel):
     """Trains G from A to B and F from B to A, against a discriminator of each domain.
 
+    Every network that is not given is the paper's.
+
     Args:
+        size: int, height and width of the pictures in pixels, a multiple of 4; or both.
         generator: G, pictures float (N, H, W, 3) in [-1, 1] to the same shape and range.
         inverse_generator: F, the same the other way.
         disc_a: D_A, pictures of A to unbounded patch scores.
         disc_b: D_B, the same for B.
-        weights: any object with the numbers `adversarial`, `cycle` and `identity`; a cycle or
-            identity term of weight 0 is not computed, and reported as 0.
-        mode: `"lsgan"`, or `"log"`, as in `losses.adversarial`.
-        batch: int, pictures of each domain in a step of one device.
+        weights: `CycleGANWeights`, any object with its numbers, or a dict of what differs from
+            them; a cycle or identity term of weight 0 is not computed, and reported as 0.
         pool_size: int, fakes kept for the discriminators; 0 turns the pools off.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
         seed: int, seed of the pools.
@@ -49,30 +54,64 @@ class CycleGAN(AdversarialModel):
     accuracy_names = ("a_accuracy", "b_accuracy")
     headline_names = ("g_adversarial", "cycle_a", "identity_b", "b_accuracy")
 
+    batch_names = ("a", "b")
+
     def __init__(
         self,
-        generator: keras.Model,
-        inverse_generator: keras.Model,
-        disc_a: keras.Model,
-        disc_b: keras.Model,
-        weights,
-        mode: str = "lsgan",
-        batch: int = 1,
+        size: int | tuple[int, int] = 256,
+        *,
+        generator: keras.Model | None = None,
+        inverse_generator: keras.Model | None = None,
+        disc_a: keras.Model | None = None,
+        disc_b: keras.Model | None = None,
+        weights=None,
         pool_size: int = 50,
         average_decay: float = 0.0,
         seed: int = 0,
+        name: str = "cyclegan",
     ):
-        super().__init__(name="cyclegan")
-        self.generator = generator
-        self.inverse_generator = inverse_generator
-        self.averaged_generator = copy_of(generator)
-        self.disc_a = disc_a
-        self.disc_b = disc_b
-        self.weights_of = weights
-        self.mode = mode
-        self.average_decay = average_decay
-        self.pool_a = ImagePool(pool_size, batch, seed, name="pool_a")
-        self.pool_b = ImagePool(pool_size, batch, seed + 1, name="pool_b")
+        super().__init__(name=name)
+        self.size = (size, size) if isinstance(size, int) else tuple(size)
+        self.generator = generator or resnet_generator(3, 3)
+        self.inverse_generator = inverse_generator or resnet_generator(
+            3, 3, name="inverse_generator"
+        )
+        self.averaged_generator = copy_of(self.generator)
+        self.disc_a = disc_a or patch_discriminator(3, name="disc_a")
+        self.disc_b = disc_b or patch_discriminator(3, name="disc_b")
+        self.weights_of = weights_from(CycleGANWeights, weights)
+        self.mode = self.weights_of.mode
+        self.pool_size, self.average_decay, self.seed = pool_size, average_decay, seed
+        self.pool_a = ImagePool(pool_size, seed, name="pool_a")
+        self.pool_b = ImagePool(pool_size, seed + 1, name="pool_b")
+        # Built before the first step: weights may be loaded then.
+        for pool in (self.pool_a, self.pool_b):
+            pool.build((None, *self.size, 3))
+
+    def get_config(self):
+        """The constructor's arguments, networks included."""
+        networks = ("generator", "inverse_generator", "disc_a", "disc_b")
+        return {
+            "size": list(self.size),
+            **saved_networks(self, networks),
+            "weights": weights_config(self.weights_of),
+            "pool_size": self.pool_size,
+            "average_decay": self.average_decay,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    def completed(self, batch):
+        """Photos are A, drawings or other pictures B, gray ones in three channels.
+
+        Raises:
+            ValueError: one of the domains is missing, or the pictures have another size.
+        """
+        batch = renamed(batch, {"a": ("photo",), "b": ("picture", "drawing")})
+        self.require(batch, "a", "b")
+        batch["b"] = in_colour(batch["b"])
+        self.check_size(batch["a"], self.size if self.pool_size else None)
+        return batch
 
     def trainable_groups(self):
         """G and F step together, and so do D_A and D_B, as in the paper's code."""
@@ -90,9 +129,6 @@ class CycleGAN(AdversarialModel):
     def exported(self):
         """G, averaged, and F as it is."""
         return {**super().exported(), "inverse_generator": self.inverse_generator}
-
-    def call(self, pictures):
-        return self.generator(pictures)
 
     def visuals(self, batch):
         """Pictures of `a` and `b`, each in the other domain and back again, in [-1, 1]."""
@@ -135,16 +171,22 @@ class CycleGAN(AdversarialModel):
         rates = {f"{k}_accuracy": losses.accuracy(*pair, self.mode) for k, pair in scores.items()}
         return values, rates
 
+    def losses_of(self, batch):
+        """Every term of a batch; the discriminators see its own fakes, not the pools'."""
+        values, fake_a, fake_b = self._generator_losses(batch["a"], batch["b"])
+        disc_values, rates = self._discriminator_losses(batch["a"], batch["b"], fake_a, fake_b)
+        return {**values, **disc_values, **rates}
+
     def train_step(self, data):
         """One update of G and F, then one of D_A and D_B on pooled fakes from before it.
 
         Args:
-            data: tuple of one batch: `a` and `b`, float (N, H, W, 3) in [-1, 1].
+            data: one batch, see `named`: `a` and `b`, float (N, H, W, 3) in [-1, 1].
 
         Returns:
             Running means of `loss_names` and `accuracy_names`; 0 for what is switched off.
         """
-        (batch,) = data
+        batch = self.named(data)
         a, b = batch["a"], batch["b"]
 
         def generator_loss():

@@ -16,45 +16,63 @@ said by the other two losses; D says whether its lines look like the teacher's, 
 a D that sees them soon knows them by heart.
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.models.saving import frozen_config, weights_from
 from keras_portrait.models.supervised import SupervisedModel
+from keras_portrait.networks import patch_discriminator, student_generator
+from keras_portrait.perceptual import PerceptualDistance
+from keras_portrait.settings.distillation import DistillationWeights
 
 
+@keras.saving.register_keras_serializable(package="keras_portrait")
 class Distillation(SupervisedModel):
     """Trains a student on photos and a teacher's drawings of them.
 
     On several devices each normalizes its own share of the batch; what is saved are the statistics
-    of the first.
+    of the first. Networks that are not given are those of the recipe `student-fast`.
 
     Args:
+        styles: names of the teacher's styles, in the order of the style vector.
         generator: G, the student: photos float (N, H, W, 3) in [-1, 1], and style (N, K) where it
             has such an input, to drawings (N, H, W, 1) in [-1, 1].
-        discriminator: D, drawings to unbounded patch scores; None where its loss has no weight.
-        distance: LPIPS, as `perceptual.PerceptualDistance`.
-        weights: any object with the numbers `l1`, `lpips` and `adversarial`; a term of weight 0 is
-            not computed, and reported as 0.
+        discriminator: D, drawings to unbounded patch scores; not used where its loss has no weight.
+        distance: LPIPS, `perceptual.PerceptualDistance`.
+        weights: `DistillationWeights`, any object with its numbers, or a dict of what differs from
+            them; a term of weight 0 is not computed, and reported as 0.
         average_decay: float, decay of the averaged student; 0 copies the student.
-
-    Raises:
-        ValueError: the adversarial loss has a weight, but there is no discriminator.
     """
 
     loss_names = ("l1", "lpips", "g_adversarial", "d_real", "d_fake")
     headline_names = ("l1", "lpips", "g_adversarial", "disc_accuracy")
 
+    learning_rate = 1e-3
+
     def __init__(
         self,
-        generator: keras.Model,
-        discriminator: keras.Model | None,
-        distance,
-        weights,
-        average_decay: float = 0.0,
+        styles: Sequence[str] = ("drawing",),
+        *,
+        generator: keras.Model | None = None,
+        discriminator: keras.Model | None = None,
+        distance: PerceptualDistance | None = None,
+        weights=None,
+        average_decay: float = 0.998,
+        name: str = "distillation",
     ):
-        super().__init__(generator, discriminator, weights, average_decay, name="distillation")
-        self.distance = distance
+        weights = weights_from(DistillationWeights, weights)
+        if discriminator is None and weights.adversarial:
+            discriminator = patch_discriminator(1, 32)
+        generator = generator or student_generator(len(styles))
+        super().__init__(generator, discriminator, weights, styles, average_decay, name)
+        self.distance = distance or PerceptualDistance()
+
+    def get_config(self):
+        """As `SupervisedModel.get_config`."""
+        return {**super().get_config(), **frozen_config(self, distance=PerceptualDistance)}
 
     def visuals(self, batch):
         """Photos, the teacher's drawings, and the averaged student's, in [-1, 1]."""
@@ -64,10 +82,10 @@ class Distillation(SupervisedModel):
             "student": self.draw_averaged(batch["photo"], batch["style"]),
         }
 
-    def _generator_losses(self, batch):
+    def _generator_losses(self, batch, training=True):
         weight, target, values = self.weights_of, batch["drawing"], {}
         # Batch normalization by the batch: its averages are for drawing.
-        drawings = self.generator(self._inputs(batch["photo"], batch["style"]), training=True)
+        drawings = self.generator(self._inputs(batch["photo"], batch["style"]), training=training)
         if weight.l1:
             values["l1"] = weight.l1 * losses.l1(drawings, target)
         if weight.lpips:
@@ -77,5 +95,5 @@ class Distillation(SupervisedModel):
             values["g_adversarial"] = weight.adversarial * value
         return values, drawings
 
-    def _discriminator_losses(self, batch, fake):
+    def _discriminator_losses(self, batch, fake, training=True):
         return self._told_apart(self.discriminator(batch["drawing"]), self.discriminator(fake))

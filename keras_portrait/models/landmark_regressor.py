@@ -55,13 +55,13 @@ class LandmarkRegressor(AdversarialModel):
         """One update of R.
 
         Args:
-            data: tuple of one batch: `photo` float (N, H, W, 3) in [-1, 1], `landmarks` float
+            data: one batch, see `named`: `photo` float (N, H, W, 3) in [-1, 1], `landmarks` float
                 (N, H, W, P) in [0, 1], from `losses.heat_maps`.
 
         Returns:
             Running means of `loss_names` and `accuracy_names`.
         """
-        (batch,) = data
+        batch = self.named(data)
 
         def network_loss():
             found = self.network(batch["photo"], training=True)

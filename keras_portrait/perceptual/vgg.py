@@ -61,12 +61,24 @@ class VGGFeatures:
     ):
         self.trunk = trunk
         self.layers = tuple(layers)
+        self.activated = activated
+        self.weights = None if weights is None else str(weights)
         self.network = _network(trunk, self.layers, activated)
         self.source = "random"
         if load:
             loader = {"vgg16": _load_hed, "vgg19": _load_vgg19}[trunk]
             self.source = loader(self.network, weights)
         self.network.trainable = False
+
+    def get_config(self) -> dict:
+        """The constructor's arguments, without the weights themselves."""
+        return {
+            "trunk": self.trunk,
+            "layers": list(self.layers),
+            "weights": self.weights,
+            "load": self.source != "random",
+            "activated": self.activated,
+        }
 
     @property
     def channels(self) -> list[int]:

@@ -26,14 +26,23 @@ class Recipe:
     method: str = ""
 
     def __post_init__(self):
-        _check(self, "")
+        check_values(self)
 
 
-def _check(settings, prefix):
+def check_values(settings, prefix: str = "") -> None:
+    """Refuses numbers that make no sense and words that are no choice.
+
+    Args:
+        settings: a recipe, or a part of one.
+        prefix: what stands before the names of its fields in the text of an error.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
     for item in fields(settings):
         name, value = f"{prefix}{item.name}", getattr(settings, item.name)
         if is_dataclass(value):
-            _check(value, f"{name}.")
+            check_values(value, f"{name}.")
         choices = item.metadata.get("choices")
         if choices and value not in choices:
             why = item.metadata["refusals"].get(value, "")

@@ -6,7 +6,7 @@ import keras
 
 from keras_portrait.data.manifest import SMOOTH
 from keras_portrait.data.pictures import PictureBatches
-from keras_portrait.models.cartoongan import CartoonGAN, ContentStart
+from keras_portrait.models.cartoongan import CONTENT_LAYERS, CartoonGAN, ContentStart
 from keras_portrait.models.landmark_regressor import LandmarkRegressor
 from keras_portrait.networks import cartoon_discriminator, cartoon_generator, landmark_network
 from keras_portrait.perceptual.vgg import VGGFeatures
@@ -15,8 +15,6 @@ from keras_portrait.setups.pictures import PictureSetup
 
 # Photos of the sample grids.
 SAMPLES = 6
-# The last convolution of the fourth block; VGG16 has one less.
-CONTENT_LAYERS = {"vgg19": "block4_conv4", "vgg16": "block4_conv3"}
 # Adam's, for the landmark network: it learns alone.
 LANDMARK_LEARNING_RATE = 1e-3
 
@@ -46,6 +44,7 @@ class CartoonGANSetup(PictureSetup):
         """The networks, the frozen one with its weights; optimizers; the pool."""
         recipe, net = self.recipe, self.recipe.network
         model = CartoonGAN(
+            recipe.data.size,
             generator=cartoon_generator(net.filters, net.blocks, net.upsampling),
             discriminator=cartoon_discriminator(net.discriminator_filters),
             # The paper's layer as its authors take it: before the ReLU.
@@ -57,14 +56,11 @@ class CartoonGANSetup(PictureSetup):
             ),
             weights=recipe.loss,
             landmarks=landmark_network() if recipe.loss.landmarks else None,
-            mode=recipe.loss.mode,
-            batch=recipe.data.batch // devices,
             pool_size=recipe.train.pool,
             average_decay=recipe.train.average_decay,
             seed=recipe.train.seed,
         )
         model.compile(generator=self.adam(total_steps), discriminator=self.adam(total_steps))
-        model.pool.build((None, recipe.data.size, recipe.data.size, 3))
         return model
 
     def phases(self, model: CartoonGAN) -> list[Phase]:

@@ -33,20 +33,17 @@ class CycleGANSetup(PictureSetup):
             return patch_discriminator(3, net.discriminator_filters, name=name)
 
         model = CycleGAN(
+            recipe.data.size,
             generator=generator("generator"),
             inverse_generator=generator("inverse_generator"),
             disc_a=discriminator("disc_a"),
             disc_b=discriminator("disc_b"),
             weights=recipe.loss,
-            mode=recipe.loss.mode,
-            batch=recipe.data.batch // devices,
             pool_size=recipe.train.pool,
             average_decay=recipe.train.average_decay,
             seed=recipe.train.seed,
         )
         model.compile(generator=self.adam(total_steps), discriminator=self.adam(total_steps))
-        for pool in (model.pool_a, model.pool_b):
-            pool.build((None, recipe.data.size, recipe.data.size, 3))
         return model
 
     def samples(self, batches: PictureBatches) -> dict:

@@ -79,10 +79,11 @@ class DistillationSetup(Setup):
     def build(self, total_steps: int, devices: int) -> Distillation:
         """Student and discriminator, their optimizers, and LPIPS with its weights."""
         recipe, net, train = self.recipe, self.recipe.network, self.recipe.train
-        styles = len(self.teacher.styles)
+        styles = self.teacher.styles
         adversarial = recipe.loss.adversarial > 0
         model = Distillation(
-            generator=student_generator(styles, net.filters, net.blocks),
+            styles,
+            generator=student_generator(len(styles), net.filters, net.blocks),
             discriminator=(
                 patch_discriminator(1, net.discriminator_filters) if adversarial else None
             ),

@@ -66,10 +66,10 @@ class PairedSetup(Setup):
         recipe, net, train = self.recipe, self.recipe.network, self.recipe.train
         styles, judged = len(recipe.data.filters), recipe.loss.adversarial > 0
         model = Paired(
+            recipe.data.filters,
             generator=line_generator(styles, net.filters, net.blocks, recipe.data.period),
             discriminator=pair_discriminator(styles, net.discriminator_filters) if judged else None,
             weights=recipe.loss,
-            style_names=recipe.data.filters,
             average_decay=train.average_decay,
         )
         optimizers = {"generator": self._adam(train.learning_rate, total_steps)}

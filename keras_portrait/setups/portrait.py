@@ -90,8 +90,8 @@ class PortraitSetup(Setup):
 
     def build(self, total_steps: int, devices: int) -> AsymmetricCycle:
         """Every network of the method, frozen ones with their weights; optimizers; pools."""
-        recipe, size = self.recipe, self.recipe.data.size
-        model = build_asymmetric_cycle(recipe, self.data.styles, devices, self._draw_start())
+        recipe = self.recipe
+        model = build_asymmetric_cycle(recipe, self.data.styles, self._draw_start())
 
         def adam(learning_rate):
             schedule = LinearDecay(learning_rate, total_steps, recipe.train.decay_from)
@@ -102,8 +102,6 @@ class PortraitSetup(Setup):
             generator=adam(recipe.train.learning_rate),
             discriminator=adam(recipe.train.discriminator_learning_rate),
         )
-        model.drawing_pool.build((None, size, size, 1 + len(PARTS)))
-        model.photo_pool.build((None, size, size, 3))
         return model
 
     def prepare_run(
@@ -157,7 +155,6 @@ class PortraitSetup(Setup):
 def build_asymmetric_cycle(
     recipe: AsymmetricCycleRecipe,
     style_names: Sequence[str],
-    devices: int = 1,
     draw_anchor: Callable | None = None,
 ) -> AsymmetricCycle:
     """Builds every network of the method, with the frozen ones' weights loaded.
@@ -165,7 +162,6 @@ def build_asymmetric_cycle(
     Args:
         recipe: sizes, weights and seeds.
         style_names: names of the styles.
-        devices: int, how many share a batch.
         draw_anchor: as `AsymmetricCycle` takes it.
 
     Returns:
@@ -182,6 +178,8 @@ def build_asymmetric_cycle(
         else patch_discriminator(1, net.discriminator_filters, name="drawing_disc")
     )
     return AsymmetricCycle(
+        styles=style_names,
+        size=size,
         generator=_generator(net, styles, size),
         inverse_generator=resnet_generator(
             1, 3, 1, net.inverse_filters, net.inverse_blocks, net.upsampling, "inverse_generator"
@@ -195,10 +193,8 @@ def build_asymmetric_cycle(
         edge_detector=EdgeDetector(),
         distance=PerceptualDistance(),
         weights=loss,
-        style_names=style_names,
         face_finder=FaceFinder() if loss.face else None,
         draw_anchor=draw_anchor if loss.anchor else None,
-        batch=recipe.data.batch // devices,
         pool_size=recipe.train.pool,
         average_decay=recipe.train.average_decay,
         seed=recipe.train.seed,
