@@ -62,8 +62,9 @@ def cyclegan(**settings):
 def cartoongan(**settings):
     return CartoonGAN(
         SIZE,
-        generator=cartoon_generator(2, 1),
-        discriminator=cartoon_discriminator(2),
+        # torch refuses gradients of thinner convolutions on a CPU.
+        generator=cartoon_generator(8, 1),
+        discriminator=cartoon_discriminator(8),
         features=VGGFeatures("vgg16", ("block1_conv1",)),
         **{"pool_size": 3, **settings},
     )

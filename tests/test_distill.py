@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from keras_portrait import training
-from keras_portrait.callbacks import TeacherValidation
+from keras_portrait.callbacks import Validation
 from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
 from keras_portrait.config import load_recipe
 from keras_portrait.data.manifest import NAME
@@ -20,6 +20,7 @@ from keras_portrait.data.teacher_views import PLAIN, make_view, style_turn, view
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.imaging import read_image, to_signed, write_image
 from keras_portrait.models.distillation import Distillation
+from keras_portrait.models.scorers import TeacherScorer
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.settings.distillation import DistillationDataSettings
 from keras_portrait.setups import distillation
@@ -399,7 +400,7 @@ def test_validation_is_zero_for_the_teacher_itself(tmp_path):
     model = model_of(Weights())
     batch = {name: ops.convert_to_numpy(value) for name, value in batch_of().items()}
     batch["drawing"] = ops.convert_to_numpy(model.draw_averaged(batch["photo"], batch["style"]))
-    judge = TeacherValidation(tmp_path, batch)
+    judge = Validation(tmp_path, TeacherScorer(batch))
     judge.set_model(model)
     logs = {}
     judge.on_train_begin()

@@ -26,6 +26,7 @@ from keras_portrait.geometry import face_template
 from keras_portrait.imaging import read_image, write_image
 from keras_portrait.models.base import AdversarialModel
 from keras_portrait.models.paired import Paired
+from keras_portrait.models.scorers import PairedScorer
 from keras_portrait.networks import line_generator, pair_discriminator
 from keras_portrait.settings.paired import FILTER_NAMES, PairedDataSettings, PairedWeights
 from keras_portrait.trained_generator import load_generator, load_run
@@ -466,9 +467,10 @@ def test_held_back_photos_are_drawn_as_far_as_they_are_shown(faces, tmp_path):
 def test_validation_is_least_for_the_filters_themselves(tmp_path, faces, run):
     model = model_of(PairedWeights())
     batch = batches_of(faces, run / "drawn").fixed(load_photos(faces, "A test").held_photos)
-    judge = callbacks.PairedValidation(tmp_path, batch)
-    judge.set_model(model)
-    undecided = judge._measure()["val_cross_entropy"]
+    batch["style"] = np.eye(3, dtype=np.float32)[np.arange(len(batch["photo"])) % 3]
+    batch["drawing"] = np.stack([d[..., n % 3, None] for n, d in enumerate(batch["drawings"])])
+    scorer = PairedScorer(batch)
+    undecided = scorer(model)["cross_entropy"]
 
     def filters(photo, style):
         (number,) = np.nonzero(style[0])[0]
@@ -477,5 +479,5 @@ def test_validation_is_least_for_the_filters_themselves(tmp_path, faces, run):
 
     model.draw_averaged = filters
     # -log(0.9995), everywhere.
-    known = judge._measure()["val_cross_entropy"]
+    known = scorer(model)["cross_entropy"]
     assert known == pytest.approx(5e-4, rel=0.01) and known < 0.01 * undecided

@@ -56,7 +56,9 @@ def test_the_notebook_shows_what_it_made():
         if "image/png" in output.get("data", {})
     ]
     assert len(pictures) == 2 and max(pictures) < 100_000
-    assert not any(output["output_type"] in ("error", "stream") for cell in outputs for output in cell)
+    assert not any(
+        output["output_type"] in ("error", "stream") for cell in outputs for output in cell
+    )
 
 
 @pytest.mark.parametrize("method", small_methods.METHODS)

@@ -72,3 +72,9 @@ def test_a_training_under_torch_fills_its_run_folder(drawn_data, tmp_path):
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [2, 3, 6]
     assert (folder / "generator.keras").is_file() and (folder / "index.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["test_keras_habits.py", "test_load_data.py"])
+def test_keras_habits_are_the_same(file):
+    run_under_torch("-m", "pytest", "-q", "-p", "no:cacheprovider", file)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from cartoon_faces import cartoon_of
-from keras_portrait.callbacks import PictureValidation
-from keras_portrait.callbacks.validation import picture_features
+from keras_portrait.callbacks import Validation
 from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.imaging import to_signed
 from keras_portrait.metrics import kernel_distance
+from keras_portrait.models.scorers import PictureScorer, picture_features
 from keras_portrait.perceptual import PerceptualDistance
 
 SIZE, COUNT = 48, 20
@@ -68,7 +68,7 @@ class Model:
 
 
 def judge(folder, sets):
-    callback = PictureValidation(folder, sets["others"], sets["cartoons"])
+    callback = Validation(folder, PictureScorer(sets["others"], sets["cartoons"]))
     model = Model()
     callback.set_model(model)
     callback.on_train_begin()

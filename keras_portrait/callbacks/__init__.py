@@ -10,27 +10,19 @@ from keras_portrait.callbacks.state import (
     StopWhenAsked,
     TrainingStopped,
 )
-from keras_portrait.callbacks.validation import (
-    PairedValidation,
-    PictureValidation,
-    TeacherValidation,
-    Validation,
-)
+from keras_portrait.callbacks.validation import Validation
 from keras_portrait.models.base import Progress
 
 __all__ = [
     "CheckpointWriter",
     "FollowChief",
     "LossLog",
-    "PairedValidation",
-    "PictureValidation",
     "Progress",
     "ProgressBar",
     "RunPage",
     "SampleGrid",
     "StopRequest",
     "StopWhenAsked",
-    "TeacherValidation",
     "TensorBoardLog",
     "TrainingStopped",
     "Validation",

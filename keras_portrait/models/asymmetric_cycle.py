@@ -21,6 +21,7 @@ from keras_portrait.models.saving import (
     weights_config,
     weights_from,
 )
+from keras_portrait.models.scorers import PortraitScorer
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
 from keras_portrait.settings import AsymmetricCycleWeights
@@ -320,6 +321,10 @@ class AsymmetricCycle(AdversarialModel):
             right = ops.equal(ops.argmax(real_style, axis=-1), ops.argmax(label, axis=-1))
             rates["style_accuracy"] = ops.mean(ops.cast(right, "float32"))
         return values, rates
+
+    def scorer_for(self, batch):
+        """`PortraitScorer`."""
+        return PortraitScorer(batch["photo"], batch["style"], batch["drawing"])
 
     def losses_of(self, batch):
         """Every term of a batch; the discriminators see its own fakes, not the pools'."""

@@ -1,10 +1,14 @@
 """What every adversarial method shares: optimizers, trackers, gradients, averaged weights."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_portrait.devices import spans_workers
 from keras_portrait.models.saving import restored
+
+# Pictures that `evaluate` scores: some seconds to a minute on a CPU.
+SCORED = 200
 
 
 class AdversarialModel(keras.Model):
@@ -158,6 +162,49 @@ class AdversarialModel(keras.Model):
             if (failure := getattr(x, "failure", None)) is not None:
                 raise failure from None
             raise
+
+    def evaluate(self, x=None, y=None, *, return_dict: bool = False, **kwargs):
+        """Measures, as `keras.Model.evaluate`: every loss, and the scores that judge a run.
+
+        Args:
+            x: as in `fit`. What a generator yields comes but once, and gets no scores.
+            y: as in `fit`.
+            return_dict: whether values come by name.
+            **kwargs: the rest of `keras.Model.evaluate`.
+
+        Returns:
+            Losses and accuracies; then, with names that begin with `score_`, what the method's
+            scorer says of the first `SCORED` pictures; lower is better.
+        """
+        values = super().evaluate(x, y, return_dict=True, **kwargs)
+        batch = self._arrays_of(x, y)
+        scorer = self.scorer_for(batch) if batch else None
+        scores = scorer(self) if scorer else {}
+        values |= {f"score_{name}": value for name, value in scores.items()}
+        return values if return_dict else list(values.values())
+
+    def scorer_for(self, batch: dict):
+        """One of `models.scorers` for held-back pictures, NumPy arrays by name; None for none."""
+        return None
+
+    def _arrays_of(self, x, y):
+        """What `evaluate` was given as one batch of NumPy arrays, the first `SCORED` pictures."""
+        if all(hasattr(array, "shape") for array in keras.tree.flatten(x)):
+            batches = [x if y is None else (x, y)]
+        elif isinstance(x, keras.utils.PyDataset):
+            batches = (x[index] for index in range(len(x)))
+        elif hasattr(x, "__next__"):
+            return None
+        else:
+            batches = iter(x)
+        kept, count = [], 0
+        for batch in batches:
+            arrays = self.named(batch)
+            kept.append({name: ops.convert_to_numpy(array) for name, array in arrays.items()})
+            count += len(next(iter(kept[-1].values())))
+            if count >= SCORED:
+                break
+        return {name: np.concatenate([b[name] for b in kept])[:SCORED] for name in kept[0]}
 
     def _with_progress(self, callbacks, epochs):
         """The callbacks, with `Progress` first where it is not among them."""

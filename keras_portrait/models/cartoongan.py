@@ -30,6 +30,7 @@ from keras_portrait import losses
 from keras_portrait.layers import ImagePool
 from keras_portrait.models.base import AdversarialModel, copy_of, in_colour, renamed
 from keras_portrait.models.saving import restored, saved_networks, weights_config, weights_from
+from keras_portrait.models.scorers import PictureScorer
 from keras_portrait.networks import cartoon_discriminator, cartoon_generator
 from keras_portrait.perceptual.vgg import VGGFeatures
 from keras_portrait.settings import CartoonGANWeights
@@ -205,6 +206,10 @@ class CartoonGAN(AdversarialModel):
             values[f"d_{name}"] = losses.adversarial(scores, name == "real", self.mode)
             rates[f"{name}_accuracy"] = losses.recognized(scores, name == "real", self.mode)
         return values, rates
+
+    def scorer_for(self, batch):
+        """`PictureScorer`, where there are two pictures at least."""
+        return PictureScorer(batch["a"], batch["b"]) if len(batch["a"]) > 1 else None
 
     def losses_of(self, batch):
         """Every term of a batch; the discriminator sees its own fakes, not the pool's."""

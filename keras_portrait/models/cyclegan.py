@@ -24,6 +24,7 @@ from keras_portrait import losses
 from keras_portrait.layers import ImagePool
 from keras_portrait.models.base import AdversarialModel, copy_of, in_colour, renamed
 from keras_portrait.models.saving import saved_networks, weights_config, weights_from
+from keras_portrait.models.scorers import PictureScorer
 from keras_portrait.networks import patch_discriminator, resnet_generator
 from keras_portrait.settings import CycleGANWeights
 
@@ -170,6 +171,10 @@ class CycleGAN(AdversarialModel):
         values = {f"d_{k}": losses.half_and_half(*pair, self.mode) for k, pair in scores.items()}
         rates = {f"{k}_accuracy": losses.accuracy(*pair, self.mode) for k, pair in scores.items()}
         return values, rates
+
+    def scorer_for(self, batch):
+        """`PictureScorer`, where there are two pictures at least."""
+        return PictureScorer(batch["a"], batch["b"]) if len(batch["a"]) > 1 else None
 
     def losses_of(self, batch):
         """Every term of a batch; the discriminators see its own fakes, not the pools'."""

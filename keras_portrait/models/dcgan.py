@@ -28,6 +28,7 @@ from keras_portrait.models.base import (
     squared_input_gradient,
 )
 from keras_portrait.models.saving import saved_networks
+from keras_portrait.models.scorers import PictureScorer
 from keras_portrait.networks import dcgan_discriminator, dcgan_generator
 
 
@@ -128,6 +129,11 @@ class DCGAN(AdversarialModel):
             return score(pictures), ops.zeros(())
         scores, squares = squared_input_gradient(score, pictures)
         return scores, self.gradient_penalty * ops.mean(squares)
+
+    def scorer_for(self, batch):
+        """`PictureScorer`, where there are two pictures at least."""
+        pictures = batch["picture"]
+        return PictureScorer(batch["noise"], pictures) if len(pictures) > 1 else None
 
     def losses_of(self, batch):
         """Every term of a batch, normalized by what training has gathered."""

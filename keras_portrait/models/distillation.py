@@ -23,6 +23,7 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.models.saving import frozen_config, weights_from
+from keras_portrait.models.scorers import TeacherScorer
 from keras_portrait.models.supervised import SupervisedModel
 from keras_portrait.networks import patch_discriminator, student_generator
 from keras_portrait.perceptual import PerceptualDistance
@@ -73,6 +74,10 @@ class Distillation(SupervisedModel):
     def get_config(self):
         """As `SupervisedModel.get_config`."""
         return {**super().get_config(), **frozen_config(self, distance=PerceptualDistance)}
+
+    def scorer_for(self, batch):
+        """`TeacherScorer`."""
+        return TeacherScorer(batch)
 
     def visuals(self, batch):
         """Photos, the teacher's drawings, and the averaged student's, in [-1, 1]."""

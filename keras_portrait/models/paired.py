@@ -24,6 +24,7 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.models.saving import weights_from
+from keras_portrait.models.scorers import PairedScorer
 from keras_portrait.models.supervised import SupervisedModel
 from keras_portrait.networks import line_generator, logits_of, pair_discriminator
 from keras_portrait.settings.paired import PairedWeights
@@ -72,6 +73,10 @@ class Paired(SupervisedModel):
         )
         self.logits = logits_of(self.generator)
         self.disc_joins = False
+
+    def scorer_for(self, batch):
+        """`PairedScorer`."""
+        return PairedScorer(batch)
 
     def visuals(self, batch):
         """Photos, and beside each filter's drawing the averaged generator's; all in [-1, 1]."""

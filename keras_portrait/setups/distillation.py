@@ -6,13 +6,14 @@ from pathlib import Path
 
 import keras
 
-from keras_portrait.callbacks import TeacherValidation
+from keras_portrait.callbacks import Validation
 from keras_portrait.data.fingerprint import sizes
 from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.photos import load_photos
 from keras_portrait.data.teacher_views import TeacherBatches
 from keras_portrait.errors import SettingError
 from keras_portrait.models.distillation import Distillation
+from keras_portrait.models.scorers import TeacherScorer
 from keras_portrait.networks import patch_discriminator, student_generator
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.schedules import LinearDecay
@@ -116,9 +117,9 @@ class DistillationSetup(Setup):
         return batches.fixed(self._samples())
 
     def judges(self, batches: TeacherBatches, run: Path) -> list[keras.callbacks.Callback]:
-        """`TeacherValidation`, where photos were held back."""
+        """`Validation` by the teacher, where photos were held back."""
         judged = self._judged()
-        return [TeacherValidation(run, batches.fixed(judged))] if judged else []
+        return [Validation(run, TeacherScorer(batches.fixed(judged)))] if judged else []
 
     def _judged(self):
         return spread(self.data.held_photos, JUDGED)

@@ -5,15 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from keras_portrait.callbacks import PairedValidation
+from keras_portrait.callbacks import Validation
 from keras_portrait.data.filter_drawings import draw_missing
 from keras_portrait.data.fingerprint import sizes
 from keras_portrait.data.paired import PairedBatches
 from keras_portrait.data.photos import load_photos
 from keras_portrait.models.paired import Paired
+from keras_portrait.models.scorers import PairedScorer
 from keras_portrait.networks import line_generator, pair_discriminator
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.setups.base import Setup, check_size, spread
@@ -109,9 +111,18 @@ class PairedSetup(Setup):
         return batches.fixed(self._samples())
 
     def judges(self, batches: PairedBatches, run: Path) -> list[keras.callbacks.Callback]:
-        """`PairedValidation`, where photos were held back."""
+        """`Validation` by the filters, whose styles take turns, where photos were held back."""
         judged = self._judged()
-        return [PairedValidation(run, batches.fixed(judged))] if judged else []
+        if not judged:
+            return []
+        batch = batches.fixed(judged)
+        turn = np.arange(len(judged)) % len(self.recipe.data.filters)
+        pairs = {
+            "photo": batch["photo"],
+            "drawing": batch["drawings"][np.arange(len(judged)), ..., turn][..., None],
+            "style": np.eye(len(self.recipe.data.filters), dtype=np.float32)[turn],
+        }
+        return [Validation(run, PairedScorer(pairs))]
 
     def _judged(self):
         return spread(self.data.held_photos, JUDGED)

@@ -6,9 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_portrait.callbacks import PictureValidation
+from keras_portrait.callbacks import Validation
 from keras_portrait.data.fingerprint import shard_sums, sizes
 from keras_portrait.data.pictures import PictureBatches, load_pictures
+from keras_portrait.models.scorers import PictureScorer
 from keras_portrait.schedules import StepDecay
 from keras_portrait.setups.base import Setup, check_size, spread
 
@@ -68,8 +69,8 @@ class PictureSetup(Setup):
         return batches.fixed(photos) if photos else None
 
     def judges(self, batches: PictureBatches, run: Path) -> list[keras.callbacks.Callback]:
-        """`PictureValidation`, where enough pictures were held back."""
+        """`Validation`, where enough pictures were held back."""
         inputs, real = self.judged_inputs(batches), spread(self.data.held_pictures, JUDGED)
         if inputs is None or min(len(inputs), len(real)) < 2:
             return []
-        return [PictureValidation(run, inputs, batches.fixed(real))]
+        return [Validation(run, PictureScorer(inputs, batches.fixed(real)))]

@@ -13,6 +13,7 @@ from keras_portrait.data.pipeline import PortraitBatches, load_prepared
 from keras_portrait.errors import SettingError
 from keras_portrait.masks import PARTS
 from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
+from keras_portrait.models.scorers import PortraitScorer
 from keras_portrait.models.warm_start import WarmStart
 from keras_portrait.networks import (
     line_generator,
@@ -142,7 +143,8 @@ class PortraitSetup(Setup):
             return []
         turn = np.arange(len(photos)) % len(self.data.styles)
         styles = np.eye(len(self.data.styles), dtype=np.float32)[turn]
-        return [Validation(run, batches.fixed(photos), styles, batches.fixed(drawings))]
+        scorer = PortraitScorer(batches.fixed(photos), styles, batches.fixed(drawings))
+        return [Validation(run, scorer)]
 
     def _draw_start(self):
         """Anchor and warm start hold on to what the start draws; None where a filter draws."""
