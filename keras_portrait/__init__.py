@@ -11,8 +11,15 @@ from keras_portrait import saved_objects
 __version__ = "0.1.0"
 
 # Public name -> module that defines it.  Strings, so that importing this package imports none.
-_DEFINED_IN = {
+_DRAWING = {
     "Stylizer": "keras_portrait.stylizer",
+    "PortraitError": "keras_portrait.errors",
+    "InputError": "keras_portrait.errors",
+    "SettingError": "keras_portrait.errors",
+    "MissingExtra": "keras_portrait.errors",
+}
+# These need Keras, so that `from keras_portrait import *` leaves them out.
+_TRAINING = {
     "load_data": "keras_portrait.data.training_data",
     "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle",
     "CycleGAN": "keras_portrait.models.cyclegan",
@@ -20,13 +27,11 @@ _DEFINED_IN = {
     "DCGAN": "keras_portrait.models.dcgan",
     "Distillation": "keras_portrait.models.distillation",
     "Paired": "keras_portrait.models.paired",
-    "PortraitError": "keras_portrait.errors",
-    "InputError": "keras_portrait.errors",
-    "SettingError": "keras_portrait.errors",
-    "MissingExtra": "keras_portrait.errors",
 }
 
-__all__ = ["__version__", *_DEFINED_IN]
+_DEFINED_IN = {**_DRAWING, **_TRAINING}
+
+__all__ = ["__version__", *_DRAWING]
 
 
 def __getattr__(name: str):
