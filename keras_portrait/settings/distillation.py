@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from keras_portrait.errors import SettingError
-from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe, between, one_of
+from keras_portrait.settings.base import Recipe, TrainSettings, between
 
 
 @dataclass(frozen=True)
@@ -73,38 +73,22 @@ class DistillationWeights:
 
 
 @dataclass(frozen=True)
-class DistillationTrainSettings:
-    """How long and how fast.
+class DistillationTrainSettings(TrainSettings):
+    """`TrainSettings` of the student, and where it starts and how it decays.
 
     Attributes:
         start_from: a run folder or a `.keras` file in it, whose student goes on learning; its
             network must be that of the recipe. Styles are found by their names. Empty starts with
             random weights.
-        epochs: number of epochs.
-        steps_per_epoch: steps of one epoch; 0 means one view of every photo.
-        learning_rate: of Adam, for the student.
         discriminator_learning_rate: of Adam, for the discriminator.
-        beta_1: of Adam.
         decay_from: share of the training after which the learning rates fall linearly to 0.
-        average_decay: decay of the averaged student that is exported; 0 exports the last one.
-        checkpoint_steps: steps after which a checkpoint is written within an epoch.
-        keep_every: epochs after which the generator is kept for good.
-        precision: "float32" or "mixed_bfloat16".
-        seed: of weights, views and data order.
     """
 
     start_from: str = ""
-    epochs: int = between(100, 1, 1_000_000)
-    steps_per_epoch: int = between(0, 0, 1_000_000_000)
     learning_rate: float = between(1e-3, 1e-12, 1)
     discriminator_learning_rate: float = between(2e-4, 1e-12, 1)
-    beta_1: float = between(0.5, 0, 0.9999)
     decay_from: float = between(0.3, 0, 1)
     average_decay: float = between(0.998, 0, 0.99999)
-    checkpoint_steps: int = between(1000, 1, 1_000_000_000)
-    keep_every: int = between(10, 1, 1_000_000)
-    precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
-    seed: int = between(0, 0, 2**31)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,9 @@
 from dataclasses import dataclass, field
 
 from keras_portrait.errors import SettingError
-from keras_portrait.settings.base import PRECISIONS, PRECISIONS_REFUSED, Recipe, between, one_of
+from keras_portrait.filters import FILTERS
+from keras_portrait.settings.base import WAVES, Recipe, TrainSettings, between
 
-# Names of `keras_portrait.filters.FILTERS`, which lies a floor above.
-FILTER_NAMES = ("ink", "line", "engraving")
-# Times that the plane wave of the generator repeats along a side of the square.
-WAVES = 32
 
 
 @dataclass(frozen=True)
@@ -29,7 +26,7 @@ class PairedDataSettings:
     size: int = between(512, 64, 4096)
     crop: int = between(256, 32, 4096)
     batch: int = between(4, 1, 1024)
-    filters: tuple[str, ...] = FILTER_NAMES
+    filters: tuple[str, ...] = FILTERS
     faces: float = between(0.5, 0, 1)
     jitter: float = between(1.0, 0, 2)
 
@@ -48,9 +45,9 @@ class PairedDataSettings:
                 f"{self.size}. Received: {self.crop}"
             )
         names = self.filters
-        if not names or set(names) - set(FILTER_NAMES) or len(set(names)) < len(names):
+        if not names or set(names) - set(FILTERS) or len(set(names)) < len(names):
             raise SettingError(
-                f"{prefix}filters: expected some of {', '.join(FILTER_NAMES)}, each once. "
+                f"{prefix}filters: expected some of {', '.join(FILTERS)}, each once. "
                 f"Received: {', '.join(names) or 'none'}"
             )
 
@@ -90,25 +87,16 @@ class PairedWeights:
 
 
 @dataclass(frozen=True)
-class PairedTrainSettings:
-    """How long and how fast.
+class PairedTrainSettings(TrainSettings):
+    """`TrainSettings`, and where it starts and how it decays.
 
     Attributes:
         start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
             network must be that of the recipe. Styles are found by their names. Empty starts with
             random weights.
-        epochs: number of epochs.
-        steps_per_epoch: steps of one epoch; 0 means one crop of every photo.
-        learning_rate: of Adam, for the generator.
         discriminator_learning_rate: of Adam, for the discriminator.
-        beta_1: of Adam.
         beta_2: of Adam.
         decay_from: share of the training after which the learning rates fall linearly to 0.
-        average_decay: decay of the averaged generator that is exported; 0 exports the last one.
-        checkpoint_steps: steps after which a checkpoint is written within an epoch.
-        keep_every: epochs after which the generator is kept for good.
-        precision: "float32" or "mixed_bfloat16".
-        seed: of weights, crops, jitter and data order.
     """
 
     start_from: str = ""
@@ -116,14 +104,9 @@ class PairedTrainSettings:
     steps_per_epoch: int = between(250, 0, 1_000_000_000)
     learning_rate: float = between(5e-4, 1e-12, 1)
     discriminator_learning_rate: float = between(3e-4, 1e-12, 1)
-    beta_1: float = between(0.5, 0, 0.9999)
     beta_2: float = between(0.99, 0, 0.999999)
     decay_from: float = between(0.67, 0, 1)
     average_decay: float = between(0.999, 0, 0.99999)
-    checkpoint_steps: int = between(1000, 1, 1_000_000_000)
-    keep_every: int = between(10, 1, 1_000_000)
-    precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
-    seed: int = between(0, 0, 2**31)
 
 
 @dataclass(frozen=True)
