@@ -22,8 +22,8 @@ from PIL import Image
 
 import keras_portrait
 from keras_portrait import Stylizer
-from keras_portrait.bulk.drawing import drawing_options
-from keras_portrait.bulk.job import draw_in_bulk
+from keras_portrait.inference.bulk.drawing import drawing_options
+from keras_portrait.inference.bulk.job import draw_in_bulk
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
 PHOTOS = 1_000_000

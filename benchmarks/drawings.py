@@ -20,14 +20,14 @@ import argparse
 
 import numpy as np
 
-from keras_portrait.alignment import keep_paper
-from keras_portrait.data.drawings import find_face_in_drawing
 from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.manifest import read_manifest
-from keras_portrait.faces import find_detector
-from keras_portrait.imaging import grid, read_image, resize, write_image
-from keras_portrait.presets import load_preset
-from keras_portrait.stylizer import style_vector
+from keras_portrait.data.prepare.drawings import find_face_in_drawing
+from keras_portrait.inference.alignment import keep_paper
+from keras_portrait.inference.faces import find_detector
+from keras_portrait.inference.imaging import grid, read_image, resize, write_image
+from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.style import style_vector
 
 NEAR = 0.05
 

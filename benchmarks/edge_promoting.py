@@ -14,8 +14,8 @@ import time
 import cv2
 import numpy as np
 
-from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.data.edge_promoting import CANNY_HIGH, CANNY_LOW, WIDTH, promote_edges
+from keras_portrait.data.synthetic_faces import draw_face
 
 # Calls of the fast one that are timed together: a single one is over too soon.
 REPEATS = 20

@@ -24,10 +24,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.inference.litert.silence import silent_stderr
 from keras_portrait.networks import resnet_generator
-from keras_portrait.quiet import silent_stderr
-from keras_portrait.runtime import Runner
-from keras_portrait.trained_generator import TrainedGenerator
+from keras_portrait.training.saved_generator import TrainedGenerator
 from keras_portrait_export.bench import bench
 from keras_portrait_export.convert import MODES, convert
 

@@ -21,8 +21,8 @@ import tensorflow as tf
 from mtcnn.stages import stage_pnet
 
 import keras_portrait
-from keras_portrait.faces.mtcnn import SMALLEST_LEVEL, Mtcnn
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.faces.mtcnn import SMALLEST_LEVEL, Mtcnn
+from keras_portrait.inference.imaging import read_image
 
 PACKAGE_PYRAMID = stage_pnet.build_scale_pyramid
 

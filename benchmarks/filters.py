@@ -15,11 +15,11 @@ import cv2
 
 import keras_portrait
 from keras_portrait import Stylizer
-from keras_portrait.alignment import find_faces, prepare_face
-from keras_portrait.faces import find_detector, largest_face
-from keras_portrait.filters import FILTERS, draw_filters
-from keras_portrait.imaging import read_image, resize
-from keras_portrait.segmentation import PersonSegmenter
+from keras_portrait.inference.alignment import find_faces, prepare_face
+from keras_portrait.inference.faces import find_detector, largest_face
+from keras_portrait.inference.filters import FILTERS, draw_filters
+from keras_portrait.inference.imaging import read_image, resize
+from keras_portrait.inference.segmentation import PersonSegmenter
 
 # Side of the face that training learns from, and of a print.
 FACE, PRINT = 512, 4000

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from keras_portrait.data.drawn_faces import write_drawn_faces
-from keras_portrait.data.prepare import prepare
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 
 
 def prepare_invented_faces(folder: Path, count: int, size: int) -> Path:

@@ -22,9 +22,9 @@ import numpy as np
 from PIL import Image
 
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.shards import ShardFolder
-from keras_portrait.data.shards_format import LIST_NAME, ShardList
-from keras_portrait.data.shards_writer import Sample, write_shard
+from keras_portrait.data.shards.format import LIST_NAME, ShardList
+from keras_portrait.data.shards.reader import ShardFolder
+from keras_portrait.data.shards.writer import Sample, write_shard
 
 SIDE, DISTINCT, PER_SHARD = 64, 300, 10_000
 

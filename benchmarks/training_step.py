@@ -81,12 +81,12 @@ def time_steps(data: Path, overrides: list[str], steps: int) -> tuple[float, flo
     """
     import keras
 
-    from keras_portrait.config import load_recipe
-    from keras_portrait.setups import setup_for
+    from keras_portrait.models import experiment_for
+    from keras_portrait.models.load_recipe import load_recipe
 
     recipe = load_recipe("portrait.toml", overrides)
     keras.config.set_dtype_policy(recipe.train.precision)
-    setup = setup_for(recipe, data)
+    setup = experiment_for(recipe, data)
     model = setup.build(total_steps=1000, devices=1)
     model.progress.assign(0.5)
     setup.prepare_run(model, data)

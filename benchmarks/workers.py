@@ -90,15 +90,15 @@ def time_steps(data: Path, options: argparse.Namespace) -> float:
     """
     import keras
 
-    from keras_portrait.config import load_recipe
-    from keras_portrait.setups import setup_for
-    from keras_portrait.workers import find_devices
+    from keras_portrait.models import experiment_for
+    from keras_portrait.models.load_recipe import load_recipe
+    from keras_portrait.training.distributed.workers import find_devices
 
     overrides = [f"data.size={options.size}", f"data.batch={options.batch}"]
     recipe = load_recipe(options.recipe, overrides)
     devices = find_devices("multiworker" if "TF_CONFIG" in os.environ else None, 1, 300)
     keras.config.set_dtype_policy(recipe.train.precision)
-    setup = setup_for(recipe, data)
+    setup = experiment_for(recipe, data)
     if devices.name:
         devices.start("benchmark")
     with devices.scope():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras_portrait
 from keras_portrait import Stylizer
-from keras_portrait.imaging import grid, read_image, resize, write_image
+from keras_portrait.inference.imaging import grid, read_image, resize, write_image
 
 SIDE = 320
 

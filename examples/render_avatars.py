@@ -25,8 +25,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from keras_portrait.atomic import remove_unfinished, write_whole
 from keras_portrait.errors import InputError, MissingExtra, PortraitError, SettingError, nearest
+from keras_portrait.files import remove_unfinished, write_whole
 
 STYLES = ("adventurer", "lorelei", "micah", "toon-head")
 SIZES = range(16, 1025)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import find_faces, prepare_face
-from keras_portrait.data.squares import part_masks
-from keras_portrait.faces import find_detector, largest_face
-from keras_portrait.filters.line_filters import LINE_FILTERS
-from keras_portrait.geometry import invert, transform_points
-from keras_portrait.imaging import list_images, read_image, write_image
-from keras_portrait.segmentation import PersonSegmenter
+from keras_portrait.data.prepare.squares import part_masks
+from keras_portrait.inference.alignment import find_faces, prepare_face
+from keras_portrait.inference.faces import find_detector, largest_face
+from keras_portrait.inference.filters.line_filters import LINE_FILTERS
+from keras_portrait.inference.geometry import invert, transform_points
+from keras_portrait.inference.imaging import list_images, read_image, write_image
+from keras_portrait.inference.segmentation import PersonSegmenter
 
 SIZE = 512
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from keras_portrait.errors import MissingExtra, PortraitError, SettingError
-from keras_portrait.quiet import silent_stderr
+from keras_portrait.inference.litert.silence import silent_stderr
 
 # The keys of `convert.MODES`, `trained_generator.DIRECTIONS` and `targets.TARGETS`, which cannot be
 # asked without loading TensorFlow.

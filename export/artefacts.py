@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 import keras_portrait
-from keras_portrait.contract import FILE_NAME, NOISE, Contract, write_contract
 from keras_portrait.errors import InputError, SettingError, nearest
-from keras_portrait.presets import load_preset
-from keras_portrait.sampler import random_noise
-from keras_portrait.stylizer import style_vector
-from keras_portrait.trained_generator import (
+from keras_portrait.inference.metadata import FILE_NAME, NOISE, Contract, write_contract
+from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.sampler import random_noise
+from keras_portrait.inference.style import style_vector
+from keras_portrait.training.saved_generator import (
     GENERATOR_FILE,
     TrainedGenerator,
     in_float32,

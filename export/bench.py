@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.litert.runner import Runner
 
 from .lint import count_delegates
 from .mobilenet import mobilenet

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_portrait.contract import INTEGER_MODE
 from keras_portrait.errors import PortraitError, SettingError, nearest
+from keras_portrait.inference.metadata import INTEGER_MODE
 from keras_portrait.layers import InstanceNormalization
-from keras_portrait.trained_generator import TrainedGenerator
+from keras_portrait.training.saved_generator import TrainedGenerator
 
 from .compact import compact
 from .lint import check_model

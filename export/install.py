@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_portrait.atomic import UNFINISHED_PREFIX
-from keras_portrait.contract import FILE_NAME
 from keras_portrait.errors import InputError
+from keras_portrait.files import UNFINISHED_PREFIX
+from keras_portrait.inference.metadata import FILE_NAME
 
 MODEL_FILE = "generator.tflite"
 

@@ -1,8 +1,8 @@
 """Looks into a model file for what small runtimes lack, or run slowly."""
 
 from keras_portrait.errors import PortraitError
-from keras_portrait.model_file import open_graph
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.litert.graph import open_graph
+from keras_portrait.inference.litert.runner import Runner
 
 # What a rebuilt generator is made of; XNNPACK takes over every one of them (DEQUANTIZE: of stored
 # 16-bit weights; QUANTIZE: of pixels, which are unsigned, to signed integers). Left out on purpose:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from keras_portrait.imaging import from_signed
+from keras_portrait.inference.imaging import from_signed
+from keras_portrait.inference.presets import Generator
 from keras_portrait.metrics import line_overlap
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.presets import Generator
 
 from .verify import Sample, mean_of_finite, psnr
 

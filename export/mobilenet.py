@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.atomic import make_folder, write_whole
 from keras_portrait.errors import InputError, MissingExtra
+from keras_portrait.files import make_folder, write_whole
 
 MODES = ("fp32", "int8")
 SIZE = 224

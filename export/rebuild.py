@@ -34,7 +34,7 @@ from keras_portrait.layers import (
     PlaneWave,
     ReflectionPadding2D,
 )
-from keras_portrait.trained_generator import copy_layers, float32_config
+from keras_portrait.training.saved_generator import copy_layers, float32_config
 
 from .layers import (
     FULL_WIDTH,

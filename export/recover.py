@@ -12,11 +12,11 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait import layers as registered  # noqa: F401  for the layers that the text names
-from keras_portrait.contract import NOISE, read_contract, read_network, split_model
 from keras_portrait.errors import InputError
-from keras_portrait.model_file import PLACES, open_graph
-from keras_portrait.presets import find_preset
-from keras_portrait.trained_generator import TrainedGenerator
+from keras_portrait.inference.litert.graph import PLACES, open_graph
+from keras_portrait.inference.metadata import NOISE, read_contract, read_network, split_model
+from keras_portrait.inference.presets import find_preset
+from keras_portrait.training.saved_generator import TrainedGenerator
 
 from .layers import NEXT_TO_NOTHING
 from .rebuild import leaves_lanes_idle

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_portrait.atomic import make_folder, write_whole
-from keras_portrait.contract import Contract
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import encode_image
-from keras_portrait.presets import load_preset
-from keras_portrait.report.template import load_template
+from keras_portrait.files import make_folder, write_whole
+from keras_portrait.inference.imaging import encode_image
+from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.presets import load_preset
+from keras_portrait.templates import load_template
 
 from .measure import FidelityReport, Pictures, Score, measure_fidelity
 from .speed import Speed, describe_machine, measure_speed

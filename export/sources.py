@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.presets import is_preset
-from keras_portrait.run_folder import OPTIONS_NAME
-from keras_portrait.trained_generator import TrainedGenerator, load_model, load_run
+from keras_portrait.inference.presets import is_preset
+from keras_portrait.training.run_folder import OPTIONS_NAME
+from keras_portrait.training.saved_generator import TrainedGenerator, load_model, load_run
 
 from .recover import recover_generator
 

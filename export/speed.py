@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.litert.runner import Runner
 
 from .lint import count_delegates
 

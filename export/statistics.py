@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import InputError
-from keras_portrait.model_file import PLACES, open_graph
+from keras_portrait.inference.litert.graph import PLACES, open_graph
 
 # How the runtime computes an operator. "dynamic": 8-bit weights and float activations, which are
 # rounded to 8 bits as they come; "int16": 16-bit activations. 16-bit weights become floats when a

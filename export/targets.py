@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import PortraitError, SettingError, nearest
-from keras_portrait.model_file import PLACES, operator_name
+from keras_portrait.inference.litert.graph import PLACES, operator_name
 
 TARGETS = ("litert", "tflite-2.14")
 

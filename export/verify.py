@@ -9,14 +9,14 @@ import keras
 import numpy as np
 
 import keras_portrait
-from keras_portrait.alignment import ALIGNMENT, find_faces, prepare_face
-from keras_portrait.contract import Contract
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import PortraitError
-from keras_portrait.faces import find_detector
-from keras_portrait.imaging import from_signed, read_image, to_signed
-from keras_portrait.presets import Generator
-from keras_portrait.segmentation import PersonSegmenter
+from keras_portrait.inference.alignment import ALIGNMENT, find_faces, prepare_face
+from keras_portrait.inference.faces import find_detector
+from keras_portrait.inference.imaging import from_signed, read_image, to_signed
+from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.presets import Generator
+from keras_portrait.inference.segmentation import PersonSegmenter
 
 from .lint import count_delegates
 

@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 # Public name -> module that defines it.  Strings, so that importing this package imports none.
 _DRAWING = {
-    "Stylizer": "keras_portrait.stylizer",
+    "Stylizer": "keras_portrait.inference.stylizer",
     "PortraitError": "keras_portrait.errors",
     "InputError": "keras_portrait.errors",
     "SettingError": "keras_portrait.errors",
@@ -21,12 +21,12 @@ _DRAWING = {
 # These need Keras, so that `from keras_portrait import *` leaves them out.
 _TRAINING = {
     "load_data": "keras_portrait.data.training_data",
-    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle",
-    "CycleGAN": "keras_portrait.models.cyclegan",
-    "CartoonGAN": "keras_portrait.models.cartoongan",
-    "DCGAN": "keras_portrait.models.dcgan",
-    "Distillation": "keras_portrait.models.distillation",
-    "Paired": "keras_portrait.models.paired",
+    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle.model",
+    "CycleGAN": "keras_portrait.models.cyclegan.model",
+    "CartoonGAN": "keras_portrait.models.cartoongan.model",
+    "DCGAN": "keras_portrait.models.dcgan.model",
+    "Distillation": "keras_portrait.models.distillation.model",
+    "Paired": "keras_portrait.models.paired.model",
 }
 
 _DEFINED_IN = {**_DRAWING, **_TRAINING}

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_portrait.settings import ADVERSARIAL
+from keras_portrait.recipe import ADVERSARIAL
 
 # Scores above it mean "real": halfway between the targets 0 and 1, or the logit of one half.
 THRESHOLD = {"lsgan": 0.5, "log": 0.0}

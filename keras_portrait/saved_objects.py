@@ -21,12 +21,12 @@ DEFINED_IN = {
     ),
     **dict.fromkeys(("CaffeNormalization", "ResizeLike"), "keras_portrait.perceptual.hed"),
     **dict.fromkeys(("LinearDecay", "StepDecay"), "keras_portrait.schedules"),
-    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle",
-    "CycleGAN": "keras_portrait.models.cyclegan",
-    "CartoonGAN": "keras_portrait.models.cartoongan",
-    "DCGAN": "keras_portrait.models.dcgan",
-    "Distillation": "keras_portrait.models.distillation",
-    "Paired": "keras_portrait.models.paired",
+    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle.model",
+    "CycleGAN": "keras_portrait.models.cyclegan.model",
+    "CartoonGAN": "keras_portrait.models.cartoongan.model",
+    "DCGAN": "keras_portrait.models.dcgan.model",
+    "Distillation": "keras_portrait.models.distillation.model",
+    "Paired": "keras_portrait.models.paired.model",
 }
 
 

@@ -10,9 +10,9 @@ from time import monotonic
 
 import numpy as np
 
-from keras_portrait.atomic import make_folder, whole_file
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.imaging import encode_image
+from keras_portrait.files import make_folder, whole_file
+from keras_portrait.inference.imaging import encode_image
 
 from .kept_files import fresh_path, remove_unfinished
 from .printing import Printer

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.imaging import PICTURE_SUFFIXES
+from keras_portrait.inference.imaging import PICTURE_SUFFIXES
 
 from .ribbon_camera import PiCamera
 from .source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import AlignedFace, fade_rim, keep_paper, prepare_face
-from keras_portrait.contract import NOISE, Contract, read_contract
 from keras_portrait.errors import SettingError, nearest
-from keras_portrait.presets import BUILT_IN, Generator, list_presets, load_preset
-from keras_portrait.segmentation import PersonSegmenter
-from keras_portrait.stylizer import style_vector
+from keras_portrait.inference.alignment import AlignedFace
+from keras_portrait.inference.drawer import FaceDrawer
+from keras_portrait.inference.metadata import NOISE, read_contract
+from keras_portrait.inference.presets import BUILT_IN, Generator, list_presets, load_preset
+from keras_portrait.inference.segmentation import PersonSegmenter
+from keras_portrait.inference.style import style_vector
 
 from . import DEFAULT_PRESET
 from .paper import Drawing, lay_on_paper
@@ -134,23 +135,20 @@ class Drawer:
         """
         choice = self._choice
         self._alphas = {face.number: self._alphas.get(face.number, (None, 0)) for face in faces}
-        squares = []
+        squares, drawer = [], FaceDrawer(choice.generator)
         # Where squares overlap the larger face lies on top.
         for face in sorted(faces, key=lambda face: face.box.area):
-            aligned = self._align(photo, face, choice.generator.contract, stages)
+            aligned = self._align(photo, face, drawer, stages)
             with stages("stylize"):
-                drawn = choice.generator.draw(aligned.square, choice.vector)
+                drawn = drawer.generate(aligned, choice.vector, face.landmarks)
             with stages("paste"):
-                if drawn.shape[2] == 1:
-                    drawn = keep_paper(drawn[..., 0], aligned.square, aligned.inside)
-                    if choice.generator.contract.alignment > 1:
-                        drawn = fade_rim(drawn)
+                drawn = drawer.finish(drawn, aligned, in_place=True)
             squares.append((drawn, aligned.transform))
         with stages("paste"):
             return lay_on_paper(photo, squares)
 
     def _align(
-        self, photo: np.ndarray, face: TrackedFace, contract: Contract, stages: Stages
+        self, photo: np.ndarray, face: TrackedFace, drawer: FaceDrawer, stages: Stages
     ) -> AlignedFace:
         segmented = Stages()
 
@@ -163,7 +161,7 @@ class Drawer:
             return held
 
         with stages("align"):
-            aligned = prepare_face(photo, face.landmarks, contract.size, alpha, contract.alignment)
+            aligned = drawer.align(photo, face.landmarks, alpha)
         for name, ms in segmented.ms.items():
             stages.ms[name] = stages.ms.get(name, 0.0) + ms
             stages.ms["align"] -= ms

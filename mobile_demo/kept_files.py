@@ -5,8 +5,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from keras_portrait.atomic import UNFINISHED_PREFIX, make_folder
 from keras_portrait.errors import InputError
+from keras_portrait.files import UNFINISHED_PREFIX, make_folder
 
 _PREFIX = "portrait-"
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError
-from keras_portrait.stylizer import check_choice
+from keras_portrait.inference.style import check_choice
 
 from .drawer import Drawer
 from .frame import Result, draw_frame

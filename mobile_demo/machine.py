@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from keras_portrait.runtime import RUNTIMES
+from keras_portrait.inference.litert.runner import RUNTIMES
 
 _ROOT = Path("/")
 _GOVERNOR = "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"

@@ -43,8 +43,8 @@ def draw_once(
         raise SettingError(f"The drawing would overwrite the photo. Received: {out}")
     started = time.perf_counter()
     # Here, not above, so that --help answers at once.
-    from keras_portrait.imaging import read_image, write_image
-    from keras_portrait.stylizer import Stylizer
+    from keras_portrait.inference.imaging import read_image, write_image
+    from keras_portrait.inference.stylizer import Stylizer
 
     _print_time("import", started)
     stylizer = _timed("load the preset", lambda: Stylizer(preset, threads))
@@ -81,7 +81,7 @@ def draw_from_source(
     Raises:
         PortraitError: the source, preset or style cannot be used, or no face came in time.
     """
-    from keras_portrait.imaging import WRITABLE_SUFFIXES, write_image
+    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES, write_image
 
     if out.suffix.lower() not in WRITABLE_SUFFIXES:
         raise SettingError(
@@ -89,7 +89,8 @@ def draw_from_source(
         )
     if is_photo(source):
         return draw_once(Path(source), out, preset, style, threads)
-    from keras_portrait.stylizer import Stylizer, style_vector
+    from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.inference.style import style_vector
 
     stylizer = Stylizer(preset, threads)
     style_vector(style, stylizer.contract.styles)  # a mistyped style needs no camera
@@ -101,7 +102,7 @@ def draw_from_source(
 
 def is_photo(source: str) -> bool:
     """Whether a source is the path of one photo, which is drawn at its own size."""
-    from keras_portrait.imaging import PICTURE_SUFFIXES
+    from keras_portrait.inference.imaging import PICTURE_SUFFIXES
 
     return Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source)
 

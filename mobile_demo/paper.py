@@ -6,9 +6,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from keras_portrait.geometry import invert, paste_back, scale_of
-from keras_portrait.imaging import grid, resize
-from keras_portrait.stylizer import at_photo_scale, check_choice
+from keras_portrait.inference.geometry import paste_back
+from keras_portrait.inference.imaging import grid
+from keras_portrait.inference.paste import at_photo_scale, lay_ink
+from keras_portrait.inference.style import check_choice
 
 from .pictures import fit_frame
 
@@ -51,47 +52,8 @@ def _lay_on_paper(photo: np.ndarray, squares: list) -> np.ndarray:
         return fit_frame(grid([square for square, _ in from_left], len(squares)), width, height)
     paper = None
     for drawn, transform in squares:
-        paper = _lay_ink(paper, height, width, *at_photo_scale(drawn, transform))
+        paper = lay_ink(paper, height, width, *at_photo_scale(drawn, transform))
     return cv2.cvtColor(paper, cv2.COLOR_GRAY2RGB)
-
-
-def _lay_ink(
-    paper: np.ndarray | None, height: int, width: int, drawn: np.ndarray, transform: np.ndarray
-) -> np.ndarray:
-    """What `paste_back` makes on white paper, to one gray level, in a fifth of the time.
-
-    Args:
-        paper: uint8 (height, width), None for white.
-        height: rows of the frame.
-        width: columns of the frame.
-        drawn: uint8 (S, S), dark lines on white.
-        transform: (2, 3) from its pixels to those of the frame.
-
-    Returns:
-        uint8 (height, width).
-    """
-    side, scale = drawn.shape[0], scale_of(transform)
-    if scale < 0.5:  # averaged first, or thin lines would fall between the pixels
-        side = max(1, round(scale * side))
-    factor = drawn.shape[0] / side
-    matrix = transform.copy()
-    matrix[:, 2] += transform[:, :2].sum(axis=1) * 0.5 * (factor - 1)
-    matrix[:, :2] *= factor
-    alpha = _soft_square(side)
-    ink = cv2.multiply(255 - resize(drawn, side, side), alpha, scale=1 / 255)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    ink = cv2.warpAffine(ink, invert(matrix), (width, height), flags=flags)
-    if paper is not None:
-        alpha = cv2.warpAffine(alpha, invert(matrix), (width, height), flags=flags)
-        ink = cv2.add(ink, cv2.multiply(255 - paper, 255 - alpha, scale=1 / 255))
-    return 255 - ink
-
-
-@lru_cache(maxsize=8)
-def _soft_square(side: int) -> np.ndarray:
-    """uint8 (side, side): the soft edge of `paste_back`, 255 inside."""
-    white, black = np.full((side, side), 255, np.uint8), np.zeros((side, side, 3), np.uint8)
-    return np.ascontiguousarray(paste_back(black, white, np.eye(2, 3))[..., 0])
 
 
 @lru_cache(maxsize=4)

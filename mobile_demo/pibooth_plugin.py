@@ -177,7 +177,7 @@ def _own_copy(capture: tuple) -> tuple | None:
 @lru_cache(maxsize=1)
 def _stylizer(preset: str, threads: int):
     # Here, not above, so that pibooth starts even where no runtime is installed.
-    from keras_portrait.stylizer import Stylizer
+    from keras_portrait.inference.stylizer import Stylizer
 
     return Stylizer(preset, threads)
 
@@ -195,7 +195,7 @@ def _draw(capture: Image.Image, settings: Settings) -> Image.Image:
 
 
 def _load(settings: Settings) -> None:
-    from keras_portrait.stylizer import style_vector
+    from keras_portrait.inference.style import style_vector
 
     try:
         stylizer = _stylizer(settings.preset, settings.threads)

@@ -12,8 +12,8 @@ import numpy as np
 
 import keras_portrait
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import list_images, read_image, resize
-from keras_portrait.quiet import silent_stderr
+from keras_portrait.inference.imaging import list_images, read_image, resize
+from keras_portrait.inference.litert.silence import silent_stderr
 
 from .camera import silence_opencv
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from keras_portrait.imaging import encode_image
+from keras_portrait.inference.imaging import encode_image
 
 from .booth import Picture
 

@@ -3,8 +3,8 @@
 import json
 
 import bulk_drawers
-from keras_portrait.bulk.drawing import DrawingOptions
-from keras_portrait.bulk.job import draw_in_bulk
+from keras_portrait.inference.bulk.drawing import DrawingOptions
+from keras_portrait.inference.bulk.job import draw_in_bulk
 
 OPTIONS = DrawingOptions("unused", "tiny", "ab" * 32, "ink", (1.0,))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.data.edge_promoting import promote_edges
 from keras_portrait.data.manifest import NAME, SMOOTH, Row
-from keras_portrait.imaging import write_image
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.imaging import write_image
 
 # Every eighth picture is held back.
 HELD = 8

@@ -8,7 +8,7 @@ import pytest
 import keras_portrait
 from fake_live import FakeLive
 from keras_portrait import cli
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo.web import WebView
 from tiny_preset import write_tiny_preset
 from web_client import Client
@@ -49,8 +49,8 @@ def portrait(tiny_preset, monkeypatch, capsys):
 @pytest.fixture(scope="session")
 def drawn_data(tmp_path_factory):
     """A prepared data folder of four invented faces, 64 px, nothing held back."""
-    from keras_portrait.data.drawn_faces import write_drawn_faces
-    from keras_portrait.data.prepare import prepare
+    from keras_portrait.data.prepare.prepare import prepare
+    from keras_portrait.data.synthetic_faces import write_drawn_faces
 
     folder = tmp_path_factory.mktemp("drawn")
     write_drawn_faces(folder, 4)
@@ -61,8 +61,8 @@ def drawn_data(tmp_path_factory):
 @pytest.fixture
 def light(monkeypatch):
     """Stand-ins for the frozen networks, so that nothing large is read or run."""
+    from keras_portrait.models.asymmetric_cycle import experiment as portrait
     from keras_portrait.perceptual import PerceptualDistance
-    from keras_portrait.setups import portrait
     from tiny_training import light_edges
 
     monkeypatch.setattr(portrait, "EdgeDetector", lambda: light_edges)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 
 # Degrees by which a selfie is turned.
 TURN = 20

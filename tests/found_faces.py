@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_portrait.faces import Box, Face
+from keras_portrait.inference.faces import Box, Face
 
 
 class FoundFaces:

@@ -226,8 +226,8 @@ def _loader(kind, bases):
 
 def _picture_loader(bases):
     from keras_portrait.errors import InputError
-    from keras_portrait.imaging import read_image, write_image
-    from keras_portrait.stylizer import Stylizer
+    from keras_portrait.inference.imaging import read_image, write_image
+    from keras_portrait.inference.stylizer import Stylizer
 
     stylizer = Stylizer(bases / "preset", threads=1)
 
@@ -245,7 +245,7 @@ def _picture_loader(bases):
 
 
 def _preset_loader(bases):
-    from keras_portrait.presets import load_preset
+    from keras_portrait.inference.presets import load_preset
 
     def load(folder):
         model = folder / "tiny.tflite"
@@ -259,17 +259,17 @@ def _preset_loader(bases):
 
 
 def _recipe_loader(bases):
-    from keras_portrait.config import load_recipe
+    from keras_portrait.models.load_recipe import load_recipe
 
     return lambda folder: load_recipe(folder / "recipe.toml")
 
 
 def _data_loader(bases):
-    from keras_portrait.config import load_recipe
-    from keras_portrait.data.check import check_prepared
     from keras_portrait.data.folder_options import read_options
-    from keras_portrait.data.ledger import Ledger
-    from keras_portrait.data.pipeline import PortraitBatches, load_prepared
+    from keras_portrait.data.portraits import PortraitBatches, load_prepared
+    from keras_portrait.data.prepare.check import check_prepared
+    from keras_portrait.data.prepare.ledger import Ledger
+    from keras_portrait.models.load_recipe import load_recipe
 
     recipe = load_recipe("portrait-cpu", ["data.size=64", "data.batch=2"])
     options = read_options(bases / "data")
@@ -286,7 +286,7 @@ def _data_loader(bases):
 
 
 def _keras_loader(bases):
-    from keras_portrait.trained_generator import load_generator
+    from keras_portrait.training.saved_generator import load_generator
 
     def load(folder):
         generator = load_generator(folder)
@@ -296,7 +296,7 @@ def _keras_loader(bases):
 
 
 def _checkpoint_loader(bases):
-    from keras_portrait.checkpoints import restore_checkpoint
+    from keras_portrait.training.checkpoints import restore_checkpoint
 
     def load(folder):
         restore_checkpoint(mutated_files.small_model(), folder, lambda line: None)
@@ -306,7 +306,7 @@ def _checkpoint_loader(bases):
 
 def make_bases(folder: Path) -> Path:
     """Writes the whole examples that are damaged, and the canary."""
-    from keras_portrait.imaging import write_image
+    from keras_portrait.inference.imaging import write_image
 
     folder.mkdir()
     mutated_files.write_bases(folder)

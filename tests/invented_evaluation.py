@@ -4,8 +4,8 @@ import random
 
 from PIL import Image
 
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.report.evaluation_files import FORMAT
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.evaluation.report.files import FORMAT
 
 # key, title, unit, better, goal, middle of the figures
 MEASURES = (

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_portrait import training
-from keras_portrait.checkpoints import list_checkpoints
+from keras_portrait.models.asymmetric_cycle import experiment as portrait
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.setups import portrait
+from keras_portrait.training import run as training
+from keras_portrait.training.checkpoints import list_checkpoints
 from tiny_training import light_edges, picture_plan_of, plan_of, without_tracing
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT

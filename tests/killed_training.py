@@ -9,10 +9,11 @@ import signal
 import sys
 from dataclasses import replace
 
-from keras_portrait import callbacks, checkpoints, training
-from keras_portrait.models.base import AdversarialModel
+from keras_portrait.models.asymmetric_cycle import experiment as portrait
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.setups import portrait
+from keras_portrait.training import callbacks, checkpoints
+from keras_portrait.training import run as training
+from keras_portrait.training.adversarial_model import AdversarialModel
 from tiny_training import light_edges, plan_of
 
 data, folder, moment = sys.argv[1:]

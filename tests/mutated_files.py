@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait import contract as contracts
-from keras_portrait.config import RECIPES
+from keras_portrait.inference import metadata as contracts
+from keras_portrait.models import recipe_files
 from mutations import damage, mutate_json, mutate_lines
 from tiny_preset import tiny_model, write_tiny_preset
 
@@ -27,14 +27,14 @@ _ESCAPES = ("../escaped", "/escaped", "a/../../escaped", "..\\escaped")
 
 def write_bases(folder: Path) -> None:
     """Writes a whole example of every kind, each in a folder of its name."""
-    from keras_portrait.data.drawn_faces import write_drawn_faces
-    from keras_portrait.data.prepare import prepare
+    from keras_portrait.data.prepare.prepare import prepare
+    from keras_portrait.data.synthetic_faces import write_drawn_faces
 
     write_tiny_preset(folder / "preset")
     (folder / "model").mkdir()
     shutil.copy(folder / "preset" / "tiny.tflite", folder / "model")
     (folder / "recipe").mkdir()
-    shutil.copy(RECIPES / "portrait-cpu.toml", folder / "recipe" / "recipe.toml")
+    shutil.copy(recipe_files()["portrait-cpu.toml"], folder / "recipe" / "recipe.toml")
     write_drawn_faces(folder / "faces", 2)
     prepare(
         folder / "faces" / "photos",
@@ -80,7 +80,7 @@ def small_model(value: float = 0.0):
 
 
 def write_checkpoint(folder: Path) -> None:
-    from keras_portrait.checkpoints import save_checkpoint
+    from keras_portrait.training.checkpoints import save_checkpoint
 
     folder.mkdir()
     save_checkpoint(small_model(5), folder, 5)
@@ -193,7 +193,7 @@ def _spoil_model(folder: Path, rng) -> str:
 
 
 def _spoil_recipe(folder: Path, rng) -> str:
-    recipes = sorted(RECIPES.glob("*.toml"))
+    recipes = list(recipe_files().values())
     path = folder / "recipe.toml"
     shutil.copy(recipes[rng.integers(len(recipes))], path)
     return _change(path, _as_text(mutate_lines), rng)

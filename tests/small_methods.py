@@ -4,17 +4,15 @@ import keras
 import numpy as np
 
 from keras_portrait import DCGAN, AsymmetricCycle, CartoonGAN, CycleGAN, Distillation, Paired
-from keras_portrait.masks import PARTS
+from keras_portrait.inference.geometry import PARTS
+from keras_portrait.models.cartoongan.networks import cartoon_discriminator, cartoon_generator
+from keras_portrait.models.dcgan.networks import dcgan_discriminator, dcgan_generator
+from keras_portrait.models.distillation.networks import student_generator
 from keras_portrait.networks import (
-    cartoon_discriminator,
-    cartoon_generator,
-    dcgan_discriminator,
-    dcgan_generator,
     line_generator,
     pair_discriminator,
     patch_discriminator,
     resnet_generator,
-    student_generator,
     style_discriminator,
 )
 from keras_portrait.perceptual import PerceptualDistance

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from keras_portrait.data import batches as module
-from keras_portrait.data.ahead import MOST_PROCESSES, batches_ahead, usable_processes
 from keras_portrait.data.batches import Batches
+from keras_portrait.data.prefetch import MOST_PROCESSES, batches_ahead, usable_processes
 from keras_portrait.errors import InputError
 from waiting import wait_until
 
@@ -54,7 +54,7 @@ def test_a_process_that_is_killed_ends_the_batches_in_one_line():
 def test_a_request_to_stop_is_left_to_the_training_and_its_death_ends_all(number):
     code = (
         "import os, signal, time, test_ahead\n"
-        "from keras_portrait.data.ahead import batches_ahead\n"
+        "from keras_portrait.data.prefetch import batches_ahead\n"
         "asked = []\n"
         f"signal.signal({number:d}, lambda *_: asked.append(1))\n"
         "made = batches_ahead(test_ahead.Numbered(3), 7, processes=2)\n"

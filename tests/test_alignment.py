@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from cut_photos import cut_photo
-from keras_portrait.alignment import (
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.alignment import (
     FACE_LIGHTNESS,
     MOST_GAIN,
     even_exposure,
@@ -14,8 +15,7 @@ from keras_portrait.alignment import (
     keep_paper,
     prepare_face,
 )
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.geometry import face_template, square_to_photo, warp
+from keras_portrait.inference.geometry import face_template, square_to_photo, warp
 
 
 def test_lines_along_the_border_of_blank_paper_go():

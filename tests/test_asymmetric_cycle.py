@@ -6,12 +6,12 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.masks import PARTS
-from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
-from keras_portrait.models.base import gradients_of
+from keras_portrait.inference.geometry import PARTS
+from keras_portrait.models.asymmetric_cycle.config import AsymmetricCycleWeights
+from keras_portrait.models.asymmetric_cycle.model import AsymmetricCycle
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
-from keras_portrait.settings import AsymmetricCycleWeights
+from keras_portrait.training.adversarial_model import gradients_of
 from reference_step import ReferenceStep
 from tiny_training import light_edges
 

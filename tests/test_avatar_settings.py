@@ -4,9 +4,11 @@ from dataclasses import asdict
 
 import pytest
 
-from keras_portrait.config import load_recipe
 from keras_portrait.errors import SettingError
-from keras_portrait.settings import CartoonGANRecipe, CycleGANRecipe, DCGANRecipe
+from keras_portrait.models.cartoongan.config import CartoonGANRecipe
+from keras_portrait.models.cyclegan.config import CycleGANRecipe
+from keras_portrait.models.dcgan.config import DCGANRecipe
+from keras_portrait.models.load_recipe import load_recipe
 
 RECIPES = {
     "dcgan": DCGANRecipe,

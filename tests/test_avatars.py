@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait.data import prepare as module
-from keras_portrait.data import preview
-from keras_portrait.data.avatars import avatar_square
-from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.edge_promoting import promote_edges
 from keras_portrait.data.folder_options import read_options
 from keras_portrait.data.manifest import NAME, UNREADABLE, read_manifest
 from keras_portrait.data.pictures import load_pictures
-from keras_portrait.data.pipeline import load_prepared
-from keras_portrait.data.prepare import prepare
-from keras_portrait.data.sources import find_sources
+from keras_portrait.data.portraits import load_prepared
+from keras_portrait.data.prepare import prepare as module
+from keras_portrait.data.prepare import preview
+from keras_portrait.data.prepare.avatars import avatar_square
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.prepare.sources import find_sources
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.imaging import read_image, write_image
+from keras_portrait.inference.imaging import read_image, write_image
 
 SIZE = 32
 HELP = Path(__file__).resolve().parent.parent / "docs" / "help" / "portrait.prepare.txt"

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLE
-from keras_portrait import imaging
 from keras_portrait.errors import InputError
+from keras_portrait.inference import imaging
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -203,7 +203,7 @@ def test_a_photo_without_a_face(refused, tmp_path):
 
 
 def test_unknown_presets_and_styles(refused, tiny_preset, monkeypatch):
-    monkeypatch.setattr("keras_portrait.presets.BUILT_IN", tiny_preset.parent)
+    monkeypatch.setattr("keras_portrait.inference.presets.BUILT_IN", tiny_preset.parent)
     assert 'Did you mean "tiny"?' in refused("stylize", EXAMPLE, preset="tinny")
     assert 'Did you mean "bold"?' in refused("stylize", EXAMPLE, "--style", "blod")
     assert "2 style(s)" in refused("stylize", EXAMPLE, "--style", "2")

@@ -9,12 +9,13 @@ import bulk_drawers
 from bulk_drawers import PREFIX
 from bulk_jobs import OPTIONS, draw, files, make_places, manifest
 from conftest import EXAMPLE
-from keras_portrait import Stylizer, atomic
-from keras_portrait.bulk.drawing import DrawingOptions, drawing_options, open_drawing
-from keras_portrait.bulk.errors import JobStopped
-from keras_portrait.bulk.manifest import Manifest
-from keras_portrait.bulk.places import Folder
+from keras_portrait import Stylizer
+from keras_portrait import files as atomic
 from keras_portrait.errors import SettingError
+from keras_portrait.inference.bulk.drawing import DrawingOptions, drawing_options, open_drawing
+from keras_portrait.inference.bulk.errors import JobStopped
+from keras_portrait.inference.bulk.manifest import Manifest
+from keras_portrait.inference.bulk.places import Folder
 from tiny_preset import write_tiny_preset
 
 

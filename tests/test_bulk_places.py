@@ -9,10 +9,10 @@ import bulk_drawers
 from bulk_drawers import PREFIX
 from bulk_jobs import draw, files, make_places
 from conftest import EXAMPLE
-from keras_portrait.bulk.errors import JobStopped
-from keras_portrait.bulk.names import is_photo, output_name
-from keras_portrait.bulk.places import Folder, RemoteFolder, open_place
 from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.inference.bulk.errors import JobStopped
+from keras_portrait.inference.bulk.names import is_photo, output_name
+from keras_portrait.inference.bulk.places import Folder, RemoteFolder, open_place
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_names_in_a_store_do_not_lead_out(memory, places):
     there.photos = lambda: iter(["../evil.jpg", "/evil.jpg", "ok.jpg", "a/../../evil.jpg"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "keras_portrait.bulk.job.open_place",
+            "keras_portrait.inference.bulk.job.open_place",
             lambda given: there if given == "memory://in" else open_place(given),
         )
         counts, ended = draw(("memory://in", places[1]))

@@ -13,10 +13,10 @@ from bulk_drawers import PREFIX
 from bulk_jobs import OPTIONS, draw, files, make_places, manifest
 from conftest import EXAMPLE
 from keras_portrait import Stylizer
-from keras_portrait.bulk import ray_engine
-from keras_portrait.bulk.drawing import drawing_options, open_drawing
-from keras_portrait.bulk.errors import JobStopped
 from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.inference.bulk import ray_engine
+from keras_portrait.inference.bulk.drawing import drawing_options, open_drawing
+from keras_portrait.inference.bulk.errors import JobStopped
 
 # Ray looks at settings of its own that it no longer likes.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
@@ -48,7 +48,9 @@ def test_ray_is_an_extra(places, monkeypatch):
 
 
 def test_ray_is_not_imported_before_it_is_wanted():
-    code = "import keras_portrait.bulk.job, sys; print({'ray', 'fsspec'} & set(sys.modules))"
+    code = (
+        "import keras_portrait.inference.bulk.job, sys; print({'ray', 'fsspec'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "set()\n"
 

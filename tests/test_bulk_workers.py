@@ -12,9 +12,9 @@ import pytest
 import bulk_drawers
 from bulk_drawers import PREFIX
 from bulk_jobs import draw, files, make_places, manifest
-from keras_portrait.bulk.errors import JobStopped
-from keras_portrait.bulk.workers import WorkerPool
 from keras_portrait.errors import InputError
+from keras_portrait.inference.bulk.errors import JobStopped
+from keras_portrait.inference.bulk.workers import WorkerPool
 from waiting import wait_until
 
 
@@ -172,7 +172,7 @@ def start_job(places, seconds=0.2):
         "import signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import functools, bulk_drawers, bulk_jobs\n"
-        "from keras_portrait.bulk.job import draw_in_bulk\n"
+        "from keras_portrait.inference.bulk.job import draw_in_bulk\n"
         f"make = functools.partial(bulk_drawers.slow, {seconds})\n"
         f"draw_in_bulk({str(places[0])!r}, {str(places[1])!r}, bulk_jobs.OPTIONS, workers=2, "
         "make=make)"

@@ -5,8 +5,8 @@ import os
 import keras
 import pytest
 
-from keras_portrait import callbacks
 from keras_portrait.errors import InputError
+from keras_portrait.training import callbacks
 
 
 @pytest.mark.parametrize("failing", ["__init__", "add_scalar", "flush", "close"])

@@ -8,12 +8,12 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.models.base import gradients_of
-from keras_portrait.models.cartoongan import CartoonGAN, ContentStart
-from keras_portrait.models.landmark_regressor import LandmarkRegressor
-from keras_portrait.networks import cartoon_discriminator, cartoon_generator, landmark_network
-from keras_portrait.networks.heat_maps import peaks
+from keras_portrait.models.cartoongan.heat_maps import landmark_network, peaks
+from keras_portrait.models.cartoongan.landmark_regressor import LandmarkRegressor
+from keras_portrait.models.cartoongan.model import CartoonGAN, ContentStart
+from keras_portrait.models.cartoongan.networks import cartoon_discriminator, cartoon_generator
 from keras_portrait.perceptual.vgg import VGGFeatures
+from keras_portrait.training.adversarial_model import gradients_of
 
 SIZE = 16
 EXTRAS = {"style": 2.0, "gray_style": 3.0, "colour": 4.0, "landmarks": 5.0}

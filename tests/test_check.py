@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait.data import check as module
-from keras_portrait.data import duplicates
-from keras_portrait.data.check import check_prepared
-from keras_portrait.data.drawn_faces import write_drawn_faces
-from keras_portrait.data.duplicates import HASH_BITS, SquareIndex, nearest, picture_hash
 from keras_portrait.data.manifest import read_manifest
-from keras_portrait.data.prepare import prepare
-from keras_portrait.data.shards_writer import pack_shards
+from keras_portrait.data.prepare import check as module
+from keras_portrait.data.prepare import duplicates
+from keras_portrait.data.prepare.check import check_prepared
+from keras_portrait.data.prepare.duplicates import HASH_BITS, SquareIndex, nearest, picture_hash
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.shards.writer import pack_shards
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import encode_image, read_image, write_image
+from keras_portrait.inference.imaging import encode_image, read_image, write_image
 
 SIZE = 128
 

@@ -7,9 +7,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_portrait.atomic import whole_file, write_whole
-from keras_portrait.checkpoints import KEPT, list_checkpoints, restore_checkpoint, save_checkpoint
 from keras_portrait.errors import InputError
+from keras_portrait.files import whole_file, write_whole
+from keras_portrait.training.checkpoints import (
+    KEPT,
+    list_checkpoints,
+    restore_checkpoint,
+    save_checkpoint,
+)
 
 
 def model_of(value):

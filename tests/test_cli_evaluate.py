@@ -9,9 +9,9 @@ import pytest
 from markupsafe import escape
 
 from invented_evaluation import invented_result, write_pictures
-from keras_portrait.data.drawn_faces import write_drawn_faces
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError
-from keras_portrait.report.evaluation_files import picture_path
+from keras_portrait.evaluation.report.files import picture_path
 from tiny_preset import write_tiny_preset
 
 # The module: in its package the function of the same name stands before it.

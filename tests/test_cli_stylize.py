@@ -8,7 +8,8 @@ from PIL import Image
 
 import keras_portrait
 from conftest import EXAMPLE
-from keras_portrait import cli, imaging
+from keras_portrait import cli
+from keras_portrait.inference import imaging
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_folder_wants_a_folder(portrait, me, tmp_path):
 
 
 def test_presets_lists_names_and_styles(portrait, tiny_preset, monkeypatch):
-    monkeypatch.setattr("keras_portrait.presets.BUILT_IN", tiny_preset.parent)
+    monkeypatch.setattr("keras_portrait.inference.presets.BUILT_IN", tiny_preset.parent)
     code, out, _ = portrait("presets")
     lines = out.splitlines()
     assert lines[-2].startswith("filter:ink, filter:line, filter:engraving: ")

@@ -6,10 +6,10 @@ from PIL import Image
 
 from conftest import EXAMPLE
 from keras_portrait.errors import InputError
-from keras_portrait.geometry import square_to_photo, warp
-from keras_portrait.imaging import enlarge_drawing, read_image, resize
-from keras_portrait.sheets import GAP, HEADER, captioned_grid
-from keras_portrait.stylizer import Stylizer
+from keras_portrait.inference.geometry import square_to_photo, warp
+from keras_portrait.inference.imaging import enlarge_drawing, read_image, resize
+from keras_portrait.inference.sheets import GAP, HEADER, captioned_grid
+from keras_portrait.inference.stylizer import Stylizer
 from tiny_preset import write_colour_preset, write_tiny_preset
 
 

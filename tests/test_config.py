@@ -2,12 +2,15 @@
 
 import pytest
 
-from keras_portrait.config import RECIPES, load_recipe
 from keras_portrait.errors import SettingError
-from keras_portrait.settings import AsymmetricCycleRecipe, Recipe, StyleClassifierRecipe
+from keras_portrait.models import recipe_files
+from keras_portrait.models.asymmetric_cycle.config import AsymmetricCycleRecipe
+from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.models.style_classifier.config import StyleClassifierRecipe
+from keras_portrait.recipe import Recipe
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in RECIPES.glob("*.toml")))
+@pytest.mark.parametrize("name", recipe_files())
 def test_shipped_recipes_load(name):
     assert isinstance(load_recipe(name), Recipe)
     assert load_recipe(name.removesuffix(".toml")) == load_recipe(name)

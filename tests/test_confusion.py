@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_portrait.imaging import read_image
-from keras_portrait.report.confusion import (
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.training.run_page.confusion import (
     accuracy_facts,
     confusion_matrix,
     confusion_text,

@@ -4,7 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from keras_portrait.contract import (
+from keras_portrait.errors import InputError
+from keras_portrait.inference.geometry import face_template
+from keras_portrait.inference.metadata import (
     FILE_NAME,
     Contract,
     read_contract,
@@ -12,8 +14,6 @@ from keras_portrait.contract import (
     split_model,
     write_contract,
 )
-from keras_portrait.errors import InputError
-from keras_portrait.geometry import face_template
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 
 

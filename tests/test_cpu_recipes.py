@@ -11,14 +11,15 @@ import pytest
 from keras import ops
 
 from cartoon_faces import write_cartoon_faces
-from keras_portrait import losses, training
-from keras_portrait.config import load_recipe
+from keras_portrait import losses
 from keras_portrait.data.manifest import SMOOTH
 from keras_portrait.metrics import kernel_distance
-from keras_portrait.models.scorers import picture_features
-from keras_portrait.networks import dcgan_generator
+from keras_portrait.models.dcgan.networks import dcgan_generator
+from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.perceptual.vgg import VGGFeatures
+from keras_portrait.training import run as training
+from keras_portrait.training.scorers import picture_features
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

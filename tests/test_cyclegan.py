@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.models.cyclegan import CycleGAN
+from keras_portrait.models.cyclegan.model import CycleGAN
 from keras_portrait.networks import patch_discriminator, resnet_generator
 
 SIZE = 32

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.models.dcgan import DCGAN
-from keras_portrait.networks import dcgan_discriminator, dcgan_generator
+from keras_portrait.models.dcgan.model import DCGAN
+from keras_portrait.models.dcgan.networks import dcgan_discriminator, dcgan_generator
 
 NOISE = 6
 

@@ -14,7 +14,7 @@ import pytest
 import fake_live
 from fake_live import FakeLive
 from keras_portrait.errors import SettingError
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo import booth as booth_module
 from keras_portrait_demo import kept_files, show
 from keras_portrait_demo.__main__ import main

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from headless_chromium import Chromium
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo import web_pictures
 from keras_portrait_demo.booth import Booth
 from keras_portrait_demo.web import WebView

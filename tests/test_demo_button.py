@@ -10,7 +10,7 @@ from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
 from keras_portrait.errors import MissingExtra, SettingError
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo.__main__ import main
 from keras_portrait_demo.booth import Booth
 from keras_portrait_demo.button import BOUNCE_SECONDS, push_button

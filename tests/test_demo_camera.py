@@ -8,7 +8,7 @@ import pytest
 
 from conftest import EXAMPLE
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.imaging import read_image, write_image
+from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait_demo import camera, pictures, ribbon_camera
 from keras_portrait_demo.camera import open_source
 from keras_portrait_demo.source import SourceLost
@@ -445,7 +445,7 @@ def test_a_photo_stays_for_ever():
 
 
 def test_synthetic_face_moves_and_is_found():
-    from keras_portrait.faces import find_detector
+    from keras_portrait.inference.faces import find_detector
 
     source = open_source("synthetic", 640, 480, paced=False)
     frames = [source.read() for _ in range(80)]

@@ -9,10 +9,10 @@ import pytest
 
 from found_faces import FoundFaces, face_at
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.faces import Box, Face
-from keras_portrait.geometry import paste_back
-from keras_portrait.imaging import resize
-from keras_portrait.stylizer import Stylizer
+from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.geometry import paste_back
+from keras_portrait.inference.imaging import resize
+from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import draw_frame
 from keras_portrait_demo.live import Live

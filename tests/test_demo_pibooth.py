@@ -22,8 +22,8 @@ import pluggy
 import pytest
 from PIL import Image
 
-from keras_portrait.imaging import read_image
-from keras_portrait.stylizer import Stylizer
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.stylizer import Stylizer
 from tiny_preset import write_colour_preset
 
 NAME = "keras_portrait_demo.pibooth_plugin"

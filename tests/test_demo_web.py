@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fake_live import HEIGHT, STYLES, WIDTH
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo import web, web_handler, web_pictures, web_stream
 from keras_portrait_demo.web import WebView
 from waiting import wait_until

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import SettingError
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo import web_pictures
 from keras_portrait_demo.web import WebView
 from web_client import TOKEN, Client

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_portrait import devices
 from keras_portrait.errors import SettingError
+from keras_portrait.training.distributed import devices
 
 
 @pytest.mark.slow

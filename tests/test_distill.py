@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait import training
-from keras_portrait.callbacks import Validation
-from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
-from keras_portrait.config import load_recipe
 from keras_portrait.data.manifest import NAME
 from keras_portrait.data.photos import load_photos
-from keras_portrait.data.teacher_views import PLAIN, make_view, style_turn, view_file
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.imaging import read_image, to_signed, write_image
-from keras_portrait.models.distillation import Distillation
-from keras_portrait.models.scorers import TeacherScorer
+from keras_portrait.inference.imaging import read_image, to_signed, write_image
+from keras_portrait.models.distillation import experiment as distillation
+from keras_portrait.models.distillation.batches import PLAIN, make_view, style_turn, view_file
+from keras_portrait.models.distillation.config import DistillationDataSettings
+from keras_portrait.models.distillation.model import Distillation
+from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.settings.distillation import DistillationDataSettings
-from keras_portrait.setups import distillation
-from keras_portrait.trained_generator import load_generator, load_run
+from keras_portrait.training import run as training
+from keras_portrait.training.callbacks import Validation
+from keras_portrait.training.checkpoints import list_checkpoints, restore_checkpoint
+from keras_portrait.training.saved_generator import load_generator, load_run
+from keras_portrait.training.scorers import TeacherScorer
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 from tiny_runs import write_run
 from tiny_training import state_of, without_tracing

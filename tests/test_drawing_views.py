@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_portrait.data.tagged_drawings import drawing_view, letterbox
-from keras_portrait.settings import StyleDataSettings
+from keras_portrait.models.style_classifier.config import StyleDataSettings
+from keras_portrait.models.style_classifier.data import drawing_view, letterbox
 
 
 def test_drawings_are_letterboxed_never_squashed():

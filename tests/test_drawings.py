@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.data.drawings import (
+from keras_portrait.data.prepare.drawings import (
     InkLimits,
     align_drawing,
     find_face_in_drawing,
@@ -11,9 +11,9 @@ from keras_portrait.data.drawings import (
     sharpen_ink,
     whiten_paper,
 )
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.faces import Box, Face, find_detector
-from keras_portrait.geometry import square_to_photo
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.faces import Box, Face, find_detector
+from keras_portrait.inference.geometry import square_to_photo
 
 SIZE = 128
 

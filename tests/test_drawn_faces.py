@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
-from keras_portrait.faces import find_detector
+from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
+from keras_portrait.inference.faces import find_detector
 
 
 def test_the_same_seed_gives_the_same_face_and_another_another():

@@ -1,4 +1,4 @@
-"""Generators and presets that an earlier layout of the package wrote still give the same pictures."""
+"""Generators and presets of an earlier layout of the package still give the same pictures."""
 
 from pathlib import Path
 

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.data.edge_promoting import promote_edges
+from keras_portrait.data.synthetic_faces import draw_face
 
 
 def mirrored(index: int, length: int) -> int:

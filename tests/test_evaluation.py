@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from found_faces import FoundFaces
-from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
+from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError
 from keras_portrait.evaluation import (
     Source,
@@ -19,8 +19,8 @@ from keras_portrait.evaluation import (
 )
 from keras_portrait.evaluation.drawing_measures import gray_figures
 from keras_portrait.evaluation.references import measure_references
-from keras_portrait.imaging import enlarge_drawing, read_image, write_image
-from keras_portrait.presets import load_preset
+from keras_portrait.inference.imaging import enlarge_drawing, read_image, write_image
+from keras_portrait.inference.presets import load_preset
 
 SIZE = 128
 NAMES = ("women/a.png", "women/b.png", "men/c.png")

@@ -9,8 +9,8 @@ from found_faces import FoundFaces
 from keras_portrait.errors import InputError
 from keras_portrait.evaluation import content
 from keras_portrait.evaluation.content import find_landmarks, landmark_error
-from keras_portrait.faces import Box, Face
-from keras_portrait.geometry import face_template
+from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.geometry import face_template
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 
 TEMPLATE = face_template(256)

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.evaluation import drawing_measures as measured
 from keras_portrait.evaluation.baselines import BASELINES, flow_lines
 from keras_portrait.evaluation.drawing_measures import width_distance, width_quantile
-from keras_portrait.geometry import face_template
+from keras_portrait.inference.geometry import face_template
 from keras_portrait.metrics import line_overlap
 
 TEMPLATE = face_template(512)

@@ -11,9 +11,9 @@ from keras_portrait.evaluation.measures import figure, measures
 from keras_portrait.evaluation.photo_measures import find_hands
 from keras_portrait.evaluation.references import References, StyleClassifier
 from keras_portrait.evaluation.summary import Entry, Summarizer
-from keras_portrait.imaging import write_image
+from keras_portrait.inference.imaging import write_image
+from keras_portrait.inference.presets import load_preset
 from keras_portrait.metrics import frechet_distance, kernel_distance
-from keras_portrait.presets import load_preset
 from tiny_preset import write_colour_preset, write_noise_preset
 
 TABLE = measures("_vgg16", "VGG16", identity=False)

@@ -11,11 +11,12 @@ from PIL import Image
 
 from headless_chromium import Chromium
 from invented_evaluation import invented_result, write_pictures
+from keras_portrait import templates as template
 from keras_portrait.errors import MissingExtra
-from keras_portrait.report import evaluation_pictures, template
-from keras_portrait.report.evaluation_figures import make_panel, markdown, number
-from keras_portrait.report.evaluation_page import write_evaluation
-from keras_portrait.report.evaluation_pictures import pack_pictures
+from keras_portrait.evaluation.report import pictures as evaluation_pictures
+from keras_portrait.evaluation.report.figures import make_panel, markdown, number
+from keras_portrait.evaluation.report.page import write_evaluation
+from keras_portrait.evaluation.report.pictures import pack_pictures
 
 
 class Page(html.parser.HTMLParser):

@@ -16,8 +16,8 @@ from keras_portrait.evaluation.drawing_measures import (
 from keras_portrait.evaluation.eyes import readable_eyes
 from keras_portrait.evaluation.photo_measures import Hand, style_distances
 from keras_portrait.evaluation.summary import Entry
-from keras_portrait.geometry import face_template, part_mask
-from keras_portrait.imaging import enlarge_drawing
+from keras_portrait.inference.geometry import face_template, part_mask
+from keras_portrait.inference.imaging import enlarge_drawing
 
 SIZE = 512
 TEMPLATE = face_template(SIZE)

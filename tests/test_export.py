@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait import trained_generator
-from keras_portrait.contract import read_contract
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, PortraitError, SettingError
+from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.inference.metadata import read_contract
+from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
 from keras_portrait.networks import resnet_generator
-from keras_portrait.runtime import Runner
-from keras_portrait.stylizer import Stylizer
+from keras_portrait.training import saved_generator as trained_generator
 from keras_portrait_export import artefacts, convert, layers, lint, rebuild, verify
 from keras_portrait_export.__main__ import DIRECTIONS, MODES, TARGETS, main
 from keras_portrait_export.artefacts import ExportOptions, export_generator

@@ -12,18 +12,23 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait.contract import read_contract, read_network, split_model, write_contract
-from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
 from keras_portrait.data.manifest import read_manifest
-from keras_portrait.data.prepare import prepare
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.imaging import from_signed, to_signed, write_image
+from keras_portrait.inference.imaging import from_signed, to_signed, write_image
+from keras_portrait.inference.metadata import (
+    read_contract,
+    read_network,
+    split_model,
+    write_contract,
+)
+from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.layers import InstanceNormalization
+from keras_portrait.models.distillation.networks import student_generator
 from keras_portrait.networks import resnet_generator
-from keras_portrait.networks.student import student_generator
-from keras_portrait.presets import load_preset
-from keras_portrait.stylizer import Stylizer
-from keras_portrait.trained_generator import TrainedGenerator, load_run
+from keras_portrait.training.saved_generator import TrainedGenerator, load_run
 from keras_portrait_export import artefacts, calibration, convert, layers, rebuild, verify
 from keras_portrait_export.__main__ import main
 from keras_portrait_export.artefacts import ExportOptions, export_generator

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import InputError, MissingExtra
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.litert.runner import Runner
 from keras_portrait_export import bench as bench_module
 from keras_portrait_export import mobilenet as mobilenet_module
 from keras_portrait_export.bench import bench, estimate_pi4, format_table

@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait import model_file
-from keras_portrait.contract import read_contract
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.networks import dcgan_generator
-from keras_portrait.runtime import Runner
-from keras_portrait.sampler import Sampler
-from keras_portrait.stylizer import Stylizer
-from keras_portrait.trained_generator import load_generator, load_run
+from keras_portrait.inference.litert import graph as model_file
+from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.inference.metadata import read_contract
+from keras_portrait.inference.sampler import Sampler
+from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.models.dcgan.networks import dcgan_generator
+from keras_portrait.training.saved_generator import load_generator, load_run
 from keras_portrait_export import convert, rebuild, verify
 from keras_portrait_export.__main__ import main
 from keras_portrait_export.artefacts import ExportOptions, export_generator

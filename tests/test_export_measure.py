@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait import presets
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import from_signed, to_signed
+from keras_portrait.inference import presets
+from keras_portrait.inference.imaging import from_signed, to_signed
+from keras_portrait.inference.litert.runner import Tensor
+from keras_portrait.inference.presets import load_preset
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.presets import load_preset
-from keras_portrait.runtime import Tensor
 from keras_portrait_export import measure, speed
 from keras_portrait_export.measure import line_f1, lpips, measure_fidelity, psnr, ssim
 from keras_portrait_export.speed import describe_machine, measure_speed, random_inputs

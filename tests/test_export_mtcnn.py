@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import MissingExtra
-from keras_portrait.faces.mtcnn import NETS as PACKAGED
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.faces.mtcnn import NETS as PACKAGED
+from keras_portrait.inference.litert.runner import Runner
 from keras_portrait_export import mtcnn
 
 SHAPES = {"pnet": (1, 40, 33, 3), "rnet": (1, 24, 24, 3), "onet": (1, 48, 48, 3)}

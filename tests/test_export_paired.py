@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import SettingError
-from keras_portrait.imaging import write_image
+from keras_portrait.inference.imaging import write_image
+from keras_portrait.inference.presets import load_preset
 from keras_portrait.networks import line_generator
-from keras_portrait.presets import load_preset
-from keras_portrait.trained_generator import load_run
+from keras_portrait.training.saved_generator import load_run
 from keras_portrait_export import artefacts, rebuild, verify
 from keras_portrait_export.artefacts import ExportOptions, export_generator
 from keras_portrait_export.recover import recover_generator

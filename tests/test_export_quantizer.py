@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras import layers
 
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.litert.runner import Runner
 from keras_portrait_export.quantizer import quantize_with_recipe
 
 needs_package = pytest.mark.skipif(

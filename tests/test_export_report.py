@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait.contract import Contract
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, MissingExtra
-from keras_portrait.imaging import to_signed
+from keras_portrait.inference.imaging import to_signed
+from keras_portrait.inference.metadata import Contract
 from keras_portrait_export import report
 from keras_portrait_export.measure import FidelityReport, Pictures, Score
 from keras_portrait_export.report import ReportEntry, measure_preset, write_report

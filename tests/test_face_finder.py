@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.data.drawn_faces import draw_face
 from keras_portrait.data.landmarks import BOXES, boxes_around, cut_landmarks
 from keras_portrait.data.manifest import Row
-from keras_portrait.faces.mtcnn import NETS as FILES
-from keras_portrait.faces.sampling import cut_patches as cut_of_detector
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.faces.mtcnn import NETS as FILES
+from keras_portrait.inference.faces.sampling import cut_patches as cut_of_detector
+from keras_portrait.inference.litert.runner import Runner
 from keras_portrait.perceptual import FaceFinder
 from keras_portrait.perceptual.face_finder import cut_patches
 from keras_portrait.perceptual.face_nets import load_face_nets
-from keras_portrait.runtime import Runner
 
 SIDES = {"pnet": 12, "rnet": 24, "onet": 48}
 

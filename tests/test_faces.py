@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.faces import Box, Face, find_detector, largest_face, mtcnn, sampling
-from keras_portrait.faces.mtcnn import Mtcnn, bands, pyramid_scales, square, suppress
-from keras_portrait.faces.sampling import AreaSums, cut_patches
-from keras_portrait.imaging import list_images, read_image
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.faces import Box, Face, find_detector, largest_face, mtcnn, sampling
+from keras_portrait.inference.faces.mtcnn import Mtcnn, bands, pyramid_scales, square, suppress
+from keras_portrait.inference.faces.sampling import AreaSums, cut_patches
+from keras_portrait.inference.imaging import list_images, read_image
+from keras_portrait.inference.litert.runner import Runner
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 

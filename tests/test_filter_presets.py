@@ -5,14 +5,14 @@ import pytest
 
 from conftest import EXAMPLE
 from keras_portrait import Stylizer
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import SettingError
 from keras_portrait.evaluation.drawing_measures import softness
-from keras_portrait.faces import Box, Face
-from keras_portrait.filters import FILTERS
-from keras_portrait.geometry import face_template
-from keras_portrait.imaging import read_image, write_image
-from keras_portrait.presets import is_preset, load_preset
+from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.filters import FILTERS
+from keras_portrait.inference.geometry import face_template
+from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.inference.presets import is_preset, load_preset
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait import geometry
 from keras_portrait.errors import InputError
+from keras_portrait.inference import geometry
 
 REFERENCE = json.loads((Path(__file__).parent / "reference" / "alignment.json").read_text())
 

@@ -4,18 +4,23 @@ import json
 import numpy as np
 import pytest
 
-from keras_portrait.data import given_landmarks as module
-from keras_portrait.data import squares
-from keras_portrait.data.check import check_prepared
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.data.given_landmarks import COLUMNS, FILE, match_landmarks, read_landmarks
 from keras_portrait.data.manifest import read_manifest
-from keras_portrait.data.prepare import prepare
-from keras_portrait.data.shards import ShardFolder
-from keras_portrait.data.sources import Source, find_sources
+from keras_portrait.data.prepare import given_landmarks as module
+from keras_portrait.data.prepare import squares
+from keras_portrait.data.prepare.check import check_prepared
+from keras_portrait.data.prepare.given_landmarks import (
+    COLUMNS,
+    FILE,
+    match_landmarks,
+    read_landmarks,
+)
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.prepare.sources import Source, find_sources
+from keras_portrait.data.shards.reader import ShardFolder
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError
-from keras_portrait.geometry import invert, square_to_photo, transform_points
-from keras_portrait.imaging import write_image
+from keras_portrait.inference.geometry import invert, square_to_photo, transform_points
+from keras_portrait.inference.imaging import write_image
 
 SIZE = 64
 PHOTOS, DRAWINGS = ("me.png", "you.png"), ("ink/one.png", "ink/two.png")
@@ -273,7 +278,9 @@ def test_the_check_looks_for_no_face_where_its_points_were_given(
     output = tmp_path / "data"
     path = table([("one.png", points_of("ink/one.png"))])
     prepare(*inputs, output, SIZE, holdout=0, landmarks=path)
-    monkeypatch.setattr("keras_portrait.data.check.find_face_in_drawing", lambda *given: None)
+    monkeypatch.setattr(
+        "keras_portrait.data.prepare.check.find_face_in_drawing", lambda *given: None
+    )
     found = {finding.what: finding.files for finding in check_prepared(output)}
     assert found["drawings in whose square no face is found"] == ("drawings/ink/two.png",)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait import imaging
 from keras_portrait.errors import InputError
+from keras_portrait.inference import imaging
 
 
 @pytest.fixture

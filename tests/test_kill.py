@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 
 from cartoon_faces import write_cartoon_faces
-from keras_portrait import callbacks
-from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint, save_checkpoint
 from keras_portrait.errors import InputError
-from keras_portrait.report.loss_log import BOOKKEEPING
+from keras_portrait.training import callbacks
+from keras_portrait.training.checkpoints import (
+    list_checkpoints,
+    restore_checkpoint,
+    save_checkpoint,
+)
+from keras_portrait.training.run_page.loss_log import BOOKKEEPING
 from mutated_files import small_model
 from tiny_training import TINY_PICTURES, state_of
 

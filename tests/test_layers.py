@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.filters import plane_wave
+from keras_portrait.inference.filters import plane_wave
 from keras_portrait.layers import (
     AppendStyle,
     ImagePool,
@@ -16,7 +16,7 @@ from keras_portrait.layers import (
     ReflectionPadding2D,
     SpectralConv2D,
 )
-from keras_portrait.models.base import gradients_of
+from keras_portrait.training.adversarial_model import gradients_of
 
 ADDONS = Path(__file__).parent / "reference" / "tensorflow_addons.npz"
 

@@ -2,14 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.filters import line_drawing as module
-from keras_portrait.filters import line_filters
-from keras_portrait.filters.flow import FLOW_SIGMA, edge_tangent_flow
-from keras_portrait.filters.hatching import hatching
-from keras_portrait.filters.line_drawing import line_drawing
-from keras_portrait.filters.line_filters import LINE_FILTERS
-from keras_portrait.settings.portrait import LINE_FILTER_NAMES
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.filters import line_drawing as module
+from keras_portrait.inference.filters import line_filters
+from keras_portrait.inference.filters.flow import FLOW_SIGMA, edge_tangent_flow
+from keras_portrait.inference.filters.hatching import hatching
+from keras_portrait.inference.filters.line_drawing import line_drawing
+from keras_portrait.inference.filters.line_filters import LINE_FILTERS
+from keras_portrait.recipe import LINE_FILTER_NAMES
 
 
 def stroke(angle: float, size: int = 64, width: float = 1.5) -> np.ndarray:

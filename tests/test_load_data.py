@@ -9,10 +9,10 @@ import tensorflow as tf
 import small_methods
 from cartoon_faces import write_cartoon_faces
 from keras_portrait import InputError, SettingError, load_data
-from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.manifest import NAME
-from keras_portrait.data.prepare import prepare
-from keras_portrait.masks import PARTS
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.synthetic_faces import write_drawn_faces
+from keras_portrait.inference.geometry import PARTS
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.masks import show_part
+from keras_portrait.models.asymmetric_cycle.parts import show_part
 
 
 def test_lsgan_is_the_squared_distance_to_the_label():

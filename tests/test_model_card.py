@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from invented_evaluation import invented_result, write_pictures
-from keras_portrait.config import load_recipe
-from keras_portrait.contract import read_contract, write_contract
-from keras_portrait.imaging import read_image
-from keras_portrait.report import model_card, model_card_figures
-from keras_portrait.report.model_card_runs import read_run
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.metadata import read_contract, write_contract
+from keras_portrait.model_card import card as model_card
+from keras_portrait.model_card import figures as model_card_figures
+from keras_portrait.model_card.runs import read_run
+from keras_portrait.models.load_recipe import load_recipe
 from tiny_preset import write_tiny_preset
 
 STYLES = ("thin", "bold")

@@ -15,12 +15,20 @@ import numpy as np
 import pytest
 
 from cartoon_faces import write_cartoon_faces
-from keras_portrait import callbacks, cluster, training, workers
-from keras_portrait.checkpoints import list_checkpoints
-from keras_portrait.cluster import Cluster, Greeting, WorkerLost, meet, read_cluster
 from keras_portrait.data.batches import Batches
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.setups import cartoongan
+from keras_portrait.models.cartoongan import experiment as cartoongan
+from keras_portrait.training import callbacks
+from keras_portrait.training import run as training
+from keras_portrait.training.checkpoints import list_checkpoints
+from keras_portrait.training.distributed import cluster, workers
+from keras_portrait.training.distributed.cluster import (
+    Cluster,
+    Greeting,
+    WorkerLost,
+    meet,
+    read_cluster,
+)
 from tiny_training import light_features, picture_plan_of, plan_of, state_of, without_tracing
 
 # Seconds after which nobody may still wait for a worker that was killed.

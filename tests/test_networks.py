@@ -6,12 +6,10 @@ import pytest
 from keras import layers, ops
 
 from keras_portrait import losses
-from keras_portrait.masks import show_part
+from keras_portrait.models.asymmetric_cycle.parts import show_part
+from keras_portrait.models.cartoongan.networks import cartoon_discriminator, cartoon_generator
+from keras_portrait.models.dcgan.networks import dcgan_discriminator, dcgan_generator
 from keras_portrait.networks import (
-    cartoon_discriminator,
-    cartoon_generator,
-    dcgan_discriminator,
-    dcgan_generator,
     line_generator,
     logits_of,
     pair_discriminator,

@@ -10,26 +10,28 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait import callbacks, losses, training
-from keras_portrait.bulk.workers import WorkerPool
-from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
-from keras_portrait.config import load_recipe
-from keras_portrait.data import filter_drawings
-from keras_portrait.data.filter_drawings import draw_missing, drawing_file
+from keras_portrait import losses
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.paired import PairedBatches, choose_corner
-from keras_portrait.data.photo_jitter import jitter_photo
 from keras_portrait.data.photos import PhotoData, load_photos
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.filters import FILTERS, draw_filters
-from keras_portrait.geometry import face_template
-from keras_portrait.imaging import read_image, write_image
-from keras_portrait.models.base import AdversarialModel
-from keras_portrait.models.paired import Paired
-from keras_portrait.models.scorers import PairedScorer
+from keras_portrait.inference.bulk.workers import WorkerPool
+from keras_portrait.inference.filters import FILTERS, draw_filters
+from keras_portrait.inference.geometry import face_template
+from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.models.paired import filter_drawings
+from keras_portrait.models.paired.batches import PairedBatches, choose_corner
+from keras_portrait.models.paired.config import FILTER_NAMES, PairedDataSettings, PairedWeights
+from keras_portrait.models.paired.filter_drawings import draw_missing, drawing_file
+from keras_portrait.models.paired.model import Paired
+from keras_portrait.models.paired.photo_jitter import jitter_photo
 from keras_portrait.networks import line_generator, pair_discriminator
-from keras_portrait.settings.paired import FILTER_NAMES, PairedDataSettings, PairedWeights
-from keras_portrait.trained_generator import load_generator, load_run
+from keras_portrait.training import callbacks
+from keras_portrait.training import run as training
+from keras_portrait.training.adversarial_model import AdversarialModel
+from keras_portrait.training.checkpoints import list_checkpoints, restore_checkpoint
+from keras_portrait.training.saved_generator import load_generator, load_run
+from keras_portrait.training.scorers import PairedScorer
 from tiny_training import state_of, without_tracing
 
 TINY = [

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from cut_photos import CUTS, cut_photo
-from keras_portrait.alignment import ALIGNMENTS
-from keras_portrait.contract import Contract
-from keras_portrait.faces import Box, Face
-from keras_portrait.geometry import face_template, square_to_photo, warp
-from keras_portrait.photo_edge import FADE, blur_outside, inside_photo
-from keras_portrait.presets import Generator
-from keras_portrait.stylizer import Stylizer
+from keras_portrait.inference.alignment import ALIGNMENTS
+from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.geometry import face_template, square_to_photo, warp
+from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.photo_edge import FADE, blur_outside, inside_photo
+from keras_portrait.inference.presets import Generator
+from keras_portrait.inference.stylizer import Stylizer
 
 SIZE = 100
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from cartoon_faces import write_cartoon_faces
-from keras_portrait import callbacks, run_folder, training
-from keras_portrait.checkpoints import list_checkpoints, restore_checkpoint
 from keras_portrait.data.manifest import NAME, SMOOTH
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.imaging import read_image, write_image
-from keras_portrait.models.base import AdversarialModel
-from keras_portrait.setups import cartoongan
+from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.models.cartoongan import experiment as cartoongan
+from keras_portrait.training import callbacks, run_folder
+from keras_portrait.training import run as training
+from keras_portrait.training.adversarial_model import AdversarialModel
+from keras_portrait.training.checkpoints import list_checkpoints, restore_checkpoint
 from tiny_training import (
     TINY_PICTURES,
     light_features,

@@ -11,8 +11,8 @@ from cartoon_faces import write_cartoon_faces
 from keras_portrait.data.manifest import NAME, SMOOTH, Row
 from keras_portrait.data.pictures import PictureBatches, load_pictures
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import write_image
-from keras_portrait.settings import PictureSettings
+from keras_portrait.inference.imaging import write_image
+from keras_portrait.recipe import PictureSettings
 
 # Gray values of photos and avatars, by which a batch tells what it holds.
 PHOTOS, AVATARS = (10, 20, 30, 40, 50), (110, 120, 130, 140, 150, 160, 170)

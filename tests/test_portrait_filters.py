@@ -4,15 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.alignment import even_exposure, prepare_face
-from keras_portrait.data.drawn_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.filters import FILTERS, MOST_SIDE, WAVE_TILE, draw_filters, plane_wave
-from keras_portrait.filters.engraving import engraved_field
-from keras_portrait.filters.irises import find_irises
-from keras_portrait.filters.lines import SOFT, line_fields, without_specks
-from keras_portrait.filters.tones import SIDE, locally_normalized, read_tones
-from keras_portrait.geometry import face_template
+from keras_portrait.inference.alignment import even_exposure, prepare_face
+from keras_portrait.inference.filters import FILTERS, MOST_SIDE, WAVE_TILE, draw_filters, plane_wave
+from keras_portrait.inference.filters.engraving import engraved_field
+from keras_portrait.inference.filters.irises import find_irises
+from keras_portrait.inference.filters.lines import SOFT, line_fields, without_specks
+from keras_portrait.inference.filters.tones import SIDE, locally_normalized, read_tones
+from keras_portrait.inference.geometry import face_template
 
 
 def skin_square(level: int = 200, size: int = 256) -> np.ndarray:

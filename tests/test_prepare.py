@@ -8,21 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait.alignment import ALIGNMENT, prepare_face
-from keras_portrait.data import prepare as module
-from keras_portrait.data.drawings import mid_gray_share
-from keras_portrait.data.drawn_faces import draw_face, write_drawn_faces
 from keras_portrait.data.folder_options import OPTIONS_NAME, read_alignment, read_options
 from keras_portrait.data.manifest import UNREADABLE, read_manifest, write_style_shares
-from keras_portrait.data.prepare import prepare
-from keras_portrait.data.shards import data_alignment
-from keras_portrait.data.sources import find_sources
-from keras_portrait.data.squares import FaceLimits, SquareMaker, part_masks
+from keras_portrait.data.prepare import prepare as module
+from keras_portrait.data.prepare.drawings import mid_gray_share
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.prepare.sources import find_sources
+from keras_portrait.data.prepare.squares import FaceLimits, SquareMaker, part_masks
+from keras_portrait.data.shards.reader import data_alignment
+from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.faces import Box, Face
-from keras_portrait.geometry import face_template, square_to_photo
-from keras_portrait.imaging import read_image, write_image
-from keras_portrait.segmentation import PersonSegmenter
+from keras_portrait.inference.alignment import ALIGNMENT, prepare_face
+from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.geometry import face_template, square_to_photo
+from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.inference.segmentation import PersonSegmenter
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SIZE = 128

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from keras_portrait import presets
-from keras_portrait.contract import read_contract
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.imaging import read_image
-from keras_portrait.sampler import Sampler, random_noise
+from keras_portrait.inference import presets
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.metadata import read_contract
+from keras_portrait.inference.sampler import Sampler, random_noise
 from tiny_preset import write_noise_preset, write_tiny_preset
 
 MODEL_CARD = "README.md"

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from keras_portrait.callbacks import SampleGrid
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import grid, read_image, write_image
-from keras_portrait.report import write_progress_sheet
+from keras_portrait.inference.imaging import grid, read_image, write_image
+from keras_portrait.training.callbacks import SampleGrid
+from keras_portrait.training.run_page import write_progress_sheet
 
 SIDE, STEP, HEADER = 16, 20, 20
 NOTHING, PHOTOS = [""] * 6, ["photo", "cartoon", "other"]

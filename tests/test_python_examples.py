@@ -8,8 +8,8 @@ import keras
 import pytest
 
 import small_methods
-from keras_portrait.data.drawn_faces import write_drawn_faces
-from keras_portrait.data.prepare import prepare
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = json.loads((ROOT / "examples" / "train.ipynb").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import EXAMPLE
 from keras_portrait import cli
-from keras_portrait.imaging import read_image
+from keras_portrait.inference.imaging import read_image
 from tiny_preset import write_tiny_preset
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_portrait import report
 from keras_portrait.errors import InputError, MissingExtra
-from keras_portrait.report.curves import panel_svg
-from keras_portrait.report.gallery import make_gallery
-from keras_portrait.report.loss_log import Panel, current_rows, panels, unused
+from keras_portrait.training import run_page as report
+from keras_portrait.training.run_page.curves import panel_svg
+from keras_portrait.training.run_page.gallery import make_gallery
+from keras_portrait.training.run_page.loss_log import Panel, current_rows, panels, unused
 
 OPTIONS = {
     "format": 1,
@@ -473,9 +473,9 @@ def test_a_missing_package_is_named_with_the_line_that_brings_it(make_run, packa
 
 
 def test_importing_the_package_is_light():
-    code = "import keras_portrait.report, sys; print(*sys.modules)"
+    code = "import keras_portrait.training.run_page, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert "keras_portrait.report.curves" in loaded.split()
+    assert "keras_portrait.training.run_page.curves" in loaded.split()
     assert not {"matplotlib", "jinja2", "keras", "tensorflow"} & set(loaded.split())
 
 

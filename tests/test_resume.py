@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_portrait import callbacks, stored_edges, training
-from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.errors import InputError
+from keras_portrait.models.asymmetric_cycle import edge_cache as stored_edges
+from keras_portrait.training import callbacks
+from keras_portrait.training import run as training
+from keras_portrait.training.checkpoints import list_checkpoints
 from tiny_training import plan_of, state_of
 
 

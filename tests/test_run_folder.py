@@ -9,9 +9,9 @@ from functools import partial
 
 import pytest
 
-from keras_portrait import run_folder
 from keras_portrait.errors import InputError
-from keras_portrait.run_folder import claim_run, find_run, hold_run, open_run, refuse_held
+from keras_portrait.training import run_folder
+from keras_portrait.training.run_folder import claim_run, find_run, hold_run, open_run, refuse_held
 
 HOLD = """
 import sys

@@ -7,10 +7,10 @@ import warnings
 import numpy as np
 import pytest
 
-from keras_portrait import runtime
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.faces.mtcnn import NETS
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.faces.mtcnn import NETS
+from keras_portrait.inference.litert import runner as runtime
+from keras_portrait.inference.litert.runner import Runner
 
 RNET = NETS / "rnet.tflite"
 
@@ -286,7 +286,7 @@ def test_tensorflow_alone_is_enough(monkeypatch):
 def test_a_fresh_process_starts_late_and_silently():
     code = (
         "import sys\n"
-        "from keras_portrait.runtime import Runner\n"
+        "from keras_portrait.inference.litert.runner import Runner\n"
         "assert not any(name.startswith(('ai_edge', 'tensorflow')) for name in sys.modules)\n"
         f"Runner({str(RNET)!r})\n"
     )

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLE
-from keras_portrait import sampler
 from keras_portrait.errors import SettingError
-from keras_portrait.imaging import from_signed, read_image
-from keras_portrait.sampler import Sampler, noise_paths, random_noise
+from keras_portrait.inference import sampler
+from keras_portrait.inference.imaging import from_signed, read_image
+from keras_portrait.inference.sampler import Sampler, noise_paths, random_noise
 from tiny_preset import write_noise_preset
 
 GAP = 4

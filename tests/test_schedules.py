@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_portrait.config import load_recipe
+from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.models.picture_experiment import PictureExperiment
 from keras_portrait.schedules import StepDecay
-from keras_portrait.setups.pictures import PictureSetup
 
 # Steps of an epoch, of which no drop is to depend.
 STEPS = 7
@@ -14,7 +14,7 @@ STEPS = 7
 
 def schedule_of(name):
     """The learning rate that a recipe asks for; no pictures are needed for it."""
-    setup = PictureSetup.__new__(PictureSetup)
+    setup = PictureExperiment.__new__(PictureExperiment)
     setup.recipe = load_recipe(name)
     return setup.adam(setup.recipe.train.epochs * STEPS)._learning_rate
 

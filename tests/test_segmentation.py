@@ -3,9 +3,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from keras_portrait import imaging, segmentation
-from keras_portrait.alignment import prepare_face
-from keras_portrait.geometry import face_template, square_to_photo, warp
+from keras_portrait.inference import imaging, segmentation
+from keras_portrait.inference.alignment import prepare_face
+from keras_portrait.inference.geometry import face_template, square_to_photo, warp
 
 
 @pytest.fixture(scope="module")

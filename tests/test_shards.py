@@ -13,21 +13,23 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from keras_portrait.alignment import ALIGNMENT
-from keras_portrait.data import shards_format, shards_order, shards_writer
-from keras_portrait.data.drawn_faces import write_drawn_faces
 from keras_portrait.data.manifest import SMOOTH, Row, read_manifest, row_fields, write_rows
 from keras_portrait.data.pictures import PictureBatches, load_pictures
-from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.data.prepare import prepare
-from keras_portrait.data.shards import ShardFolder, ShardRows
-from keras_portrait.data.shards_format import LIST_NAME, ShardList, index_name, pack_sample
-from keras_portrait.data.shards_order import WINDOW, WindowedOrder
-from keras_portrait.data.shards_writer import FOLDER, Sample, pack_shards, write_shard
+from keras_portrait.data.portraits import PortraitBatches, load_prepared
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.shards import format as shards_format
+from keras_portrait.data.shards import order as shards_order
+from keras_portrait.data.shards import writer as shards_writer
+from keras_portrait.data.shards.format import LIST_NAME, ShardList, index_name, pack_sample
+from keras_portrait.data.shards.order import WINDOW, WindowedOrder
+from keras_portrait.data.shards.reader import ShardFolder, ShardRows
+from keras_portrait.data.shards.writer import FOLDER, Sample, pack_shards, write_shard
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.imaging import encode_image, read_image, write_image
-from keras_portrait.settings import DataSettings, PictureSettings
-from keras_portrait.stores import LocalStore
+from keras_portrait.inference.alignment import ALIGNMENT
+from keras_portrait.inference.imaging import encode_image, read_image, write_image
+from keras_portrait.recipe import DataSettings, PictureSettings
+from keras_portrait.storage import LocalStore
 
 FIXED = PictureSettings(size=64, batch=2, scale=1.0, flip=False)
 

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from cartoon_faces import write_cartoon_faces
-from keras_portrait import run_folder, training
-from keras_portrait.checkpoints import list_checkpoints
 from keras_portrait.data.manifest import read_manifest
-from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.data.shards_format import LIST_NAME
-from keras_portrait.data.shards_writer import FOLDER, pack_shards
+from keras_portrait.data.portraits import PortraitBatches, load_prepared
+from keras_portrait.data.shards.format import LIST_NAME
+from keras_portrait.data.shards.writer import FOLDER, pack_shards
 from keras_portrait.errors import InputError
-from keras_portrait.report.model_card_pictures import picture_rows
-from keras_portrait.settings import DataSettings
-from keras_portrait.stored_edges import store_edges
-from keras_portrait.stores import open_store
+from keras_portrait.model_card.pictures import picture_rows
+from keras_portrait.models.asymmetric_cycle.edge_cache import store_edges
+from keras_portrait.recipe import DataSettings
+from keras_portrait.storage import open_store
+from keras_portrait.training import run as training
+from keras_portrait.training import run_folder
+from keras_portrait.training.checkpoints import list_checkpoints
 from tiny_training import light_edges, picture_plan_of, plan_of, state_of, without_tracing
 
 URL = "memory://bucket/faces"

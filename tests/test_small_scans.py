@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.data import small_scans
-from keras_portrait.data.drawings import InkLimits, align_drawing, sharpen_ink, whiten_paper
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.data.small_scans import cut_small_scan, enlarge_ink, has_tone, is_small
+from keras_portrait.data.prepare import small_scans
+from keras_portrait.data.prepare.drawings import InkLimits, align_drawing, sharpen_ink, whiten_paper
+from keras_portrait.data.prepare.small_scans import cut_small_scan, enlarge_ink, has_tone, is_small
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.evaluation.drawing_measures import INK, softness, stroke_widths, width_quantile
-from keras_portrait.geometry import square_to_photo, warp
-from keras_portrait.imaging import resize
+from keras_portrait.inference.geometry import square_to_photo, warp
+from keras_portrait.inference.imaging import resize
 
 SIZE = 512
 # Blur of the invented scans in their own pixels, and their side: 4 pixels of the square for each.

@@ -8,9 +8,10 @@ import pytest
 from keras import ops
 
 from keras_portrait.errors import SettingError
-from keras_portrait.networks import line_generator, resnet_generator, student_generator
-from keras_portrait.setups.start import drawings_of, take_weights
-from keras_portrait.trained_generator import TrainedGenerator
+from keras_portrait.models.distillation.networks import student_generator
+from keras_portrait.models.initial_weights import drawings_of, take_weights
+from keras_portrait.networks import line_generator, resnet_generator
+from keras_portrait.training.saved_generator import TrainedGenerator
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from unittest import mock
 
 import pytest
 
-from keras_portrait import stores
+from keras_portrait import storage as stores
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.stores import check_name, full_name, is_url, open_store, public_name
+from keras_portrait.storage import check_name, full_name, is_url, open_store, public_name
 
 fsspec = pytest.importorskip("fsspec")
 

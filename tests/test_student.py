@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.config import load_recipe
 from keras_portrait.layers import DepthToSpace
-from keras_portrait.networks import student_generator
+from keras_portrait.models.distillation.networks import student_generator
+from keras_portrait.models.load_recipe import load_recipe
 
 # The paper's generator of one style at 256 pixels: multiply-adds and parameters.
 PAPER = 56.8e9, 11.37e6

@@ -14,22 +14,24 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait import callbacks, run_folder, style_statistics, style_training
-from keras_portrait.config import load_recipe
 from keras_portrait.data import manifest
 from keras_portrait.data.manifest import Row, read_manifest
-from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.data.tagged_drawings import load_tagged
+from keras_portrait.data.portraits import PortraitBatches, load_prepared
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.imaging import read_image, write_image
-from keras_portrait.networks.style_classifier import (
+from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.models.style_classifier import experiment as style_training
+from keras_portrait.models.style_classifier import features as style_statistics
+from keras_portrait.models.style_classifier.data import load_tagged
+from keras_portrait.models.style_classifier.features import StatisticsBatches, StatisticsStore
+from keras_portrait.models.style_classifier.networks import (
     standardize,
     style_classifier,
     texture_statistics,
 )
-from keras_portrait.settings import DataSettings
-from keras_portrait.style_results import is_finished
-from keras_portrait.style_statistics import StatisticsBatches, StatisticsStore
+from keras_portrait.models.style_classifier.results import is_finished
+from keras_portrait.recipe import DataSettings
+from keras_portrait.training import callbacks, run_folder
 
 SIZE = 64
 TINY = [

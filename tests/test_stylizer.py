@@ -7,11 +7,10 @@ from PIL import Image
 
 from cut_photos import CUTS, cut_photo
 from found_faces import FoundFaces
-from keras_portrait.alignment import keep_paper
-from keras_portrait.contract import FILE_NAME, read_contract, write_contract
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.faces import Box, Face
-from keras_portrait.geometry import (
+from keras_portrait.inference.alignment import keep_paper
+from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.geometry import (
     face_template,
     paste_back,
     scale_of,
@@ -19,9 +18,18 @@ from keras_portrait.geometry import (
     transform_points,
     warp,
 )
-from keras_portrait.imaging import encode_image, enlarge_drawing, from_signed, resize, to_signed
-from keras_portrait.photo_edge import inside_photo
-from keras_portrait.stylizer import Stylizer, at_photo_scale, style_vector
+from keras_portrait.inference.imaging import (
+    encode_image,
+    enlarge_drawing,
+    from_signed,
+    resize,
+    to_signed,
+)
+from keras_portrait.inference.metadata import FILE_NAME, read_contract, write_contract
+from keras_portrait.inference.paste import at_photo_scale
+from keras_portrait.inference.photo_edge import inside_photo
+from keras_portrait.inference.style import style_vector
+from keras_portrait.inference.stylizer import Stylizer
 from tiny_preset import tiny_model, write_tiny_preset
 
 

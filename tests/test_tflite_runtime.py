@@ -21,11 +21,13 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
 
-from keras_portrait import runtime
 from keras_portrait.errors import PortraitError
-from keras_portrait.networks import cartoon_generator, dcgan_generator, resnet_generator
-from keras_portrait.runtime import Runner
-from keras_portrait.trained_generator import load_run
+from keras_portrait.inference.litert import runner as runtime
+from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.models.cartoongan.networks import cartoon_generator
+from keras_portrait.models.dcgan.networks import dcgan_generator
+from keras_portrait.networks import resnet_generator
+from keras_portrait.training.saved_generator import load_run
 from keras_portrait_export.convert import convert
 from keras_portrait_export.targets import NEWEST_VERSIONS, check_target, separate_scales
 

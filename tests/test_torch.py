@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_portrait.checkpoints import list_checkpoints
+from keras_portrait.training.checkpoints import list_checkpoints
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed"

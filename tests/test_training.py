@@ -13,23 +13,24 @@ import keras
 import numpy as np
 import pytest
 
-from keras_portrait import callbacks, run_folder, training
-from keras_portrait.checkpoints import list_checkpoints
-from keras_portrait.config import load_recipe
-from keras_portrait.data.drawn_faces import write_drawn_faces
-from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.data.prepare import prepare
+from keras_portrait.data.portraits import PortraitBatches, load_prepared
+from keras_portrait.data.prepare.prepare import prepare
+from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.filters.line_filters import LINE_FILTERS
-from keras_portrait.imaging import read_image, write_image
-from keras_portrait.masks import PARTS
-from keras_portrait.models.asymmetric_cycle import AsymmetricCycle
+from keras_portrait.inference.filters.line_filters import LINE_FILTERS
+from keras_portrait.inference.geometry import PARTS
+from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.models.asymmetric_cycle import experiment as portrait_setup
+from keras_portrait.models.asymmetric_cycle.edge_cache import store_edges
+from keras_portrait.models.asymmetric_cycle.model import AsymmetricCycle
+from keras_portrait.models.initial_weights import open_start, take_weights
+from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.recipe import DataSettings
 from keras_portrait.schedules import LinearDecay
-from keras_portrait.settings import DataSettings
-from keras_portrait.setups import portrait as portrait_setup
-from keras_portrait.setups.start import open_start, take_weights
-from keras_portrait.stored_edges import store_edges
-from keras_portrait.trained_generator import load_run
+from keras_portrait.training import callbacks, run_folder
+from keras_portrait.training import run as training
+from keras_portrait.training.checkpoints import list_checkpoints
+from keras_portrait.training.saved_generator import load_run
 from tiny_training import TINY, plan_of, state_of
 
 
@@ -83,7 +84,7 @@ def test_lines_are_those_of_the_filter_of_the_drawings_style(drawn_data):
 def test_lines_of_a_style_that_there_is_not_are_refused(drawn_data):
     recipe = load_recipe("portrait-cpu", ["data.size=64", "data.lines.pencil=thin"])
     with pytest.raises(SettingError, match=r"data.lines: expected styles of .* Received: pencil"):
-        portrait_setup.PortraitSetup(recipe, drawn_data)
+        portrait_setup.AsymmetricCycleExperiment(recipe, drawn_data)
 
 
 def test_each_photo_comes_once_in_a_pass(drawn_data):

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 
 import keras_portrait
-from keras_portrait import contract as contracts
-from keras_portrait import trial
-from keras_portrait.bounded import parse_json, read_bounded
-from keras_portrait.config import load_recipe
 from keras_portrait.data import manifest_rows
-from keras_portrait.data.ledger import Ledger
 from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.manifest_rows import is_inside
-from keras_portrait.data.pipeline import load_prepared
+from keras_portrait.data.portraits import load_prepared
+from keras_portrait.data.prepare.ledger import Ledger
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.imaging import read_image
-from keras_portrait.presets import BUILT_IN, load_preset
-from keras_portrait.runtime import Runner
+from keras_portrait.files import parse_json, read_bounded
+from keras_portrait.inference import metadata as contracts
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.litert import crash_test as trial
+from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.inference.presets import BUILT_IN, load_preset
+from keras_portrait.models.load_recipe import load_recipe
 from mutated_files import rewrite_archive, write_run
 from mutated_pictures import CRAFTED
 from tiny_preset import tiny_model
@@ -136,7 +136,7 @@ def test_the_only_pickle_is_held_to_its_sha256(tmp_path, monkeypatch):
 
 
 def test_arrays_with_pickled_objects_are_not_read(tmp_path):
-    from keras_portrait.style_statistics import _stored
+    from keras_portrait.models.style_classifier.features import _stored
 
     class Bomb:
         def __reduce__(self):
@@ -155,7 +155,7 @@ def run(tmp_path):
 
 
 def refused(run):
-    from keras_portrait.trained_generator import load_generator
+    from keras_portrait.training.saved_generator import load_generator
 
     with pytest.raises(InputError) as error:
         load_generator(run)
@@ -177,7 +177,7 @@ def layer_of(config):
 
 
 def test_a_whole_run_is_loaded(run):
-    from keras_portrait.trained_generator import load_generator
+    from keras_portrait.training.saved_generator import load_generator
 
     generator = load_generator(run)
     drawing = generator.draw(np.zeros((64, 64, 3), np.uint8), np.full((1, 2), 0.5, np.float32))
@@ -380,7 +380,7 @@ def test_an_altered_model_is_refused_and_never_reaches_the_runtime(tiny_preset, 
     model[100] ^= 1
     (tiny_preset / "tiny.tflite").write_bytes(model)
     monkeypatch.setattr(Runner, "__init__", pytest.fail)
-    monkeypatch.setattr("keras_portrait.presets.try_model", pytest.fail)
+    monkeypatch.setattr("keras_portrait.inference.presets.try_model", pytest.fail)
     with pytest.raises(InputError, match="its sha256 differs"):
         load_preset(tiny_preset)
 
@@ -403,7 +403,9 @@ def test_a_model_that_does_not_end_is_given_up(tiny_preset, monkeypatch):
 
 def test_the_presets_of_the_package_need_no_trial(tiny_preset, monkeypatch):
     tried = []
-    monkeypatch.setattr("keras_portrait.presets.try_model", lambda *given: tried.append(given))
+    monkeypatch.setattr(
+        "keras_portrait.inference.presets.try_model", lambda *given: tried.append(given)
+    )
     assert load_preset("fast").contract.name == "fast"
     assert not tried
     # A way that begins at theirs leads elsewhere.

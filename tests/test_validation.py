@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from cartoon_faces import cartoon_of
-from keras_portrait.callbacks import Validation
-from keras_portrait.data.drawn_faces import draw_face
-from keras_portrait.imaging import to_signed
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.imaging import to_signed
 from keras_portrait.metrics import kernel_distance
-from keras_portrait.models.scorers import PictureScorer, picture_features
 from keras_portrait.perceptual import PerceptualDistance
+from keras_portrait.training.callbacks import Validation
+from keras_portrait.training.scorers import PictureScorer, picture_features
 
 SIZE, COUNT = 48, 20
 

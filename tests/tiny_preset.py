@@ -12,7 +12,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait.contract import Contract, write_contract
+from keras_portrait.inference.metadata import Contract, write_contract
 
 
 class _Builder:

@@ -5,7 +5,9 @@ import json
 import keras
 import numpy as np
 
-from keras_portrait.networks import cartoon_generator, dcgan_generator, resnet_generator
+from keras_portrait.models.cartoongan.networks import cartoon_generator
+from keras_portrait.models.dcgan.networks import dcgan_generator
+from keras_portrait.networks import resnet_generator
 
 NOISE = 5
 

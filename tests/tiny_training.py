@@ -3,9 +3,9 @@
 import h5py
 from keras import ops
 
-from keras_portrait import training
-from keras_portrait.config import load_recipe
-from keras_portrait.models.base import AdversarialModel
+from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.training import run as training
+from keras_portrait.training.adversarial_model import AdversarialModel
 
 TINY = [
     *("data.size=64", "network.filters=2", "network.blocks=1", "network.discriminator_filters=2"),

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_portrait.data.batches import Batches
-from keras_portrait.devices import device_scope
+from keras_portrait.training.distributed.devices import device_scope
 from test_asymmetric_cycle import tiny, tiny_batch
 
 STEPS = 3

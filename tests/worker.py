@@ -9,9 +9,12 @@ import os
 import signal
 import sys
 
-from keras_portrait import callbacks, cli, training
+from keras_portrait import cli
+from keras_portrait.models.asymmetric_cycle import experiment as portrait
+from keras_portrait.models.cartoongan import experiment as cartoongan
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.setups import cartoongan, portrait
+from keras_portrait.training import callbacks
+from keras_portrait.training import run as training
 from tiny_training import TINY, TINY_PICTURES, light_edges, light_features
 
 method, data, folder, *options = sys.argv[1:]

@@ -32,10 +32,10 @@ def stylize_in_bulk(source: str, target: str | None, engine: Engine, preset: str
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from keras_portrait.bulk.drawing import drawing_options
-    from keras_portrait.bulk.job import draw_in_bulk
-    from keras_portrait.bulk.manifest import FILE_NAME
-    from keras_portrait.bulk.photos import FAILED
+    from keras_portrait.inference.bulk.drawing import drawing_options
+    from keras_portrait.inference.bulk.job import draw_in_bulk
+    from keras_portrait.inference.bulk.manifest import FILE_NAME
+    from keras_portrait.inference.bulk.photos import FAILED
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = SpinnerColumn(), TextColumn("{task.completed:.0f} photos"), TimeElapsedColumn()
@@ -67,7 +67,7 @@ def stylize_in_bulk(source: str, target: str | None, engine: Engine, preset: str
 
 
 def _check_target(target: str | None) -> None:
-    from keras_portrait.imaging import WRITABLE_SUFFIXES
+    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
 
     if target is None:
         raise SettingError(

@@ -56,7 +56,7 @@ def card(
     Data and licences, recipe, steps, hours, figures with intervals, known failures with pictures.
     The same inputs give the same card.
     """
-    from keras_portrait.report.model_card import write_model_card
+    from keras_portrait.model_card.card import write_model_card
 
     for warning in write_model_card(output, preset, run, evaluation, notes, export):
         typer.echo(f"portrait: {warning}", err=True)

@@ -36,10 +36,10 @@ def compare(
     ],
 ) -> None:
     """Draw photos with several presets, on one sheet: a row for each photo."""
-    from keras_portrait.atomic import make_folder
     from keras_portrait.cli.stylize import refuse_overwriting
-    from keras_portrait.imaging import write_image
-    from keras_portrait.sheets import captioned_grid, check_output, check_sheet
+    from keras_portrait.files import make_folder
+    from keras_portrait.inference.imaging import write_image
+    from keras_portrait.inference.sheets import captioned_grid, check_output, check_sheet
 
     check_output(output)
     for photo in photos:
@@ -66,8 +66,9 @@ def compare(
 
 
 def _open_columns(presets: str) -> list[_Column]:
-    from keras_portrait.presets import list_presets
-    from keras_portrait.stylizer import Stylizer, style_vector
+    from keras_portrait.inference.presets import list_presets
+    from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.inference.style import style_vector
 
     loaded, columns = {}, []
     for given in presets.split(","):
@@ -87,8 +88,8 @@ def _open_columns(presets: str) -> list[_Column]:
 
 def _draw_row(photo: Path, columns: list[_Column], side: int) -> list:
     """The aligned face in the photo and what each preset makes of it, uint8 squares of `side`."""
-    from keras_portrait.geometry import square_to_photo, warp
-    from keras_portrait.imaging import enlarge_drawing, read_image, resize
+    from keras_portrait.inference.geometry import square_to_photo, warp
+    from keras_portrait.inference.imaging import enlarge_drawing, read_image, resize
 
     picture = read_image(photo)
     face = columns[0].stylizer.largest_face(picture, str(photo))

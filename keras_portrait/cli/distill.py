@@ -60,7 +60,7 @@ def distill(
 
 def _absolute(teacher: str) -> str:
     """The same teacher, wherever the command is given next time; names of presets stay."""
-    from keras_portrait.presets import list_presets
+    from keras_portrait.inference.presets import list_presets
 
     known = teacher in list_presets() or not os.path.exists(teacher)
     return teacher if known else str(Path(teacher).resolve())
@@ -68,7 +68,7 @@ def _absolute(teacher: str) -> str:
 
 def _data_of(teacher: str) -> Path:
     """The data folder that a run was trained on."""
-    from keras_portrait.run_folder import OPTIONS_NAME, read_options
+    from keras_portrait.training.run_folder import OPTIONS_NAME, read_options
 
     folder = Path(teacher).parent if Path(teacher).suffix == ".keras" else Path(teacher)
     options = read_options(folder)

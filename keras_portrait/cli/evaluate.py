@@ -15,8 +15,8 @@ import typer
 
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.quiet import silent_stderr
-from keras_portrait.run_folder import installed_versions
+from keras_portrait.inference.litert.silence import silent_stderr
+from keras_portrait.training.run_folder import installed_versions
 
 # Whose versions may change a figure.
 PACKAGES = (
@@ -89,9 +89,9 @@ def evaluate(
     output = _check_output(output, {"--photos": photos, "--drawings": drawings})
     opened = [open_generator(given) for given in generators]
     evaluation = _load_evaluation()
-    from keras_portrait.report import evaluation_page
-    from keras_portrait.report.evaluation_figures import markdown as as_markdown
-    from keras_portrait.report.evaluation_files import PICTURES, picture_path
+    from keras_portrait.evaluation.report import page as evaluation_page
+    from keras_portrait.evaluation.report.figures import markdown as as_markdown
+    from keras_portrait.evaluation.report.files import PICTURES, picture_path
 
     evaluation_page.require_template()
     with _new_folder(output) as part, _progress() as show:
@@ -129,7 +129,7 @@ def evaluate(
 
 def _remove_photos(pictures: Path, entries: list[dict]) -> None:
     """Takes away the photos, and what the edge detector sees in them."""
-    from keras_portrait.report.evaluation_files import EDGES, PHOTOS, shows_photos
+    from keras_portrait.evaluation.report.files import EDGES, PHOTOS, shows_photos
 
     for key in (PHOTOS, EDGES, *(entry["key"] for entry in entries if shows_photos(entry))):
         shutil.rmtree(pictures / key)
@@ -161,7 +161,7 @@ def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:
 
 
 def _load_evaluation():
-    from keras_portrait.settings.base import check_backend
+    from keras_portrait.recipe import check_backend
 
     # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -179,7 +179,7 @@ def _load_evaluation():
 
 def _name(given: str) -> str:
     """What a source is called: the name of a preset, of its folder or file, or of the run."""
-    from keras_portrait.presets import list_presets
+    from keras_portrait.inference.presets import list_presets
 
     if given in list_presets():
         return given
@@ -192,7 +192,7 @@ def _name(given: str) -> str:
 
 
 def _kind(given: str) -> str:
-    from keras_portrait.presets import is_preset
+    from keras_portrait.inference.presets import is_preset
 
     return "preset" if is_preset(given) else "run"
 
@@ -200,7 +200,7 @@ def _kind(given: str) -> str:
 @contextlib.contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
     """Gives a folder beside the wanted one, which takes its place at the end and only then."""
-    from keras_portrait.atomic import UNFINISHED_PREFIX, make_folder
+    from keras_portrait.files import UNFINISHED_PREFIX, make_folder
 
     target = folder.resolve()
     part = target.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-{target.name}")

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from keras_portrait.errors import MissingExtra, SettingError, nearest
-from keras_portrait.quiet import silent_stderr
+from keras_portrait.inference.litert.silence import silent_stderr
 
 ARGUMENT_HELP = "A name from `portrait presets`, a preset's folder or model file, or a run folder."
 _RUN_FILE, _RUN_SUFFIX = "generator.keras", ".keras"
@@ -26,8 +26,8 @@ def open_generator(given: str):
         InputError: a file is missing, broken or altered.
         MissingExtra: Keras is needed and not installed, or no LiteRT runtime is.
     """
-    from keras_portrait.contract import FILE_NAME
-    from keras_portrait.presets import is_preset, list_presets, load_preset
+    from keras_portrait.inference.metadata import FILE_NAME
+    from keras_portrait.inference.presets import is_preset, list_presets, load_preset
 
     is_folder = os.path.isdir(given)
     if not is_preset(given):
@@ -44,13 +44,13 @@ def open_generator(given: str):
 
 
 def _trained_generator(run):
-    from keras_portrait.settings.base import check_backend
+    from keras_portrait.recipe import check_backend
 
     # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
     check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:
         with silent_stderr():
-            module = importlib.import_module("keras_portrait.trained_generator")
+            module = importlib.import_module("keras_portrait.training.saved_generator")
             return module.load_generator(run)
     except ModuleNotFoundError as error:
         raise MissingExtra(

@@ -94,7 +94,7 @@ def prepare(
     _require_enough(given)
 
     from keras_portrait.data.manifest import NAME
-    from keras_portrait.data.prepare import prepare as run
+    from keras_portrait.data.prepare.prepare import prepare as run
 
     with _progress() as show:
         summary = run(
@@ -147,8 +147,8 @@ def _require_enough(given: dict[str, Path | None]) -> None:
 
 def _check(folder: Path) -> None:
     """Prints what is wrong with a data folder and ends with exit code 1 where it is serious."""
-    from keras_portrait.data.check import check_prepared
     from keras_portrait.data.manifest import Summary, read_manifest
+    from keras_portrait.data.prepare.check import check_prepared
 
     with _progress() as show:
         findings = check_prepared(folder, progress=show)

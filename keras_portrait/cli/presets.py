@@ -3,10 +3,10 @@
 
 def presets() -> None:
     """List the presets in the package and the filters: method, input, size and styles."""
-    from keras_portrait.contract import NOISE, read_contract
-    from keras_portrait.filters import FILTERS
-    from keras_portrait.presets import find_preset, list_presets
-    from keras_portrait.presets.filter_presets import DESCRIPTION
+    from keras_portrait.inference.filter_presets import DESCRIPTION
+    from keras_portrait.inference.filters import FILTERS
+    from keras_portrait.inference.metadata import NOISE, read_contract
+    from keras_portrait.inference.presets import find_preset, list_presets
 
     for name in list_presets():
         contract = read_contract(find_preset(name))

@@ -28,11 +28,11 @@ def sample(
     columns, rows = _parse_grid(grid)
     if interpolate and columns < 2:
         raise SettingError(f"--interpolate needs 2 columns or more. Received: {grid}")
-    from keras_portrait.atomic import make_folder
-    from keras_portrait.imaging import grid as lay_out
-    from keras_portrait.imaging import write_image
-    from keras_portrait.sampler import Sampler, noise_paths, random_noise
-    from keras_portrait.sheets import check_output, check_sheet
+    from keras_portrait.files import make_folder
+    from keras_portrait.inference.imaging import grid as lay_out
+    from keras_portrait.inference.imaging import write_image
+    from keras_portrait.inference.sampler import Sampler, noise_paths, random_noise
+    from keras_portrait.inference.sheets import check_output, check_sheet
 
     check_output(output)
     sampler = Sampler(open_generator(preset))

@@ -12,7 +12,7 @@ import typer
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.stores import public_name
+from keras_portrait.storage import public_name
 
 RESULT_SUFFIX = ".portrait.png"
 SVG_SUFFIX = ".svg"
@@ -117,9 +117,10 @@ def stylize(
     photo, output = Path(photo), None if output is None else Path(output)
     is_folder = os.path.isdir(photo)
     jobs, result = _plan_folder(photo, output) if is_folder else _plan_photo(photo, output)
-    from keras_portrait.atomic import make_folder
-    from keras_portrait.imaging import read_image
-    from keras_portrait.stylizer import Stylizer, style_vector
+    from keras_portrait.files import make_folder
+    from keras_portrait.inference.imaging import read_image
+    from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.inference.style import style_vector
 
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
@@ -152,7 +153,7 @@ def _is_svg(path: Path) -> bool:
 
 def _check_svg(contract, in_place: bool, background: Background) -> None:
     """Raises where the drawing cannot become an SVG file, before anything is drawn."""
-    from keras_portrait.vector import load_tracer
+    from keras_portrait.inference.svg import load_tracer
 
     if contract.channels == 3:
         raise SettingError(
@@ -169,14 +170,14 @@ def _check_svg(contract, in_place: bool, background: Background) -> None:
 
 def _write(target: Path, drawing, contract, vector) -> None:
     """Writes a drawing, RGB, made with a preset and a style vector (1, K)."""
-    from keras_portrait.atomic import write_whole
-    from keras_portrait.imaging import write_image
+    from keras_portrait.files import write_whole
+    from keras_portrait.inference.imaging import write_image
 
     if not _is_svg(target):
         write_image(target, drawing)
         return
-    from keras_portrait.bulk.drawing import style_text
-    from keras_portrait.vector import trace_drawing
+    from keras_portrait.inference.bulk.drawing import style_text
+    from keras_portrait.inference.svg import trace_drawing
 
     style = style_text(vector[0], contract.styles)
     svg = trace_drawing(
@@ -189,7 +190,7 @@ def _write(target: Path, drawing, contract, vector) -> None:
 
 def _plan_photo(photo: Path, output: Path | None) -> tuple[list[tuple[Path, Path]], Path]:
     """The one pair of source and target, and the target again."""
-    from keras_portrait.imaging import WRITABLE_SUFFIXES
+    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
 
     name = photo.stem + RESULT_SUFFIX
     if output is None:
@@ -217,7 +218,7 @@ def refuse_overwriting(target: Path, photo: Path) -> None:
 
 def _plan_folder(photos: Path, output: Path | None) -> tuple[list[tuple[Path, Path]], Path]:
     """Pairs of source and target for all pictures but earlier results, and the result folder."""
-    from keras_portrait.imaging import WRITABLE_SUFFIXES, list_images
+    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES, list_images
 
     if output is None:
         photos = photos.resolve() if photos.name in ("", "..") else photos

@@ -10,11 +10,6 @@ import typer
 
 from keras_portrait.errors import MissingExtra, SettingError
 
-# The modules whose `make_plan` and `train` see to a recipe: of methods that train in a way of their
-# own, and of all others.
-OWN_TRAINERS = {"style_classifier": "keras_portrait.style_training"}
-TRAINER = "keras_portrait.training"
-
 
 def train(
     recipe: Annotated[
@@ -55,8 +50,8 @@ def train(
 
     Watch it in the run folder's index.html. Ctrl-C saves and stops; the same command goes on.
     """
-    from keras_portrait.config import load_recipe
-    from keras_portrait.settings.base import check_backend
+    from keras_portrait.models.load_recipe import load_recipe
+    from keras_portrait.recipe import Recipe, check_backend
 
     resolved = load_recipe(recipe, setting or [])
     # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
@@ -64,13 +59,13 @@ def train(
     # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
     check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:
-        trainer = importlib.import_module(OWN_TRAINERS.get(resolved.method, TRAINER))
+        trainer = importlib.import_module(resolved.trainer)
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f'Training needs {error.name}. Install it with: pip install "keras-portrait[train]"'
         ) from None
     several = {} if strategy is None else {"strategy": strategy, "wait": wait}
-    if several and resolved.method in OWN_TRAINERS:
+    if several and resolved.trainer != Recipe.trainer:
         raise SettingError(
             f"--strategy: {resolved.method} trains on one device. Received: {strategy}"
         )

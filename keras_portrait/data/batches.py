@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
-from keras_portrait.data.ahead import batches_ahead, usable_processes
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.shards import ShardRows
+from keras_portrait.data.prefetch import batches_ahead, usable_processes
+from keras_portrait.data.shards.reader import ShardRows
 from keras_portrait.errors import PortraitError
 
 

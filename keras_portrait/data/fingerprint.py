@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keras_portrait.data.manifest import Row
-from keras_portrait.data.pipeline import PreparedData
-from keras_portrait.data.shards import ShardRows
+from keras_portrait.data.portraits import PreparedData
+from keras_portrait.data.shards.reader import ShardRows
 from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError
 

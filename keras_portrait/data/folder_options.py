@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from keras_portrait.alignment import ALIGNMENTS
-from keras_portrait.bounded import parse_json, read_bounded
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.files import parse_json, read_bounded
+from keras_portrait.inference.alignment import ALIGNMENTS
 
 OPTIONS_NAME = "prepare.json"
 # The highest that this version knows, raised when the same input comes out as other pictures.

@@ -1,6 +1,6 @@
 """`manifest.jsonl`: what was prepared, one picture a line, kept or dropped and why.
 
-How it comes to be: `keras_portrait.data.ledger`.
+How it comes to be: `keras_portrait.data.prepare.ledger`.
 """
 
 import itertools
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import ALIGNMENT
-from keras_portrait.atomic import whole_file
 from keras_portrait.data.folder_options import refuse_newer
 from keras_portrait.data.manifest_rows import KINDS, row_fits
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import read_image
+from keras_portrait.files import whole_file
+from keras_portrait.inference.alignment import ALIGNMENT
+from keras_portrait.inference.imaging import read_image
 
 NAME = "manifest.jsonl"
 # How the reason of a file begins that is no picture or is broken.

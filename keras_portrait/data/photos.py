@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_portrait.data.manifest import Row, read_manifest
-from keras_portrait.data.shards import refuse_shards
+from keras_portrait.data.shards.reader import refuse_shards
 from keras_portrait.errors import InputError
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from keras_portrait.data.batches import Batches, shuffled_row
 from keras_portrait.data.landmarks import cut_landmarks
 from keras_portrait.data.manifest import Row, read_manifest
-from keras_portrait.data.shards import ShardFolder, ShardRows, is_sharded
+from keras_portrait.data.shards.reader import ShardFolder, ShardRows, is_sharded
 from keras_portrait.errors import InputError
-from keras_portrait.imaging import resize, to_signed
+from keras_portrait.inference.imaging import resize, to_signed
 from keras_portrait.losses import heat_maps
-from keras_portrait.settings import PictureSettings
-from keras_portrait.stores import as_place
+from keras_portrait.recipe import PictureSettings
+from keras_portrait.storage import as_place
 
 # Standard deviation of the Gaussian around a landmark, as a share of the picture's side.
 LANDMARK_WIDTH = 0.03

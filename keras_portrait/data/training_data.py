@@ -11,15 +11,14 @@ from keras_portrait.data.batches import Batches, stacked
 from keras_portrait.data.manifest import SMOOTH, read_manifest
 from keras_portrait.data.photos import load_photos
 from keras_portrait.data.pictures import PictureBatches, load_pictures
-from keras_portrait.data.pipeline import PortraitBatches, load_prepared
-from keras_portrait.data.shards import ShardFolder, is_sharded, least_side
+from keras_portrait.data.portraits import PortraitBatches, load_prepared
+from keras_portrait.data.shards.reader import ShardFolder, is_sharded, least_side
 from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.imaging import resize, to_signed
-from keras_portrait.presets import Generator, load_preset
-from keras_portrait.settings import DataSettings, PictureSettings
-from keras_portrait.settings.base import check_values
-from keras_portrait.stores import as_place
+from keras_portrait.inference.imaging import resize, to_signed
+from keras_portrait.inference.presets import Generator, load_preset
+from keras_portrait.recipe import DataSettings, PictureSettings, check_values
+from keras_portrait.storage import as_place
 
 KINDS = ("auto", "portraits", "pictures")
 # Threads of the runtime for a preset that draws: it works beside the training.

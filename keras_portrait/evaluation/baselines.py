@@ -5,9 +5,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from keras_portrait.alignment import keep_paper
-from keras_portrait.filters.line_filters import LINE_FILTERS, plain_lines
-from keras_portrait.report.evaluation_files import EDGE_BASELINE
+from keras_portrait.evaluation.report.files import EDGE_BASELINE
+from keras_portrait.inference.alignment import keep_paper
+from keras_portrait.inference.filters.line_filters import LINE_FILTERS, plain_lines
 
 # Widths of the line filters suit this side, and grow with it.
 _FILTER_SIDE = 256

@@ -7,9 +7,8 @@ what draws lines may well draw one along it.
 import cv2
 import numpy as np
 
-from keras_portrait.geometry import invert, transform_points
-
-from .drawing_measures import INK, runs
+from keras_portrait.evaluation.drawing_measures import INK, runs
+from keras_portrait.inference.geometry import invert, transform_points
 
 # Ink counts from so far outside of the photo's edge to so far inside, pixels of a 512 square: the
 # lines of the packaged presets lay 1 to 8 px inside, and were 6 px wide.

@@ -9,9 +9,9 @@ import numpy as np
 from keras import ops
 
 from keras_portrait.errors import InputError
-from keras_portrait.faces import Detector
-from keras_portrait.geometry import DRAWING_DETECTION_SIDE
-from keras_portrait.imaging import resize, to_signed
+from keras_portrait.inference.faces import Detector
+from keras_portrait.inference.geometry import DRAWING_DETECTION_SIDE
+from keras_portrait.inference.imaging import resize, to_signed
 from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 
 # Pictures that HED sees at a time: more gain nothing on a CPU, and need memory.

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from keras_portrait.data.drawings import INK_LEVEL, LIGHT_LEVEL, mid_gray_share
-from keras_portrait.geometry import PART_BOXES, part_mask
+from keras_portrait.data.prepare.drawings import INK_LEVEL, LIGHT_LEVEL, mid_gray_share
+from keras_portrait.inference.geometry import PART_BOXES, part_mask
 from keras_portrait.metrics import line_overlap
 
 # Below this level a pixel is ink.

@@ -8,19 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.faces import find_detector
-from keras_portrait.report.evaluation_files import FORMAT
-from keras_portrait.stylizer import Stylizer
-
-from .baselines import flow_drawing
-from .content import Identity, open_edge_distance
-from .extractors import Extractor
-from .inputs import GROUPS, Source, check_sources, find_photos, fingerprint
-from .measures import measures
-from .photo_measures import Judges, draw_sitters, find_hands, measure_drawings
-from .references import References, measure_references
-from .sitters import align
-from .summary import SCORE, Summarizer
+from keras_portrait.evaluation.baselines import flow_drawing
+from keras_portrait.evaluation.content import Identity, open_edge_distance
+from keras_portrait.evaluation.extractors import Extractor
+from keras_portrait.evaluation.inputs import GROUPS, Source, check_sources, find_photos, fingerprint
+from keras_portrait.evaluation.measures import measures
+from keras_portrait.evaluation.photo_measures import (
+    Judges,
+    draw_sitters,
+    find_hands,
+    measure_drawings,
+)
+from keras_portrait.evaluation.references import References, measure_references
+from keras_portrait.evaluation.report.files import FORMAT
+from keras_portrait.evaluation.sitters import align
+from keras_portrait.evaluation.summary import SCORE, Summarizer
+from keras_portrait.inference.faces import find_detector
+from keras_portrait.inference.stylizer import Stylizer
 
 # Smallest face in pixels that MTCNN looks for, as in its package.
 _LEAST_FACE = 20

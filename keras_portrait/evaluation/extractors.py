@@ -8,11 +8,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_portrait.imaging import resize, to_signed
-from keras_portrait.networks.style_classifier import texture_statistics
+from keras_portrait.evaluation.content import BATCH, dtype_policy
+from keras_portrait.inference.imaging import resize, to_signed
+from keras_portrait.models.style_classifier.networks import texture_statistics
 from keras_portrait.perceptual.vgg import TRUNKS, VGGFeatures
-
-from .content import BATCH, dtype_policy
 
 # Sides of the pictures that the networks see; Inception's is that of FID.
 _VGG_SIDE, _INCEPTION_SIDE = 192, 299

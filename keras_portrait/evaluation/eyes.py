@@ -6,7 +6,7 @@ People reject drawings whose eyes are blotted to black pits, or left as empty ri
 import cv2
 import numpy as np
 
-from .drawing_measures import INK, runs
+from keras_portrait.evaluation.drawing_measures import INK, runs
 
 # All in pixels of a 512 square, where the eyes lie 110 px apart, an eye is about 52 px wide and an
 # iris 20 px: the proportions of an average face. Found by looking at 24 people drawn eight ways.

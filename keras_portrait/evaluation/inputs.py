@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.imaging import list_images
-from keras_portrait.presets import Generator
+from keras_portrait.inference.imaging import list_images
+from keras_portrait.inference.presets import Generator
 
 GROUPS = ("women", "men")
 _WORDS = {

@@ -7,17 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import fade_ink
-from keras_portrait.atomic import make_folder
-from keras_portrait.faces import Detector
-from keras_portrait.imaging import enlarge_drawing, read_image, write_image
-from keras_portrait.report.evaluation_files import EDGES, PHOTOS, picture_path
-from keras_portrait.stylizer import Stylizer
-
-from .baselines import BASELINES, edge_drawing, flow_lines
-from .border import border_line
-from .content import EdgeDistance, Identity, find_landmarks, landmark_error
-from .drawing_measures import (
+from keras_portrait.evaluation.baselines import BASELINES, edge_drawing, flow_lines
+from keras_portrait.evaluation.border import border_line
+from keras_portrait.evaluation.content import EdgeDistance, Identity, find_landmarks, landmark_error
+from keras_portrait.evaluation.drawing_measures import (
     empty_parts,
     gray_figures,
     line_agreement,
@@ -29,11 +22,17 @@ from .drawing_measures import (
     style_distance,
     width_quantile,
 )
-from .extractors import Extractor
-from .eyes import readable_eyes
-from .inputs import Source, safe_key
-from .sitters import Sitter
-from .summary import Entry
+from keras_portrait.evaluation.extractors import Extractor
+from keras_portrait.evaluation.eyes import readable_eyes
+from keras_portrait.evaluation.inputs import Source, safe_key
+from keras_portrait.evaluation.report.files import EDGES, PHOTOS, picture_path
+from keras_portrait.evaluation.sitters import Sitter
+from keras_portrait.evaluation.summary import Entry
+from keras_portrait.files import make_folder
+from keras_portrait.inference.alignment import fade_ink
+from keras_portrait.inference.faces import Detector
+from keras_portrait.inference.imaging import enlarge_drawing, read_image, write_image
+from keras_portrait.inference.stylizer import Stylizer
 
 # What line F1 is measured against is the same filter.
 _LINES = "flow-based DoG"

@@ -7,15 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.data.drawings import InkLimits, align_drawing, find_face_in_drawing
-from keras_portrait.data.tagged_drawings import TaggedDrawings, load_tagged
+from keras_portrait.data.prepare.drawings import InkLimits, align_drawing, find_face_in_drawing
 from keras_portrait.errors import InputError
-from keras_portrait.faces import Detector
-from keras_portrait.geometry import face_template, square_to_photo
-from keras_portrait.imaging import enlarge_drawing, read_image
-
-from .content import BATCH, find_landmarks
-from .drawing_measures import (
+from keras_portrait.evaluation.content import BATCH, find_landmarks
+from keras_portrait.evaluation.drawing_measures import (
     empty_parts,
     gray_figures,
     part_ink,
@@ -23,7 +18,11 @@ from .drawing_measures import (
     softness,
     stroke_widths,
 )
-from .eyes import readable_eyes
+from keras_portrait.evaluation.eyes import readable_eyes
+from keras_portrait.inference.faces import Detector
+from keras_portrait.inference.geometry import face_template, square_to_photo
+from keras_portrait.inference.imaging import enlarge_drawing, read_image
+from keras_portrait.models.style_classifier.data import TaggedDrawings, load_tagged
 
 # Drawings of a style that are looked at: more make the distances hardly surer.
 MOST_DRAWINGS = 100

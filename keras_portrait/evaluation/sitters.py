@@ -5,17 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_portrait.alignment import prepare_face
 from keras_portrait.errors import InputError
-from keras_portrait.faces import Detector, Face
-from keras_portrait.geometry import invert, transform_points
-from keras_portrait.imaging import read_image
-from keras_portrait.segmentation import PersonSegmenter
-from keras_portrait.stylizer import Stylizer
-
-from .border import photo_corners
-from .content import find_landmarks
-from .inputs import Photo
+from keras_portrait.evaluation.border import photo_corners
+from keras_portrait.evaluation.content import find_landmarks
+from keras_portrait.evaluation.inputs import Photo
+from keras_portrait.inference.alignment import prepare_face
+from keras_portrait.inference.faces import Detector, Face
+from keras_portrait.inference.geometry import invert, transform_points
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.segmentation import PersonSegmenter
+from keras_portrait.inference.stylizer import Stylizer
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
+from keras_portrait.evaluation import intervals
+from keras_portrait.evaluation.drawing_measures import width_distance, width_quantile
+from keras_portrait.evaluation.measures import LEAST_GROUP, figure
+from keras_portrait.evaluation.references import ALL, References, StyleClassifier
 from keras_portrait.metrics import frechet_distance, kernel_distance
-
-from . import intervals
-from .drawing_measures import width_distance, width_quantile
-from .measures import LEAST_GROUP, figure
-from .references import ALL, References, StyleClassifier
 
 WORST = 10
 SCORE = (

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
-from keras_portrait.settings import STYLE_INPUTS, UPSAMPLINGS
+from keras_portrait.recipe import STYLE_INPUTS, UPSAMPLINGS
 
 # Standard deviation of the weights that turn a style into scales and shifts: styles differ from
 # the first step on.

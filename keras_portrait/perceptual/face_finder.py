@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_portrait.geometry import DRAWING_DETECTION_SIDE
+from keras_portrait.inference.geometry import DRAWING_DETECTION_SIDE
 from keras_portrait.perceptual.face_nets import ONET_SIDE, PNET_SIDE, RNET_SIDE, load_face_nets
 
 # A score as good as this is not pushed any further: exp(-0.02) is 0.98.

@@ -13,10 +13,10 @@ import numpy as np
 from keras import layers
 
 import keras_portrait
-from keras_portrait.model_file import open_graph
+from keras_portrait.inference.litert.graph import open_graph
 
 # Only the files are wanted: these networks look for no faces themselves.
-_FILES = Path(keras_portrait.__file__).with_name("faces") / "nets"
+_FILES = Path(keras_portrait.__file__).parent / "inference" / "faces" / "nets"
 # Sides in pixels of what the three nets look at.
 PNET_SIDE, RNET_SIDE, ONET_SIDE = 12, 24, 48
 # The layers that end a net, in the order in which the package stores them.

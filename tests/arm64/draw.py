@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.alignment import prepare_face
-from keras_portrait.imaging import read_image, to_signed
-from keras_portrait.presets import Generator, load_preset
-from keras_portrait.segmentation import PersonSegmenter
-from keras_portrait.stylizer import Stylizer
+from keras_portrait.inference.alignment import prepare_face
+from keras_portrait.inference.imaging import read_image, to_signed
+from keras_portrait.inference.presets import Generator, load_preset
+from keras_portrait.inference.segmentation import PersonSegmenter
+from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_demo.machine import describe_machine, package_versions, runtime_version
 
 

@@ -1,0 +1,1 @@
+"""`portrait prepare`: photos, drawings and avatars made ready for training."""

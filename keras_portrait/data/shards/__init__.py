@@ -1,0 +1,1 @@
+"""Prepared pictures packed into tar files, for object stores."""

@@ -1,0 +1,1 @@
+"""The report of an evaluation: a page, figures and pictures."""

@@ -1,6 +1,0 @@
-"""Faces in photos: where they are and where their eyes, nose and mouth are."""
-
-from keras_portrait.faces.detector import Detector, find_detector, largest_face
-from keras_portrait.faces.types import Box, Face
-
-__all__ = ["Box", "Detector", "Face", "find_detector", "largest_face"]

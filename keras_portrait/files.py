@@ -1,0 +1,131 @@
+"""Files that are there whole or not at all, and small ones that are read with care."""
+
+import contextlib
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_portrait.errors import InputError
+
+# How the name of a file begins that is being written. The suffixes stay: Keras looks at them.
+UNFINISHED_PREFIX = ".part-"
+# Bytes that a file of JSON has at most; those of this package have some thousands.
+MOST_TEXT = 2**24
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Gives a place to write to, and moves what was written there to `path` at the end.
+
+    Args:
+        path: the file to make or to replace; its folder must exist.
+        durable: whether to wait until the disk has it, so that a power cut does not leave an empty
+            file either.
+
+    Yields:
+        The path to write to, in the same folder and with the same suffixes.
+
+    Raises:
+        InputError: the file cannot be written, for example because the disk is full. What was at
+            `path` is still there then.
+    """
+    part = path.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        yield part
+        if durable:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+        if durable:
+            _sync_folder(path.parent)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0]
+        raise InputError(f"Cannot write the file ({reason}). Received: {path}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until the disk has a folder's new names too, where the system can do that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes bytes to a file.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    with whole_file(path) as part:
+        part.write_bytes(data)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it, where they are not there yet.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot make the folder ({error.strerror}). Received: {folder}"
+        ) from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a killed process was writing in a folder and below it."""
+    for part in folder.rglob(f"{UNFINISHED_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def read_bounded(path: Path, limit: int = MOST_TEXT) -> bytes:
+    """Reads a file.
+
+    Args:
+        path: where it lies; a link is followed.
+        limit: bytes that it may have.
+
+    Raises:
+        OSError: it is missing, cannot be read, is no regular file (a pipe blocks, a device never
+            ends), or is longer; `strerror` says which.
+    """
+    try:
+        # Not blocking, so that a pipe nobody writes to is opened and then refused.
+        handle = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
+    except ValueError:  # a name with a zero byte
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", str(path))
+        # Not up to the limit: Python would ask for all of that memory at once.
+        data = file.read(found.st_size + 1) if found.st_size <= limit else None
+    if data is None or len(data) > limit:
+        raise OSError(errno.EFBIG, f"More than {limit} bytes", str(path))
+    return data
+
+
+def parse_json(text: str | bytes) -> object:
+    """Reads JSON.
+
+    Raises:
+        ValueError: it is none, or is nested deeper than Python can follow.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

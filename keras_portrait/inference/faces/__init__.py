@@ -1,0 +1,6 @@
+"""Faces in photos: where they are and where their eyes, nose and mouth are."""
+
+from keras_portrait.inference.faces.detector import Detector, find_detector, largest_face
+from keras_portrait.inference.faces.types import Box, Face
+
+__all__ = ["Box", "Detector", "Face", "find_detector", "largest_face"]

@@ -1,0 +1,69 @@
+"""The filters as presets: `filter:ink`, and `filter` for all of them as styles of one preset."""
+
+import numpy as np
+
+from keras_portrait.inference.alignment import ALIGNMENT
+from keras_portrait.inference.filters import FILTERS, MOST_SIDE, check_filters, draw_filters
+from keras_portrait.inference.generator import Generator
+from keras_portrait.inference.imaging import from_signed, to_signed
+from keras_portrait.inference.metadata import Contract
+
+_PREFIX = "filter"
+DESCRIPTION = "no network: lines, masses and hatching as filters find them in the photo"
+# Side of the square where no photo's resolution is asked for: that at which the filters work.
+_SIDE = 1024
+
+
+class FilterGenerator(Generator):
+    """Draws with filters; the styles of its contract are their names."""
+
+    def draw(self, square, style, landmarks=None, has_face=True):
+        """See `Generator.draw`; a mix of styles is the mean of their drawings."""
+        shares = style[0] if len(self.contract.styles) > 1 else np.ones(1, np.float32)
+        named = zip(self.contract.styles, shares, strict=True)
+        chosen = {name: share for name, share in named if share}
+        drawings = draw_filters(square, list(chosen), None, landmarks, has_face)
+        mixed = sum(np.float32(share) * drawings[name] for name, share in chosen.items())
+        return np.rint(mixed).astype(np.uint8)[..., None]
+
+    def side_for(self, pixels):
+        """The photo's own side: lines are cut sharp at any."""
+        return int(np.clip(np.ceil(pixels), 256, MOST_SIDE))
+
+
+def is_filter(given: str) -> bool:
+    """Whether that is `filter` or begins with `filter:`."""
+    return str(given).partition(":")[0] == _PREFIX
+
+
+def load_filter(given: str) -> FilterGenerator:
+    """Makes the generator of a filter.
+
+    Args:
+        given: `filter:NAME` for one filter, `filter` for all as styles.
+
+    Raises:
+        SettingError: no such filter.
+    """
+    name = str(given).partition(":")[2]
+    if name:
+        check_filters([name])
+    styles = (name,) if name else FILTERS
+    contract = Contract(
+        name=str(given),
+        method="filter",
+        file="",
+        size=_SIDE,
+        mode="fp32",
+        styles=styles,
+        inputs=("image", "style") if len(styles) > 1 else ("image",),
+        alignment=ALIGNMENT,
+        description=DESCRIPTION,
+    )
+
+    def net(image: np.ndarray, style: np.ndarray | None = None) -> np.ndarray:
+        style = np.ones((1, 1), np.float32) if style is None else style
+        return to_signed(generator.draw(from_signed(image[0]), style))[None]
+
+    generator = FilterGenerator(contract, net)
+    return generator

@@ -1,0 +1,318 @@
+"""`portrait.json`: what travels with an exported generator, so that nothing is guessed.
+
+A generator of photos takes `image` float32 (1, S, S, 3) RGB in [-1, 1], the aligned square of
+`alignment.prepare_face` in the version that `alignment` names; one with styles also takes `style`
+float32 (1, K). A generator of pictures out of nothing takes `noise` float32 (1, Z), standard
+normal, instead. What comes back is float32 (1, S, S, channels) in [-1, 1]: a drawing of 1 channel,
++1 for white paper, or an RGB picture of 3. In mode "int8" pictures are uint8 as they are in files,
+in and out, and a style's weights uint8 of 0 to 255. The file says so again in its own words, and a
+reader of another version refuses what it would draw wrongly.
+
+The same text is appended to the model file as a ZIP, of which runtimes take no notice: one file is
+enough, whatever it is called. `network.json` beside it in that ZIP tells how the network is built.
+"""
+
+import hashlib
+import io
+import json
+import lzma
+import struct
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.errors import InputError
+from keras_portrait.files import MOST_TEXT, parse_json, read_bounded, write_whole
+from keras_portrait.inference.alignment import ALIGNMENTS
+from keras_portrait.inference.geometry import face_template
+
+FILE_NAME = "portrait.json"
+NETWORK_NAME = "network.json"
+# Format 2 says which alignment the generator was trained with; format 1 means the first.
+FORMATS = (1, 2)
+VALUE_RANGE = [-1.0, 1.0]
+COLOUR_ORDER = "RGB"
+NOISE = ("noise",)
+# The mode whose pictures are uint8.
+INTEGER_MODE = "int8"
+INPUTS = (("image",), ("image", "style"), NOISE)
+# Bytes that a model file has at most. The widest network of the package has some 60 million.
+_MOST_MODEL = 2**30
+# What files written before these fields existed mean.
+_ADDED_LATER = {"noise": 0, "channels": 1}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """An exported generator.
+
+    Attributes:
+        name: name of the preset.
+        method: how it was trained, such as "asymmetric_cycle".
+        file: name of the model file, in the same folder.
+        size: side of its square pictures, in and out, in pixels.
+        mode: how its weights are stored: "fp32", "fp16", "dynamic", "int8", or the
+            name of another way, whose model takes and returns float numbers.
+        styles: names of its styles, in the order of the style vector: one or more where it takes
+            photos, none where it takes noise.
+        inputs: names of the model's inputs: "image", "image" and "style", or "noise".
+        noise: length of the noise vector; 0 where it takes photos.
+        channels: of what it returns: 1 for drawings, 3 for pictures in colour.
+        alignment: of the squares that it takes, one of `alignment.ALIGNMENTS`.
+        description: one line for the list of presets.
+        data_licence: which pictures it learned from, under which licences.
+        origin: which training and export it comes from.
+        sha256: hash of the model in hexadecimal, without what is appended to its file;
+            `write_contract` fills it in.
+    """
+
+    name: str
+    method: str
+    file: str
+    size: int
+    mode: str
+    styles: tuple[str, ...]
+    inputs: tuple[str, ...] = ("image",)
+    noise: int = 0
+    channels: int = 1
+    alignment: int = 1
+    description: str = ""
+    data_licence: str = ""
+    origin: str = ""
+    sha256: str = ""
+
+
+def write_contract(folder: "str | Path", contract: Contract, network: str = "") -> Contract:
+    """Writes `portrait.json` beside the model file that it describes, and into that file.
+
+    Args:
+        folder: holds the model file already.
+        contract: what to write; its sha256 is replaced by that of the model.
+        network: JSON text of `network.json`; by default the file keeps the one that it has.
+
+    Returns:
+        The contract as written.
+
+    Raises:
+        InputError: the model file is missing, a field does not fit, or a file cannot be written.
+    """
+    folder = Path(folder)
+    path, file = folder / FILE_NAME, folder / contract.file
+    _check(contract, path)
+    model, appended = split_model(_read_model(file, path))
+    contract = replace(contract, sha256=hashlib.sha256(model).hexdigest())
+    row = {"format": FORMATS[-1], **asdict(contract), **_constants(contract)}
+    text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
+    network = network or appended.get(NETWORK_NAME, "")
+    write_whole(file, model + _as_zip({FILE_NAME: text, NETWORK_NAME: network}))
+    write_whole(path, text.encode())
+    return contract
+
+
+def read_contract(preset: "str | Path") -> Contract:
+    """Reads a contract and makes sure that the model is the one it means.
+
+    Args:
+        preset: folder that holds `portrait.json` and the model file, or a model file that a
+            contract is appended to. Without one, `portrait.json` beside the file is read.
+
+    Raises:
+        InputError: a file is missing or altered, a field does not fit, or the contract was
+            written by a newer version.
+    """
+    path = Path(preset)
+    if path.is_dir():
+        return _read_beside(path)
+    appended = split_model(_read_model(path, path))[1]
+    if FILE_NAME in appended:
+        return _parse(appended[FILE_NAME], path, path)
+    contract = _read_beside(path.parent)
+    if contract.file != path.name:
+        raise InputError(
+            f"{path.parent / FILE_NAME} speaks of another model file. Expected: {contract.file}. "
+            f"Received: {path}"
+        )
+    return contract
+
+
+def read_network(preset: "str | Path") -> str:
+    """The text of `network.json` in a model file; empty where the file has none.
+
+    Args:
+        preset: as `read_contract` takes it.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    path = Path(preset)
+    if path.is_dir():
+        path = path / _read_beside(path).file
+    return split_model(_read_model(path, path))[1].get(NETWORK_NAME, "")
+
+
+def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:
+    """Parts a model file into the model and the texts that are appended to it, by their names."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            start = min(info.header_offset for info in file.infolist())
+            names = {FILE_NAME, NETWORK_NAME} & set(file.namelist())
+            return data[:start], {name: _unpack(file, name) for name in names}
+    # Nothing is appended, or what was is damaged, of which zipfile has many ways to tell.
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, ValueError):
+        return data, {}
+    except (EOFError, LookupError, struct.error):
+        return data, {}
+
+
+def _unpack(archive: zipfile.ZipFile, name: str) -> str:
+    """A text of an archive; ValueError where it is longer than one can be."""
+    with archive.open(name) as file:
+        data = file.read(MOST_TEXT + 1)  # whatever length the archive tells of
+    if len(data) > MOST_TEXT:
+        raise ValueError(f"more than {MOST_TEXT} bytes")
+    return data.decode()
+
+
+def _as_zip(texts: dict[str, str]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as writer:
+        for name, text in texts.items():
+            if text:
+                # Without the hour, so that the same export gives the same bytes.
+                writer.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def _read_beside(folder: Path) -> Contract:
+    path = folder / FILE_NAME
+    try:
+        text = read_bounded(path).decode()
+    except FileNotFoundError:
+        raise InputError(
+            f"A preset is a folder that holds {FILE_NAME}. Received: {folder}"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the contract ({error.strerror}). Received: {path}"
+        ) from error
+    except ValueError as error:
+        raise InputError(f"The contract is not valid JSON. Received: {path}") from error
+    return _parse(text, path, None)
+
+
+def _parse(text: str, path: Path, model: Path | None) -> Contract:
+    """Makes a contract of its text; `path` is where it stands, `model` None means as it says."""
+    row = {**_ADDED_LATER, **_read_json(text, path)}
+    if type(row.get("format")) is not int or row["format"] not in FORMATS:
+        raise InputError(
+            f"This version reads presets of format {' or '.join(map(str, FORMATS))}. "
+            f"Received: format {row.get('format')!r} in {path}"
+        )
+    if row["format"] == 1:
+        row["alignment"] = 1
+    for name in {"styles", "inputs"} & set(row):
+        if not isinstance(row[name], list):
+            raise InputError(f"{name} must be a list. Received: {_short(row[name])} in {path}")
+        row[name] = tuple(row[name])
+    try:
+        contract = Contract(**{field.name: row[field.name] for field in fields(Contract)})
+    except KeyError as error:
+        raise InputError(f"The contract lacks {error.args[0]!r}. Received: {path}") from None
+    _check(contract, path)
+    for name, expected in _constants(contract).items():
+        if not _same(row.get(name), expected):
+            raise InputError(
+                f"This version needs {name} {_short(expected)}. "
+                f"Received: {_short(row.get(name))} in {path}"
+            )
+    model = model or path.parent / contract.file
+    if hashlib.sha256(split_model(_read_model(model, path))[0]).hexdigest() != contract.sha256:
+        raise InputError(
+            "The model file is not the one its contract was written for (its sha256 differs). "
+            f"Expected an unaltered preset. Received: {model}"
+        )
+    return contract
+
+
+def _constants(contract: Contract) -> dict:
+    """What is the same in every contract of this format; `template` in 0-based pixels."""
+    constants = {"value_range": VALUE_RANGE, "colour_order": COLOUR_ORDER}
+    if contract.inputs != NOISE:
+        constants["template"] = face_template(contract.size).round(4).tolist()
+    return constants
+
+
+def _same(value, expected) -> bool:
+    if isinstance(expected, str):
+        return value == expected
+    try:
+        value, expected = np.asarray(value, float), np.asarray(expected)
+    except (TypeError, ValueError):
+        return False
+    return value.shape == expected.shape and np.allclose(value, expected, atol=0.01)
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check(contract: Contract, path: Path) -> None:
+    for field in fields(Contract):
+        value = getattr(contract, field.name)
+        if field.name in ("styles", "inputs"):
+            fits = all(isinstance(item, str) and item for item in value)
+        else:
+            fits = type(value) is field.type
+        if not fits:
+            raise InputError(f"{field.name} does not fit. Received: {_short(value)} in {path}")
+    takes_noise, styles = contract.inputs == NOISE, contract.styles
+    checks = (
+        ("name", contract.name, "a name"),
+        ("size", 16 <= contract.size <= 4096, "from 16 to 4096"),
+        ("inputs", contract.inputs in INPUTS, '["image"], ["image", "style"] or ["noise"]'),
+        ("styles", takes_noise or 0 < len(styles) == len(set(styles)), "one or more names"),
+        ("styles", not (takes_noise and styles), "empty where the input is noise"),
+        ("noise", (contract.noise > 0) is takes_noise, "a length above 0 for noise, otherwise 0"),
+        ("channels", contract.channels in (1, 3), "1 or 3"),
+        ("alignment", contract.alignment in ALIGNMENTS, " or ".join(map(str, ALIGNMENTS))),
+        ("file", _is_bare_name(contract.file), "a file name without folders"),
+        ("mode", contract.mode, "a name"),
+    )
+    for name, fits, expected in checks:
+        if not fits:
+            raise InputError(
+                f"{name} must be {expected}. Received: {_short(getattr(contract, name))} in {path}"
+            )
+    if contract.inputs == INPUTS[0] and len(styles) != 1:
+        raise InputError(f"A model without a style input has one style. Received: {path}")
+
+
+def _is_bare_name(name: str) -> bool:
+    return Path(name).name == name and name not in ("", "..") and name.isprintable()
+
+
+def _read_json(text: str, path: Path) -> dict:
+    try:
+        row = parse_json(text)
+    except ValueError as error:
+        raise InputError(f"The contract is not valid JSON. Received: {path}") from error
+    if not isinstance(row, dict):
+        raise InputError(f"The contract is not a JSON object. Received: {path}")
+    return row
+
+
+def _read_model(model: Path, named_by: Path) -> bytes:
+    try:
+        return read_bounded(model, _MOST_MODEL)
+    except FileNotFoundError:
+        raise InputError(
+            f"The model file that {named_by} names is missing. Received: {model}"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the model file ({error.strerror}). Received: {model}"
+        ) from error

@@ -1,0 +1,129 @@
+"""Presets: trained generators that are found by name.
+
+A preset is a folder with `portrait.json` (see `metadata`), the model file that it names and
+`README.md`, the model card; or that model file alone. Those of the package lie in
+`keras_portrait/presets`.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.inference.filter_presets import is_filter, load_filter
+from keras_portrait.inference.generator import Generator
+from keras_portrait.inference.imaging import from_signed, to_signed
+from keras_portrait.inference.litert.crash_test import try_model
+from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.inference.metadata import (
+    FILE_NAME,
+    INTEGER_MODE,
+    NOISE,
+    Contract,
+    read_contract,
+)
+
+BUILT_IN = Path(__file__).parents[1] / "presets"
+_MODEL_SUFFIX = ".tflite"
+
+
+def list_presets() -> list[str]:
+    """Names of the presets in the package, sorted."""
+    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{FILE_NAME}"))
+
+
+def is_name(given: "str | Path") -> bool:
+    """Whether that is the name of a preset in the package, or of a filter."""
+    return str(given) in list_presets() or is_filter(given)
+
+
+def is_preset(given: "str | Path") -> bool:
+    """Whether that is the name of a preset or filter, a folder that is one, or a model file."""
+    path = Path(given)
+    # os.path answers False for names that are too long, where Path raises.
+    return (
+        is_name(given)
+        or os.path.isfile(path / FILE_NAME)
+        or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path))
+    )
+
+
+def find_preset(preset: "str | Path") -> Path:
+    """Where a preset lies.
+
+    Args:
+        preset: name of a preset in the package, a folder that is one, or a model file.
+
+    Returns:
+        The folder, or the model file as it was given.
+
+    Raises:
+        SettingError: there is no such thing; the text names presets of nearly that name.
+    """
+    known = list_presets()
+    if str(preset) in known:
+        return BUILT_IN / str(preset)
+    path = Path(preset)
+    if os.path.isdir(path) or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path)):
+        return path
+    raise SettingError(
+        f"No such preset. {nearest(str(preset), known)}"
+        f"Expected a name, a folder that holds {FILE_NAME}, or a model file. Received: {preset}"
+    )
+
+
+def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
+    """Loads the generator of a preset into the LiteRT runtime.
+
+    Args:
+        preset: as `find_preset` takes it; or `filter:NAME`, which needs no runtime.
+        threads: CPU threads that one drawing may use.
+
+    Raises:
+        SettingError: there is no such preset.
+        InputError: a file of the preset is missing, altered, or not what its contract says, or
+            the model crashes the runtime.
+        MissingExtra: no LiteRT runtime is installed.
+    """
+    if is_filter(preset):
+        return load_filter(preset)
+    path = find_preset(preset)
+    contract = read_contract(path)
+    file = path / contract.file if path.is_dir() else path
+    if not Path(os.path.abspath(file)).is_relative_to(BUILT_IN):
+        try_model(file, contract.sha256)
+    runner = Runner(file, threads)
+    _check_tensors(runner, contract, path)
+    if contract.mode != INTEGER_MODE or contract.inputs == NOISE:
+        return Generator(contract, runner)
+    return Generator(contract, _with_floats(runner), runner)
+
+
+def _with_floats(runner: Runner) -> Callable[..., np.ndarray]:
+    """A net of pixels as one of numbers in [-1, 1]."""
+
+    def net(**arrays: np.ndarray) -> np.ndarray:
+        return to_signed(runner(**{**arrays, "image": from_signed(arrays["image"])}))
+
+    return net
+
+
+def _check_tensors(runner: Runner, contract: Contract, path: Path) -> None:
+    size = contract.size
+    number = "uint8" if contract.mode == INTEGER_MODE else "float32"
+    shapes = {
+        "image": (1, size, size, 3),
+        "style": (1, len(contract.styles)),
+        "noise": (1, contract.noise),
+    }
+    inputs = {name: (number, *shapes[name]) for name in contract.inputs}
+    outputs = [(number, 1, size, size, contract.channels)]
+    received = {tensor.name: (tensor.dtype.name, *tensor.shape) for tensor in runner.inputs}
+    found = [(tensor.dtype.name, *tensor.shape) for tensor in runner.outputs]
+    if received != inputs or found != outputs:
+        raise InputError(
+            f"The model does not fit its contract: expected inputs {inputs} and one output "
+            f"{outputs}. Received: {received} and {found} in {path}"
+        )

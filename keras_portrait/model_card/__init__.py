@@ -1,0 +1,1 @@
+"""Model cards: what a preset was trained on, how it measures, what it does badly."""

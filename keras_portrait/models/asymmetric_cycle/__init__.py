@@ -1,0 +1,1 @@
+"""Asymmetric cycle mapping: photos to portrait drawings without pairs."""

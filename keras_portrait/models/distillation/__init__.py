@@ -1,0 +1,1 @@
+"""Distillation of a trained generator into a small one."""

@@ -1,0 +1,1 @@
+"""Paired training: photos, and what filters draw of them."""

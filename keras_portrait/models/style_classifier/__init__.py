@@ -1,0 +1,1 @@
+"""The classifier that tells the styles of drawings."""

@@ -1,0 +1,570 @@
+"""What every adversarial method shares: optimizers, trackers, gradients, averaged weights."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_portrait.training.distributed.devices import spans_workers
+from keras_portrait.training.saved_networks import restored
+
+# Pictures that `evaluate` scores: some seconds to a minute on a CPU.
+SCORED = 200
+
+
+class AdversarialModel(keras.Model):
+    """A Keras model that holds networks and trains them against each other.
+
+    A method declares `loss_names`, builds its networks in `__init__`, and writes `train_step` with
+    `named`, `update` and `report`. Everything that must survive a restart (optimizers, pools,
+    progress, averaged weights) is a Keras weight of this model, so `save_weights` saves it all,
+    and `save` as much with the networks themselves.
+    """
+
+    loss_names: tuple[str, ...] = ()
+    # How often each discriminator is right, 0..1: at 1 it wins, at 0.5 it guesses.
+    accuracy_names: tuple[str, ...] = ()
+    # What a person watches while it trains.
+    headline_names: tuple[str, ...] = ()
+    # What the arrays of a batch are that has no names, in this order.
+    batch_names: tuple[str, ...] = ()
+    # Of the method's paper, for `compile` without an optimizer.
+    learning_rate = 2e-4
+    beta_1 = 0.5
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.progress = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, name="progress"
+        )
+        reported = (*self.loss_names, *self.accuracy_names)
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in reported}
+        # The networks come built; there is nothing that Keras would have to build by a call.
+        self.built = True
+
+    def compile(
+        self,
+        optimizer="auto",
+        *,
+        jit_compile: bool = False,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        **optimizers,
+    ):
+        """Sets the optimizers and builds their state.
+
+        Args:
+            optimizer: what Keras takes for an optimizer, a copy of which serves each group of
+                `trainable_groups()` that has none of its own; "auto" stands for the paper's Adam.
+            jit_compile: whether XLA compiles the steps; on a CPU it makes them slower.
+            run_eagerly: whether steps run without tracing.
+            steps_per_execution: int, steps that one call of the traced function takes.
+            **optimizers: an optimizer for a group, by its name; "auto" as above.
+
+        Raises:
+            ValueError: there is no group of such a name.
+        """
+        groups = self.trainable_groups()
+        if unknown := sorted(set(optimizers) - set(groups)):
+            raise ValueError(
+                f"compile: expected optimizers for {', '.join(sorted(groups))}; losses and metrics "
+                f"are the method's own. Received: {', '.join(unknown)}"
+            )
+        # Keras's own optimizer would be created, saved and never used.
+        super().compile(
+            optimizer=None,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+        )
+        shared = self._optimizer(optimizer)
+        made = {
+            name: self._optimizer(optimizers[name])
+            if name in optimizers
+            else type(shared).from_config(shared.get_config())
+            for name in groups
+        }
+        for name, own in made.items():
+            # Without build, load_weights drops the optimizer's state with only a warning.
+            own.build(groups[name])
+            setattr(self, f"{name}_optimizer", own)
+
+    def _optimizer(self, given) -> keras.optimizers.Optimizer:
+        """What Keras takes for an optimizer, or "auto", as an optimizer."""
+        if isinstance(given, str) and given == "auto":
+            # PyTorch's epsilon, which the papers' codes train with; Keras has 1e-7.
+            return keras.optimizers.Adam(self.learning_rate, self.beta_1, epsilon=1e-8)
+        return keras.optimizers.get(given)
+
+    def get_compile_config(self):
+        """What `compile` takes, so that a saved model comes back compiled."""
+        if not self.compiled:
+            return None
+        own = {name: getattr(self, f"{name}_optimizer") for name in self.trainable_groups()}
+        return {
+            "jit_compile": self.jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            **{name: keras.saving.serialize_keras_object(one) for name, one in own.items()},
+        }
+
+    def compile_from_config(self, config):
+        """Compiles as the saved model was."""
+        names = self.trainable_groups()
+        made = {
+            name: keras.saving.deserialize_keras_object(value) if name in names else value
+            for name, value in config.items()
+        }
+        self.compile(**made)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A model from what `get_config` returned."""
+        return cls(**{name: restored(value) for name, value in config.items()})
+
+    def get_build_config(self):
+        """Nothing: the networks come built."""
+        return None
+
+    @property
+    def optimizer(self):
+        """All of them as `Optimizers`, for Keras's callbacks; None before `compile`."""
+        groups = self.trainable_groups() if self.compiled else ()
+        return Optimizers([getattr(self, f"{name}_optimizer") for name in groups]) or None
+
+    @optimizer.setter
+    def optimizer(self, value):
+        if value is not None:
+            raise AttributeError("Optimizers are set by compile.")
+
+    def fit(self, x=None, y=None, *, epochs: int = 1, callbacks=None, shuffle=None, **kwargs):
+        """Trains, as `keras.Model.fit`; the progress that schedules depend on moves by itself.
+
+        Args:
+            x: batches or arrays: a dataset, a `PyDataset` or a generator of dicts or tuples; a
+                dict or a tuple of arrays; see `named`.
+            y: arrays of the second name, where `x` holds those of the first alone.
+            epochs: int, N of the schedules; epoch i of 0..N-1 has progress i / N.
+            callbacks: as Keras takes them. `Progress` among them says for itself how far it is.
+            shuffle: whether arrays come in another order in every epoch; None for yes. Batches
+                come in the order of what makes them.
+            **kwargs: the rest of `keras.Model.fit`.
+
+        Returns:
+            `keras.callbacks.History`.
+        """
+        callbacks = self._with_progress(callbacks, epochs)
+        if shuffle is None:
+            shuffle = all(hasattr(array, "shape") for array in keras.tree.flatten(x))
+        try:
+            return super().fit(x, y, epochs=epochs, callbacks=callbacks, shuffle=shuffle, **kwargs)
+        except Exception:
+            # A backend wraps what went wrong with a picture in an error of its own.
+            if (failure := getattr(x, "failure", None)) is not None:
+                raise failure from None
+            raise
+
+    def evaluate(self, x=None, y=None, *, return_dict: bool = False, **kwargs):
+        """Measures, as `keras.Model.evaluate`: every loss, and the scores that judge a run.
+
+        Args:
+            x: as in `fit`. What a generator yields comes but once, and gets no scores.
+            y: as in `fit`.
+            return_dict: whether values come by name.
+            **kwargs: the rest of `keras.Model.evaluate`.
+
+        Returns:
+            Losses and accuracies; then, with names that begin with `score_`, what the method's
+            scorer says of the first `SCORED` pictures; lower is better.
+        """
+        values = super().evaluate(x, y, return_dict=True, **kwargs)
+        batch = self._arrays_of(x, y)
+        scorer = self.scorer_for(batch) if batch else None
+        scores = scorer(self) if scorer else {}
+        values |= {f"score_{name}": value for name, value in scores.items()}
+        return values if return_dict else list(values.values())
+
+    def scorer_for(self, batch: dict):
+        """One of `models.scorers` for held-back pictures, NumPy arrays by name; None for none."""
+        return None
+
+    def _arrays_of(self, x, y):
+        """What `evaluate` was given as one batch of NumPy arrays, the first `SCORED` pictures."""
+        if all(hasattr(array, "shape") for array in keras.tree.flatten(x)):
+            batches = [x if y is None else (x, y)]
+        elif isinstance(x, keras.utils.PyDataset):
+            batches = (x[index] for index in range(len(x)))
+        elif hasattr(x, "__next__"):
+            return None
+        else:
+            batches = iter(x)
+        kept, count = [], 0
+        for batch in batches:
+            arrays = self.named(batch)
+            kept.append({name: ops.convert_to_numpy(array) for name, array in arrays.items()})
+            count += len(next(iter(kept[-1].values())))
+            if count >= SCORED:
+                break
+        return {name: np.concatenate([b[name] for b in kept])[:SCORED] for name in kept[0]}
+
+    def _with_progress(self, callbacks, epochs):
+        """The callbacks, with `Progress` first where it is not among them."""
+        progress = Progress(epochs)
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            progress.set_model(self)
+            callbacks.callbacks.insert(0, progress)
+            return callbacks
+        # Keras takes a single one as well.
+        used = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+        used = [one for one in used if one is not None]
+        return used if any(isinstance(one, Progress) for one in used) else [progress, *used]
+
+    def named(self, data) -> dict:
+        """The arrays of a batch by name.
+
+        Args:
+            data: a dict; or arrays in the order of `batch_names`, nested in tuples or not.
+
+        Raises:
+            ValueError: more arrays than names, or what the method needs is missing.
+        """
+        while isinstance(data, (tuple, list)) and len(data) == 1:
+            data = data[0]
+        if isinstance(data, dict):
+            return self.completed(dict(data))
+        arrays = [array for array in keras.tree.flatten(data) if array is not None]
+        if len(arrays) > len(self.batch_names):
+            raise ValueError(
+                f"A batch of {self.name}: expected a dict, or {', '.join(self.batch_names)} in "
+                f"this order. Received: {len(arrays)} arrays"
+            )
+        return self.completed(dict(zip(self.batch_names, arrays, strict=False)))
+
+    def completed(self, batch: dict) -> dict:
+        """A batch with what can be filled in; a method says what that is."""
+        return batch
+
+    def require(self, batch: dict, *names: str) -> None:
+        """Refuses a batch without some of its arrays.
+
+        Raises:
+            ValueError: one of the names is not there.
+        """
+        if missing := [name for name in names if name not in batch]:
+            raise ValueError(
+                f"A batch of {self.name}: expected {', '.join(names)}. Received: no "
+                f"{', no '.join(missing)}, but {', '.join(sorted(batch)) or 'nothing'}"
+            )
+
+    def check_size(self, pictures, size: tuple[int, int] | None) -> None:
+        """Refuses pictures of another size than the pools hold.
+
+        Args:
+            pictures: float (N, H, W, C).
+            size: height and width in pixels; None lets any pass.
+
+        Raises:
+            ValueError: the size is another.
+        """
+        if size is not None and tuple(pictures.shape[1:3]) != size:
+            raise ValueError(
+                f"Expected pictures of {size[0]} x {size[1]} pixels, the size of this model. "
+                f"Received: {pictures.shape[1]} x {pictures.shape[2]}"
+            )
+
+    def call(self, inputs, training=False):
+        """What the averaged generator, the one that is exported, makes of its input."""
+        return self.averaged_generator(self.generator_input(inputs), training=training)
+
+    def generator_input(self, inputs):
+        """What a generator takes, from what `predict` and `call` are given."""
+        return inputs
+
+    def losses_of(self, batch: dict) -> dict:
+        """Every loss and accuracy of a batch, without an update."""
+        raise TypeError(f"{type(self).__name__} must say what it measures.")
+
+    def test_step(self, data):
+        """The losses of one batch, as `train_step` reports them, without any update."""
+        return self.report(self.losses_of(self.named(data)))
+
+    def trainable_groups(self) -> dict[str, list]:
+        """The variables that each optimizer updates, by the name of the group."""
+        raise TypeError(f"{type(self).__name__} must say which variables it trains.")
+
+    def visuals(self, batch) -> dict:
+        """The pictures worth looking at for one batch, by name, in reading order."""
+        raise TypeError(f"{type(self).__name__} must say which pictures it shows.")
+
+    def exported(self) -> dict[str, keras.Model]:
+        """The networks that a run leaves as `NAME.keras`, by name."""
+        return {"generator": self.averaged_generator}
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def make_train_function(self, force=False):
+        """Makes what `fit` calls for each step; Keras's own, but for several workers.
+
+        With those Keras takes the mean of every loss over an axis that scalars do not have. Here
+        the losses of the present step are those of this worker's first device; those of an epoch
+        are read from the trackers, which add up what all devices saw.
+        """
+        if keras.backend.backend() != "tensorflow" or not spans_workers(self.distribute_strategy):
+            return super().make_train_function(force)
+        if self.train_function is not None and not force:
+            return self.train_function
+        import tensorflow as tf
+
+        strategy = self.distribute_strategy
+
+        @tf.function(reduce_retracing=True)
+        def train_one_step(iterator):
+            values = strategy.run(self.train_step, args=(next(iterator),))
+            return {k: strategy.experimental_local_results(v)[0] for k, v in values.items()}
+
+        self.train_function = train_one_step
+        return self.train_function
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Passed over on several workers: `compile` has built everything.
+
+        Keras takes a mean of a batch there, which must be no dictionary.
+        """
+        if keras.backend.backend() == "tensorflow" and spans_workers(self.distribute_strategy):
+            return
+        super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def update(self, group: str, loss_function):
+        """Takes one optimizer step.
+
+        Args:
+            group: name of an optimizer and its variables.
+            loss_function: callable without arguments that returns `(loss, rest)`; `loss` a float32
+                scalar, `rest` whatever the caller wants back.
+
+        Returns:
+            `rest`, computed with the weights before the step.
+        """
+        # Asked for anew rather than kept: Keras would save whatever is kept a second time.
+        variables = self.trainable_groups()[group]
+        gradients, rest = gradients_of(loss_function, variables)
+        getattr(self, f"{group}_optimizer").apply(gradients, variables)
+        return rest
+
+    def average_generator(self):
+        """Moves `averaged_generator` towards `generator`, after a step of its optimizer."""
+        steps = self.generator_optimizer.iterations
+        average_weights(self.averaged_generator, self.generator, self.average_decay, steps)
+
+    def report(self, values: dict) -> dict:
+        """Feeds the trackers and returns their running means."""
+        for name, value in values.items():
+            self.trackers[name].update_state(value)
+        means = {name: tracker.result() for name, tracker in self.trackers.items()}
+        # What Keras's callbacks ask for by name; discriminators have no part in it.
+        total = sum(means[name] for name in self.loss_names if not name.startswith("d_"))
+        return {**means, "loss": total}
+
+
+class Optimizers:
+    """Several optimizers as one, for Keras's callbacks.
+
+    Args:
+        members: optimizers, the one that speaks for all first.
+    """
+
+    def __init__(self, members):
+        self.members = list(members)
+
+    def __len__(self):
+        return len(self.members)
+
+    @property
+    def built(self) -> bool:
+        """Whether all of them have their state."""
+        return all(member.built for member in self.members)
+
+    @property
+    def iterations(self):
+        """Steps of the first."""
+        return self.members[0].iterations
+
+    @property
+    def learning_rate(self):
+        """Learning rate of the first; a new one changes those of the others in proportion."""
+        return self.members[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        old = float(ops.convert_to_numpy(self.members[0].learning_rate))
+        for member in self.members:
+            # A rate of 0 leaves no proportion to keep.
+            own = float(ops.convert_to_numpy(member.learning_rate))
+            member.learning_rate = value * own / old if old else value
+
+
+class Progress(keras.callbacks.Callback):
+    """Tells the model how far the training is, 0 at the first epoch.
+
+    Args:
+        epochs: int, N of the paper's schedule; epoch i of 0..N-1 has progress i / N.
+    """
+
+    def __init__(self, epochs: int):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Sets the progress for the epoch."""
+        self.model.progress.assign(epoch / self.epochs)
+
+
+def in_colour(pictures):
+    """Pictures (N, H, W, 3); gray ones (N, H, W, 1) are repeated over the channels."""
+    return ops.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
+
+
+def copy_of(network: keras.Model) -> keras.Model:
+    """A second network with the same weights, which no optimizer trains.
+
+    Args:
+        network: a functional model, such as a generator whose average is to be kept.
+
+    Returns:
+        A model of its own that computes the same.
+    """
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    copy.trainable = False
+    return copy
+
+
+def gradients_of(loss_function, variables):
+    """Differentiates on either backend.
+
+    Args:
+        loss_function: callable without arguments that returns `(scalar loss, rest)`; the loss is
+            the mean over the pictures of this device.
+        variables: list of Keras variables.
+
+    Returns:
+        `(gradients, rest)`, gradients in the order of `variables`. Optimizers add the gradients
+        of all devices up, so each is divided by their number here.
+    """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loss, rest = loss_function()
+        values = [variable.value for variable in variables]
+        return list(torch.autograd.grad(loss, values, allow_unused=True)), rest
+    import tensorflow as tf
+
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch([variable.value for variable in variables])
+        loss, rest = loss_function()
+        loss = loss / devices
+    return tape.gradient(loss, [variable.value for variable in variables]), rest
+
+
+def squared_input_gradient(network, x):
+    """How steep a network is at its input, in a form that can itself be differentiated.
+
+    Args:
+        network: callable of `x` to one score for each picture.
+        x: float (N, H, W, C).
+
+    Returns:
+        `(scores, squares)`: what the network returns, and float32 (N,), the squared length of the
+        gradient of each picture's score.
+    """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            scores = network(x)
+            (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    else:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            scores = network(x)
+        gradient = tape.gradient(scores, x)
+    return scores, ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))
+
+
+def average_weights(average: keras.Model, model: keras.Model, decay: float, steps):
+    """Moves an exponential moving average one step towards a model's weights.
+
+    The first steps keep less of the old average, (1 + steps) / (10 + steps) of it, as
+    `tf.train.ExponentialMovingAverage` does: otherwise untrained weights would show for thousands
+    of steps.
+
+    Args:
+        average: model of the same architecture that holds the average.
+        model: the model in training.
+        decay: float in [0, 1), the share of the old average that is kept.
+        steps: int tensor, steps the model has taken.
+    """
+    means = average.weights
+    steps = ops.cast(steps, "float32")
+    decay = ops.minimum(decay, (1.0 + steps) / (10.0 + steps))
+    values = [
+        mean * decay + ops.cast(value, mean.dtype) * (1.0 - decay)
+        for mean, value in zip(means, model.weights, strict=True)
+    ]
+    if keras.backend.backend() == "torch":
+        for mean, value in zip(means, values, strict=True):
+            mean.assign(value)
+        return
+    import tensorflow as tf
+
+    def assign(strategy, values):
+        for mean, value in zip(means, values, strict=True):
+            strategy.extended.update(mean.value, _assign, args=(value,), group=False)
+
+    # Every device holds the same weights, and so the same average: each writes its own copy.
+    tf.distribute.get_replica_context().merge_call(assign, args=(values,))
+
+
+def _assign(variable, value):
+    return variable.assign(value)
+
+
+def renamed(batch: dict, names: dict[str, tuple[str, ...]]) -> dict:
+    """A batch whose arrays go by a method's own names.
+
+    Args:
+        batch: arrays by name.
+        names: for each name of the method's what else it may be called, the likeliest first.
+    """
+    found = dict(batch)
+    for name, others in names.items():
+        for other in others:
+            if name not in found and other in found:
+                found[name] = found[other]
+    return found
+
+
+def photos_and_style(inputs, styles: int):
+    """What a generator of drawings takes.
+
+    Args:
+        inputs: photos float (N, H, W, 3), or `(photos, style)`, or a dict of both.
+        styles: int, how many styles there are; with one there is no style input.
+
+    Returns:
+        Photos, or `[photos, style]`; where no style is told, the first.
+    """
+    if isinstance(inputs, dict):
+        inputs = [inputs[name] for name in ("photo", "style") if name in inputs]
+    photos, *style = inputs if isinstance(inputs, (tuple, list)) else [inputs]
+    if styles == 1:
+        return photos
+    if not style:
+        first = ops.one_hot(0, styles)[None]
+        style = [ops.repeat(first, ops.shape(photos)[0], axis=0)]
+    return [photos, style[0]]

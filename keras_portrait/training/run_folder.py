@@ -1,0 +1,238 @@
+"""The folder of a training run: its options, which one to go on with, and who trains in it."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+from keras_portrait.errors import InputError
+from keras_portrait.files import (
+    UNFINISHED_PREFIX,
+    make_folder,
+    parse_json,
+    read_bounded,
+    remove_unfinished,
+    write_whole,
+)
+
+try:
+    import fcntl
+except ImportError:  # Windows, where run folders are not locked
+    fcntl = None
+
+OPTIONS_NAME = "options.json"
+# Of `options.json`; the highest that this version writes and reads.
+FORMAT = 2
+PICTURES_NAME = "pictures.json"
+LOCK_NAME = ".lock"
+PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
+# Told in the options, and compared picture by picture elsewhere.
+COUNTS = ("photos", "drawings", "pictures")
+_NUMBERED = re.compile(r"([0-9]{3,})-.*")
+
+
+def find_run(
+    options: dict, finished: Callable[[Path], bool], name: str, runs: Path = Path("runs")
+) -> Path:
+    """The unfinished run with these options, or a folder with the next number.
+
+    Args:
+        options: what `options.json` must hold, counts of pictures left out.
+        finished: says whether the run in a folder has come to its end.
+        name: what follows the number in a new folder's name.
+        runs: where the run folders lie.
+
+    Returns:
+        A folder, not necessarily there yet.
+    """
+    found = ((_NUMBERED.fullmatch(folder.name), folder) for folder in runs.glob("*-*"))
+    numbered = sorted((int(match[1]), folder) for match, folder in found if match)
+    for _, folder in numbered:
+        # A folder whose options cannot be read is somebody else's.
+        with contextlib.suppress(InputError):
+            known = read_options(folder)
+            if known is not None and not difference(known, options) and not finished(folder):
+                return folder
+    last = numbered[-1][0] if numbered else 0
+    return runs / f"{last + 1:03d}-{name}"
+
+
+def claim_run(folder: Path, find: Callable[[], Path]) -> Path:
+    """Makes the folder of a new run, so that no other start gets the same one.
+
+    Args:
+        folder: what `find_run` answered.
+        find: asks it once more, where the folder is there already.
+
+    Returns:
+        A new folder, or that of an unfinished run with these options.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    while True:
+        make_folder(folder.parent)
+        try:
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            folder = find()
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
+        if read_options(folder) is not None:
+            return folder
+
+
+@contextlib.contextmanager
+def hold_run(folder: Path) -> Iterator[None]:
+    """Keeps other processes from training in a run folder, as long as this one lives at most.
+
+    Where the system or the disk knows no locks, nothing is kept from anybody.
+
+    Args:
+        folder: the run folder; made where it is not there.
+
+    Raises:
+        InputError: another process trains in it, it holds something else, or it cannot be written.
+    """
+    _make(folder)
+    try:
+        lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    try:
+        if fcntl is not None:
+            _lock(lock, folder, fcntl.LOCK_EX)
+        # Who it is, for others to tell; it is the lock that counts, not this number.
+        with contextlib.suppress(OSError):
+            os.truncate(lock, 0)
+            os.write(lock, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(lock)
+
+
+def refuse_held(folder: Path) -> None:
+    """Refuses a run folder that another process holds at this moment; writes nothing.
+
+    Raises:
+        InputError: another process trains in it.
+    """
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):  # no such run yet
+        lock = os.open(folder / LOCK_NAME, os.O_RDONLY)
+        try:
+            _lock(lock, folder, fcntl.LOCK_SH)
+        finally:
+            os.close(lock)
+
+
+def _lock(lock, folder, kind):
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode("ascii", "replace").strip() or "unknown"
+        raise InputError(
+            "Another process trains in the run folder. Expected to wait for its end, or another "
+            f"--run-dir. Received: {folder}, process {holder}"
+        ) from None
+    except OSError:
+        pass  # some network disks know no locks
+
+
+def read_options(folder: Path) -> dict | None:
+    """The options of a run folder, or None where there are none.
+
+    Raises:
+        InputError: the file is there and cannot be read.
+    """
+    return _read(folder / OPTIONS_NAME, "the options of a run")
+
+
+def read_pictures(folder: Path) -> dict | None:
+    """The pictures that a run is trained on, as `open_run` noted them; None where there is no run.
+
+    Raises:
+        InputError: the file is there and cannot be read.
+    """
+    return _read(folder / PICTURES_NAME, "the pictures of a run")
+
+
+def open_run(folder: Path, options: dict, pictures: dict) -> None:
+    """Makes a run folder, with the options, pictures and versions that it is trained with.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    _make(folder)
+    known = read_options(folder)
+    if known is not None and (other := difference(known, options)):
+        # Another training took the folder after this one had looked.
+        raise InputError(
+            f"{folder} was taken by another training. Expected to start again, which takes "
+            f"the next number. Received: {other}"
+        )
+    remove_unfinished(folder)
+    if known is None:
+        _write(folder / PICTURES_NAME, pictures)
+        _write(folder / OPTIONS_NAME, options)
+    _write(folder / "versions.json", installed_versions(PACKAGES))
+
+
+def difference(known: dict, options: dict, prefix: str = "") -> str:
+    """Names the first three keys in which two option dictionaries differ; "" where none does."""
+    names = []
+    for key in sorted({*known, *options} - {*COUNTS}):
+        old, new = known.get(key), options.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if old != new:
+                names.append(difference(old, new, f"{prefix}{key}."))
+        elif old != new:
+            names.append(f"{prefix}{key}: {old} there, {new} now")
+    return "; ".join(names[:3])
+
+
+def _make(folder):
+    """Makes a run folder; refuses one that holds more than what a killed start leaves."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in folder.iterdir()} - {LOCK_NAME, PICTURES_NAME}
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    foreign = [name for name in names if not name.startswith(UNFINISHED_PREFIX)]
+    if foreign and OPTIONS_NAME not in names:
+        raise InputError(
+            "The run folder holds something else. Expected a new or empty folder, or that of a "
+            f"run. Received: {folder}"
+        )
+
+
+def _cannot_write(folder, error):
+    return InputError(f"Cannot write the run folder ({error.strerror}). Received: {folder}")
+
+
+def _read(path, what):
+    try:
+        values = parse_json(read_bounded(path)) if os.path.isfile(path) else None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: expected {what}. Received: {error}") from None
+    if values is not None and not isinstance(values, dict):
+        raise InputError(f"{path}: expected {what}. Received: {type(values).__name__}")
+    return values
+
+
+def _write(path, values):
+    write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of these packages that are installed, by name."""
+    versions = {}
+    for name in packages:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
