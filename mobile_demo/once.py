@@ -89,8 +89,8 @@ def draw_from_source(
         )
     if is_photo(source):
         return draw_once(Path(source), out, preset, style, threads)
+    from keras_portrait.inference.style import style_vector
     from keras_portrait.inference.stylizer import Stylizer
-from keras_portrait.inference.style import style_vector
 
     stylizer = Stylizer(preset, threads)
     style_vector(style, stylizer.contract.styles)  # a mistyped style needs no camera

@@ -23,7 +23,8 @@ keras_portrait.models.__path__.append(str(folder / "methods"))
 from keras_portrait import cli, Stylizer
 from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait_export.artefacts import ExportOptions, export_generator
-sys.argv = ["portrait", "train", "ours.toml", str(folder / "data"), "--run-dir", str(folder / "run")]
+sys.argv = ["portrait", "train", "ours.toml", str(folder / "data")]
+sys.argv += ["--run-dir", str(folder / "run")]
 try:
     cli.main()
 except SystemExit as ended:

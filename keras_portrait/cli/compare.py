@@ -67,8 +67,8 @@ def compare(
 
 def _open_columns(presets: str) -> list[_Column]:
     from keras_portrait.inference.presets import list_presets
+    from keras_portrait.inference.style import style_vector
     from keras_portrait.inference.stylizer import Stylizer
-from keras_portrait.inference.style import style_vector
 
     loaded, columns = {}, []
     for given in presets.split(","):

@@ -119,8 +119,8 @@ def stylize(
     jobs, result = _plan_folder(photo, output) if is_folder else _plan_photo(photo, output)
     from keras_portrait.files import make_folder
     from keras_portrait.inference.imaging import read_image
+    from keras_portrait.inference.style import style_vector
     from keras_portrait.inference.stylizer import Stylizer
-from keras_portrait.inference.style import style_vector
 
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
