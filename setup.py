@@ -77,8 +77,8 @@ setup(
             f"**/*.{suffix}"
             for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2")
         ],
-        "keras_portrait_export": ["*.j2"],
-        "keras_portrait_demo": ["static/*.html"],
+        "keras_portrait_export": ["**/*.j2"],
+        "keras_portrait_demo": ["**/*.html"],
     },
     # The base draws a photo, on a desktop and on a Pi.  ai-edge-litert runs the networks; 32-bit
     # Raspberry Pi OS only has its predecessor, which was built against NumPy 1.
@@ -130,6 +130,6 @@ setup(
             "portrait-demo = keras_portrait_demo.__main__:main",
         ],
         # Where pibooth, the photo booth, looks for plugins.
-        "pibooth": ["keras_portrait = keras_portrait_demo.pibooth_plugin"],
+        "pibooth": ["keras_portrait = keras_portrait_demo.booth.pibooth_plugin"],
     },
 )

@@ -28,7 +28,7 @@ from keras_portrait.inference.litert.runner import Runner
 from keras_portrait.inference.litert.silence import silent_stderr
 from keras_portrait.networks import resnet_generator
 from keras_portrait.training.saved_generator import TrainedGenerator
-from keras_portrait_export.bench import bench
+from keras_portrait_export.benchmark.command import bench
 from keras_portrait_export.convert import MODES, convert
 
 SIZE = 256

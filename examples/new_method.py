@@ -32,7 +32,7 @@ from keras_portrait.recipe import DataSettings, Recipe, TrainSettings, between
 from keras_portrait.training import run
 from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
 from keras_portrait.training.experiment import Experiment
-from keras_portrait_export.artefacts import ExportOptions, export_generator
+from keras_portrait_export.exporter import ExportOptions, export_generator
 
 
 class Sketch(AdversarialModel):

@@ -56,8 +56,8 @@ def _export(options: argparse.Namespace) -> list[str]:
     # Each once, in the order given.
     modes = tuple(dict.fromkeys(options.mode or ("dynamic",)))
     print(f"Exporting {options.source} as {options.recipe or ', '.join(modes)} ...", flush=True)
-    artefacts = _with_tensorflow("artefacts")
-    wanted = artefacts.ExportOptions(
+    exporter = _with_tensorflow("exporter")
+    wanted = exporter.ExportOptions(
         modes=modes,
         sizes=tuple(dict.fromkeys(options.size)),
         styles=tuple(dict.fromkeys(options.style)),
@@ -69,11 +69,11 @@ def _export(options: argparse.Namespace) -> list[str]:
         direction=options.direction,
         force=options.force,
     )
-    made = artefacts.export_generator(options.source, options.out, wanted)
+    made = exporter.export_generator(options.source, options.out, wanted)
     lines = _table([_row(artefact) for artefact in made])
     lines += [str(artefact.folder) for artefact in made]
     if options.report:
-        report = _with_tensorflow("report")
+        report = _with_tensorflow("report.page")
         rows = [report.measure_preset(artefact.folder, artefact.samples) for artefact in made]
         report.write_report(options.out, rows)
         lines.append(str(options.out / "report.html"))
@@ -89,7 +89,7 @@ def _bench(options: argparse.Namespace) -> list[str]:
             f"--bench takes model files and nothing else. Received: {', '.join(given)} too"
         )
     print("Timing, half a minute and more ...", flush=True)
-    bench = _with_tensorflow("bench")
+    bench = _with_tensorflow("benchmark.command")
     return bench.format_table(bench.bench(options.bench)).splitlines()
 
 

@@ -13,11 +13,10 @@ from keras_portrait.errors import PortraitError, SettingError, nearest
 from keras_portrait.inference.metadata import INTEGER_MODE
 from keras_portrait.layers import InstanceNormalization
 from keras_portrait.training.saved_generator import TrainedGenerator
-
-from .compact import compact
-from .lint import check_model
-from .rebuild import rebuild_for_inference
-from .targets import separate_scales
+from keras_portrait_export.check import check_model
+from keras_portrait_export.compact import compact
+from keras_portrait_export.rebuild import rebuild_for_inference
+from keras_portrait_export.targets import separate_scales
 
 # Builtin operators only: without this Keras lets in some that the small runtime does not have.
 _BUILTINS = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}

@@ -35,8 +35,7 @@ from keras_portrait.layers import (
     ReflectionPadding2D,
 )
 from keras_portrait.training.saved_generator import copy_layers, float32_config
-
-from .layers import (
+from keras_portrait_export.layers import (
     FULL_WIDTH,
     BlockConv2D,
     ConcatenatedStyle,

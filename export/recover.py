@@ -17,9 +17,8 @@ from keras_portrait.inference.litert.graph import PLACES, open_graph
 from keras_portrait.inference.metadata import NOISE, read_contract, read_network, split_model
 from keras_portrait.inference.presets import find_preset
 from keras_portrait.training.saved_generator import TrainedGenerator
-
-from .layers import NEXT_TO_NOTHING
-from .rebuild import leaves_lanes_idle
+from keras_portrait_export.layers import NEXT_TO_NOTHING
+from keras_portrait_export.rebuild import leaves_lanes_idle
 
 _NUMBERS = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64", "UINT8")
 _KINDS = {

@@ -17,8 +17,7 @@ from keras_portrait.inference.imaging import from_signed, read_image, to_signed
 from keras_portrait.inference.metadata import Contract
 from keras_portrait.inference.presets import Generator
 from keras_portrait.inference.segmentation import PersonSegmenter
-
-from .lint import count_delegates
+from keras_portrait_export.check import count_delegates
 
 DRAWN_FACES = 3
 NOISE_VECTORS = 5

@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 from keras_portrait.errors import PortraitError, SettingError
-
-from . import DEFAULT_PRESET, VIEWS
-from .once import draw_from_source, draw_once, is_photo
+from keras_portrait_demo import DEFAULT_PRESET, VIEWS
+from keras_portrait_demo.once import draw_from_source, draw_once, is_photo
 
 _BENCHMARK_FRAMES = 100
 # The ways to run, and for what only some of them heed, which; everything else goes with each.
@@ -95,7 +94,7 @@ def _run(options: argparse.Namespace, started: float) -> None:
         return
     shown = {"faces": options.faces, "layout": options.layout}
     if options.benchmark:
-        from .bench import measure
+        from keras_portrait_demo.bench import measure
 
         source = options.source or "synthetic"
         figures = measure(
@@ -103,7 +102,7 @@ def _run(options: argparse.Namespace, started: float) -> None:
         )
         print(json.dumps(figures, indent=2))
         return
-    from .show import show_live
+    from keras_portrait_demo.show import show_live
 
     show_live(
         options.source or "auto",

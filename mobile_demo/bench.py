@@ -3,14 +3,18 @@
 import time
 
 from keras_portrait.errors import InputError, SettingError
-
-from . import DEFAULT_PRESET
-from .camera import open_source
-from .drawer import Drawer
-from .frame import draw_frame
-from .machine import describe_machine, package_versions, peak_memory_mb, runtime_version
-from .timing import summarize
-from .tracking import Tracker
+from keras_portrait_demo import DEFAULT_PRESET
+from keras_portrait_demo.drawer import Drawer
+from keras_portrait_demo.frame import draw_frame
+from keras_portrait_demo.machine import (
+    describe_machine,
+    package_versions,
+    peak_memory_mb,
+    runtime_version,
+)
+from keras_portrait_demo.sources.camera import open_source
+from keras_portrait_demo.timing import summarize
+from keras_portrait_demo.tracking import Tracker
 
 # Frames that are drawn and not counted: searches settle, caches fill.
 WARM_UP = 5

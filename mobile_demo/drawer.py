@@ -14,11 +14,10 @@ from keras_portrait.inference.metadata import NOISE, read_contract
 from keras_portrait.inference.presets import BUILT_IN, Generator, list_presets, load_preset
 from keras_portrait.inference.segmentation import PersonSegmenter
 from keras_portrait.inference.style import style_vector
-
-from . import DEFAULT_PRESET
-from .paper import Drawing, lay_on_paper
-from .timing import Stages
-from .tracking import TrackedFace
+from keras_portrait_demo import DEFAULT_PRESET
+from keras_portrait_demo.layout import Drawing, lay_on_paper
+from keras_portrait_demo.timing import Stages
+from keras_portrait_demo.tracking import TrackedFace
 
 # The person is told from the background in one of so many frames of a face. In the aligned square
 # the outline moves little, and on a Raspberry Pi this network costs as much as a small generator.

@@ -7,14 +7,13 @@ import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.inference.style import check_choice
-
-from .drawer import Drawer
-from .frame import Result, draw_frame
-from .machine import runtime_version
-from .paper import LAYOUTS, Drawing, lay_out, placeholder
-from .source import Source, SourceLost
-from .timing import History
-from .tracking import Tracker
+from keras_portrait_demo.drawer import Drawer
+from keras_portrait_demo.frame import Result, draw_frame
+from keras_portrait_demo.layout import LAYOUTS, Drawing, lay_out, placeholder
+from keras_portrait_demo.machine import runtime_version
+from keras_portrait_demo.sources.source import Source, SourceLost
+from keras_portrait_demo.timing import History
+from keras_portrait_demo.tracking import Tracker
 
 # Seconds between two tries to get a lost camera back: they grow from the first to the last.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 4.0

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
-
-from . import DEFAULT_PRESET
+from keras_portrait_demo import DEFAULT_PRESET
 
 # Seconds in which a camera finds its exposure, and in which a face must come before it.
 SETTLE_SECONDS, FACE_SECONDS = 1.0, 10.0
@@ -109,7 +108,7 @@ def is_photo(source: str) -> bool:
 
 def _take_photo(text: str, width: int, height: int, stylizer):
     """The first frame with a face in it, uint8 RGB (height, width, 3)."""
-    from .camera import PiCamera, UsbCamera, open_source
+    from keras_portrait_demo.sources.camera import PiCamera, UsbCamera, open_source
 
     source = open_source(text, width, height, paced=False)
     try:

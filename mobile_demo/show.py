@@ -13,15 +13,14 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
-
-from . import DEFAULT_PRESET
-from .booth import FOLDER, Booth
-from .button import push_button
-from .camera import open_source
-from .drawer import Drawer
-from .kept_files import make_writable_folder
-from .live import Live
-from .printing import Printer
+from keras_portrait_demo import DEFAULT_PRESET
+from keras_portrait_demo.booth.booth import FOLDER, Booth
+from keras_portrait_demo.booth.button import push_button
+from keras_portrait_demo.booth.kept_files import make_writable_folder
+from keras_portrait_demo.booth.printing import Printer
+from keras_portrait_demo.drawer import Drawer
+from keras_portrait_demo.live import Live
+from keras_portrait_demo.sources.camera import open_source
 
 _TITLE = "portrait"
 _ESCAPE = 27
@@ -89,7 +88,7 @@ def show_live(
         stack.enter_context(live)
         recorder = None
         if record is not None:
-            from .record import Recorder
+            from keras_portrait_demo.record import Recorder
 
             recorder = stack.enter_context(Recorder(live, record, is_view=view == "none"))
             print(f"recording {recorder.path}", flush=True)
@@ -101,7 +100,7 @@ def show_live(
         if button is not None:
             stack.enter_context(push_button(button, booth.press))
         if view == "web":
-            from .web import WebView
+            from keras_portrait_demo.web.server import WebView
 
             url = stack.enter_context(WebView(live, host, port, token, booth)).url
             print(f"open {url} (Ctrl-C ends)", flush=True)

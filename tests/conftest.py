@@ -9,7 +9,7 @@ import keras_portrait
 from fake_live import FakeLive
 from keras_portrait import cli
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo.web import WebView
+from keras_portrait_demo.web.server import WebView
 from tiny_preset import write_tiny_preset
 from web_client import Client
 

@@ -19,8 +19,9 @@ from conftest import EXAMPLE
 from keras_portrait.errors import SettingError
 from keras_portrait.inference.alignment import ALIGNMENTS
 from keras_portrait.inference.imaging import read_image, write_image
-from keras_portrait_demo import camera, once, show
+from keras_portrait_demo import once, show
 from keras_portrait_demo.__main__ import _parser, draw_once, main
+from keras_portrait_demo.sources import camera
 from tiny_preset import write_tiny_preset
 
 

@@ -15,11 +15,12 @@ import fake_live
 from fake_live import FakeLive
 from keras_portrait.errors import SettingError
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo import booth as booth_module
-from keras_portrait_demo import kept_files, show
+from keras_portrait_demo import show
 from keras_portrait_demo.__main__ import main
-from keras_portrait_demo.booth import Booth
-from keras_portrait_demo.printing import Printer
+from keras_portrait_demo.booth import booth as booth_module
+from keras_portrait_demo.booth import kept_files
+from keras_portrait_demo.booth.booth import Booth
+from keras_portrait_demo.booth.printing import Printer
 from keras_portrait_demo.record import Recorder
 from waiting import wait_until
 

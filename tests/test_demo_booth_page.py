@@ -6,9 +6,9 @@ import pytest
 
 from headless_chromium import Chromium
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo import web_pictures
-from keras_portrait_demo.booth import Booth
-from keras_portrait_demo.web import WebView
+from keras_portrait_demo.booth.booth import Booth
+from keras_portrait_demo.web import pictures as web_pictures
+from keras_portrait_demo.web.server import WebView
 from waiting import wait_until
 from web_client import Client
 

@@ -12,8 +12,8 @@ from gpiozero.pins.mock import MockFactory
 from keras_portrait.errors import MissingExtra, SettingError
 from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo.__main__ import main
-from keras_portrait_demo.booth import Booth
-from keras_portrait_demo.button import BOUNCE_SECONDS, push_button
+from keras_portrait_demo.booth.booth import Booth
+from keras_portrait_demo.booth.button import BOUNCE_SECONDS, push_button
 from waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")

@@ -9,9 +9,9 @@ import pytest
 from conftest import EXAMPLE
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.inference.imaging import read_image, write_image
-from keras_portrait_demo import camera, pictures, ribbon_camera
-from keras_portrait_demo.camera import open_source
-from keras_portrait_demo.source import SourceLost
+from keras_portrait_demo.sources import camera, pictures, ribbon_camera
+from keras_portrait_demo.sources.camera import open_source
+from keras_portrait_demo.sources.source import SourceLost
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_portrait_demo import printing
+from keras_portrait_demo.booth import printing
 from keras_portrait_demo.live import Live
 
 DEMO = Path(__file__).resolve().parent.parent / "mobile_demo"

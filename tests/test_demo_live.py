@@ -15,10 +15,10 @@ from keras_portrait.inference.imaging import resize
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import draw_frame
+from keras_portrait_demo.layout import lay_on_paper, lay_out, placeholder
 from keras_portrait_demo.live import Live
-from keras_portrait_demo.paper import lay_on_paper, lay_out, placeholder
 from keras_portrait_demo.record import Recorder
-from keras_portrait_demo.source import SourceLost
+from keras_portrait_demo.sources.source import SourceLost
 from keras_portrait_demo.timing import Stages
 from keras_portrait_demo.tracking import TrackedFace, Tracker
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset

@@ -9,7 +9,7 @@ import pytest
 from fake_live import STYLES, FakeLive
 from headless_chromium import Chromium
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo.web import MOST_VIEWERS, WebView
+from keras_portrait_demo.web.server import MOST_VIEWERS, WebView
 from waiting import wait_until
 
 DESKTOP = 1280, 800

@@ -26,7 +26,7 @@ from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.stylizer import Stylizer
 from tiny_preset import write_colour_preset
 
-NAME = "keras_portrait_demo.pibooth_plugin"
+NAME = "keras_portrait_demo.booth.pibooth_plugin"
 SOURCE = Path(__file__).resolve().parent.parent / "mobile_demo"
 EXAMPLE = SOURCE.parent / "keras_portrait" / "example.jpg"
 hookspec = pluggy.HookspecMarker("pibooth")

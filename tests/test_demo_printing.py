@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_portrait_demo import printing
 from keras_portrait_demo.__main__ import main
-from keras_portrait_demo.printing import Printer
+from keras_portrait_demo.booth import printing
+from keras_portrait_demo.booth.printing import Printer
 from waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")

@@ -19,7 +19,7 @@ import pytest
 from keras_portrait.errors import InputError
 from keras_portrait_demo import VIEWS, show
 from keras_portrait_demo.live import Live
-from keras_portrait_demo.source import SourceLost
+from keras_portrait_demo.sources.source import SourceLost
 from waiting import wait_until
 
 
@@ -194,7 +194,7 @@ def test_what_counts_as_displayed(
 COMMAND = """
 import pathlib, sys, threading, time
 import cv2, numpy as np
-from keras_portrait_demo import camera
+from keras_portrait_demo.sources import camera
 from keras_portrait_demo.__main__ import main
 
 class Capture:

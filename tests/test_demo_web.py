@@ -7,8 +7,11 @@ import numpy as np
 
 from fake_live import HEIGHT, STYLES, WIDTH
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo import web, web_handler, web_pictures, web_stream
-from keras_portrait_demo.web import WebView
+from keras_portrait_demo.web import handler as web_handler
+from keras_portrait_demo.web import pictures as web_pictures
+from keras_portrait_demo.web import server as web
+from keras_portrait_demo.web import stream as web_stream
+from keras_portrait_demo.web.server import WebView
 from waiting import wait_until
 from web_client import Client, Viewer
 

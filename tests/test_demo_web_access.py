@@ -7,8 +7,8 @@ import pytest
 
 from keras_portrait.errors import SettingError
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo import web_pictures
-from keras_portrait_demo.web import WebView
+from keras_portrait_demo.web import pictures as web_pictures
+from keras_portrait_demo.web.server import WebView
 from web_client import TOKEN, Client
 
 

@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from keras_portrait_demo import web, web_handler, web_request
+from keras_portrait_demo.web import handler as web_handler
+from keras_portrait_demo.web import request as web_request
+from keras_portrait_demo.web import server as web
 from waiting import wait_until
 from web_client import JSON
 

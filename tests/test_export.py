@@ -18,9 +18,11 @@ from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
 from keras_portrait.networks import resnet_generator
 from keras_portrait.training import saved_generator as trained_generator
-from keras_portrait_export import artefacts, convert, layers, lint, rebuild, verify
+from keras_portrait_export import check as lint
+from keras_portrait_export import convert, layers, rebuild, verify
+from keras_portrait_export import exporter as artefacts
 from keras_portrait_export.__main__ import DIRECTIONS, MODES, TARGETS, main
-from keras_portrait_export.artefacts import ExportOptions, export_generator
+from keras_portrait_export.exporter import ExportOptions, export_generator
 from keras_portrait_export.targets import TARGETS as KNOWN_TARGETS
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.

@@ -29,12 +29,13 @@ from keras_portrait.layers import InstanceNormalization
 from keras_portrait.models.distillation.networks import student_generator
 from keras_portrait.networks import resnet_generator
 from keras_portrait.training.saved_generator import TrainedGenerator, load_run
-from keras_portrait_export import artefacts, calibration, convert, layers, rebuild, verify
+from keras_portrait_export import calibration, convert, layers, rebuild, verify
+from keras_portrait_export import exporter as artefacts
 from keras_portrait_export.__main__ import main
-from keras_portrait_export.artefacts import ExportOptions, export_generator
 from keras_portrait_export.compact import compact
+from keras_portrait_export.exporter import ExportOptions, export_generator
+from keras_portrait_export.load import open_source
 from keras_portrait_export.recover import recover_generator
-from keras_portrait_export.sources import open_source
 from tiny_runs import NOISE, tiny_net
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.

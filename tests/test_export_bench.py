@@ -8,12 +8,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import InputError, MissingExtra
 from keras_portrait.inference.litert.runner import Runner
-from keras_portrait_export import bench as bench_module
-from keras_portrait_export import mobilenet as mobilenet_module
-from keras_portrait_export.bench import bench, estimate_pi4, format_table
-from keras_portrait_export.lint import count_delegates
-from keras_portrait_export.mobilenet import mobilenet
-from keras_portrait_export.statistics import model_statistics
+from keras_portrait_export.benchmark import command as bench_module
+from keras_portrait_export.benchmark.command import bench, estimate_pi4, format_table
+from keras_portrait_export.check import count_delegates
+from keras_portrait_export.makers import mobilenet as mobilenet_module
+from keras_portrait_export.makers.mobilenet import mobilenet
+from keras_portrait_export.report.page.page.statistics import model_statistics
 from tiny_preset import _Builder, tiny_model, write_noise_preset
 
 

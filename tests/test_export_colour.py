@@ -14,7 +14,7 @@ from keras_portrait.models.dcgan.networks import dcgan_generator
 from keras_portrait.training.saved_generator import load_generator, load_run
 from keras_portrait_export import convert, rebuild, verify
 from keras_portrait_export.__main__ import main
-from keras_portrait_export.artefacts import ExportOptions, export_generator
+from keras_portrait_export.exporter import ExportOptions, export_generator
 from tiny_runs import NOISE, tiny_net, write_run
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.

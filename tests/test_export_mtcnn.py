@@ -9,7 +9,7 @@ import pytest
 from keras_portrait.errors import MissingExtra
 from keras_portrait.inference.faces.mtcnn import NETS as PACKAGED
 from keras_portrait.inference.litert.runner import Runner
-from keras_portrait_export import mtcnn
+from keras_portrait_export.makers import mtcnn
 
 SHAPES = {"pnet": (1, 40, 33, 3), "rnet": (1, 24, 24, 3), "onet": (1, 48, 48, 3)}
 

@@ -15,11 +15,11 @@ from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, MissingExtra
 from keras_portrait.inference.imaging import to_signed
 from keras_portrait.inference.metadata import Contract
-from keras_portrait_export import report
-from keras_portrait_export.measure import FidelityReport, Pictures, Score
-from keras_portrait_export.report import ReportEntry, measure_preset, write_report
-from keras_portrait_export.speed import Speed, ThreadSpeed
-from keras_portrait_export.statistics import ModelStatistics
+from keras_portrait_export.benchmark.fidelity import FidelityReport, Pictures, Score
+from keras_portrait_export.benchmark.speed import Speed, ThreadSpeed
+from keras_portrait_export.report.page import page as report
+from keras_portrait_export.report.page.page.page import ReportEntry, measure_preset, write_report
+from keras_portrait_export.report.page.page.statistics import ModelStatistics
 from keras_portrait_export.verify import Sample
 
 SIZE = 32

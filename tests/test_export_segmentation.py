@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 import keras_portrait
 from keras_portrait.errors import InputError
 from keras_portrait.inference.litert.runner import Runner
-from keras_portrait_export.segmentation import CUSTOM_NAME, with_builtin_operations
+from keras_portrait_export.makers.segmentation import CUSTOM_NAME, with_builtin_operations
 
 SHIPPED = Path(keras_portrait.__file__).with_name("selfie_segmentation.tflite")
 SIZE = 3

@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import PortraitError, SettingError
-from keras_portrait_export import lint
+from keras_portrait_export import check as lint
 from keras_portrait_export.targets import NEWEST_VERSIONS, TARGETS, check_target, separate_scales
 from tiny_preset import tiny_model
 

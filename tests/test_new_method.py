@@ -22,7 +22,7 @@ folder = Path(sys.argv[1])
 keras_portrait.models.__path__.append(str(folder / "methods"))
 from keras_portrait import cli, Stylizer
 from keras_portrait.models.load_recipe import load_recipe
-from keras_portrait_export.artefacts import ExportOptions, export_generator
+from keras_portrait_export.exporter import ExportOptions, export_generator
 sys.argv = ["portrait", "train", "ours.toml", str(folder / "data")]
 sys.argv += ["--run-dir", str(folder / "run")]
 try:

@@ -120,11 +120,11 @@ def test_nothing_is_unpickled_and_no_text_is_run():
         if (names := unsafe(ast.parse(path.read_text(encoding="utf-8"))))
     }
     # The weights of an installed package, held to their SHA-256: see the test below.
-    assert found == {"export/mtcnn.py": ["joblib"]}
+    assert found == {"export/makers/mtcnn.py": ["joblib"]}
 
 
 def test_the_only_pickle_is_held_to_its_sha256(tmp_path, monkeypatch):
-    from keras_portrait_export import mtcnn
+    from keras_portrait_export.makers import mtcnn
 
     weights = tmp_path / "assets" / "weights"
     weights.mkdir(parents=True)

@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 
 from fake_live import FakeLive
-from keras_portrait_demo import web, web_limits, web_pictures, web_stream
-from keras_portrait_demo.web import WebView
-from keras_portrait_demo.web_limits import RateLimit, visitor_of
+from keras_portrait_demo.web import limits as web_limits
+from keras_portrait_demo.web import pictures as web_pictures
+from keras_portrait_demo.web import server as web
+from keras_portrait_demo.web import stream as web_stream
+from keras_portrait_demo.web.limits import RateLimit, visitor_of
+from keras_portrait_demo.web.server import WebView
 from waiting import wait_until
 from web_client import TOKEN, Client, Viewer, read_answer
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo.web import WebView
+from keras_portrait_demo.web.server import WebView
 
 TOKEN = "a-token-of-the-test"
 JSON = {"Content-Type": "application/json"}

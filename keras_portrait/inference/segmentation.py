@@ -1,8 +1,8 @@
 """Person against background, with a small network that travels in the package.
 
 The network is `selfie_segmentation.tflite` of MediaPipe (Apache-2.0, see
-`selfie_segmentation.NOTICE.txt`), rewritten by `export/segmentation.py` so that it holds builtin
-operations only.
+`selfie_segmentation.NOTICE.txt`), rewritten by `export/makers/segmentation.py` so that it holds
+builtin operations only.
 """
 
 from pathlib import Path

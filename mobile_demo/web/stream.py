@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 
-from .web_pictures import Pictures
+from keras_portrait_demo.web.pictures import Pictures
 
 BOUNDARY = "frame"
 # One frame must be taken in so many seconds.

@@ -11,8 +11,7 @@ from keras_portrait.inference.imaging import from_signed
 from keras_portrait.inference.presets import Generator
 from keras_portrait.metrics import line_overlap
 from keras_portrait.perceptual import PerceptualDistance
-
-from .verify import Sample, mean_of_finite, psnr
+from keras_portrait_export.verify import Sample, mean_of_finite, psnr
 
 # Inputs whose pictures are kept to be shown.
 EXAMPLES = 6

@@ -11,12 +11,11 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
 from keras_portrait.errors import PortraitError
-
-from .web_access import FORGET_COOKIE, same_origin, token_of
-from .web_limits import visitor_of
-from .web_pictures import qr_code
-from .web_request import RequestTooLarge, bounded_reader
-from .web_stream import BOUNDARY
+from keras_portrait_demo.web.access import FORGET_COOKIE, same_origin, token_of
+from keras_portrait_demo.web.limits import visitor_of
+from keras_portrait_demo.web.pictures import qr_code
+from keras_portrait_demo.web.request import RequestTooLarge, bounded_reader
+from keras_portrait_demo.web.stream import BOUNDARY
 
 # One answer must be taken in so many seconds.
 SEND_SECONDS = 5.0

@@ -12,8 +12,7 @@ import numpy as np
 
 from keras_portrait.errors import InputError
 from keras_portrait.inference.litert.runner import Runner
-
-from .lint import count_delegates
+from keras_portrait_export.check import count_delegates
 
 SEED = 0
 # Calls that are timed, after one that is not.

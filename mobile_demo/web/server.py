@@ -13,13 +13,12 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from keras_portrait.errors import SettingError
-
-from .booth import Booth
-from .web_access import Access, is_loopback
-from .web_handler import Handler
-from .web_limits import RateLimit, visitor_of
-from .web_pictures import Pictures
-from .web_stream import Stream
+from keras_portrait_demo.booth.booth import Booth
+from keras_portrait_demo.web.access import Access, is_loopback
+from keras_portrait_demo.web.handler import Handler
+from keras_portrait_demo.web.limits import RateLimit, visitor_of
+from keras_portrait_demo.web.pictures import Pictures
+from keras_portrait_demo.web.stream import Stream
 
 # Each connection is a thread. Viewers take one for as long as they look; the page of each needs
 # another now and then.

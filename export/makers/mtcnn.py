@@ -9,7 +9,7 @@ The layers are those of `keras_portrait.perceptual.face_nets`. Each net becomes 
 Pixels are RGB, (value - 127.5) / 128. Batches are fixed, because a runtime leaves nets with a
 dynamic batch to slow kernels, and 1, because a patch costs the same in a larger batch (0.3 ms in
 ONet at batch 1, 4 and 8), which is rarely full.
-Run it with: `python -m keras_portrait_export.mtcnn FOLDER`.
+Run it with: `python -m keras_portrait_export.makers.mtcnn FOLDER`.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def _read_weights(name: str) -> list:
 
 
 def main() -> None:
-    """Command line: `python -m keras_portrait_export.mtcnn FOLDER`."""
+    """Command line: `python -m keras_portrait_export.makers.mtcnn FOLDER`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where pnet, rnet and onet are written")
     for path in export_nets(parser.parse_args().folder):

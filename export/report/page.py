@@ -19,11 +19,15 @@ from keras_portrait.inference.imaging import encode_image
 from keras_portrait.inference.metadata import Contract
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.templates import load_template
-
-from .measure import FidelityReport, Pictures, Score, measure_fidelity
-from .speed import Speed, describe_machine, measure_speed
-from .statistics import ModelStatistics, model_statistics
-from .verify import Sample
+from keras_portrait_export.benchmark.fidelity import (
+    FidelityReport,
+    Pictures,
+    Score,
+    measure_fidelity,
+)
+from keras_portrait_export.benchmark.speed import Speed, describe_machine, measure_speed
+from keras_portrait_export.report.page.statistics import ModelStatistics, model_statistics
+from keras_portrait_export.verify import Sample
 
 PAGE_NAME = "report.html"
 JSON_NAME = "report.json"

@@ -19,8 +19,7 @@ import pibooth
 from PIL import Image
 
 from keras_portrait.errors import PortraitError, SettingError
-
-from . import DEFAULT_PRESET
+from keras_portrait_demo import DEFAULT_PRESET
 
 SECTION = "PORTRAIT"
 # Seconds that guests wait for the drawings at most once the last capture is taken.
@@ -184,7 +183,7 @@ def _stylizer(preset: str, threads: int):
 
 def _draw(capture: Image.Image, settings: Settings) -> Image.Image:
     """Every face of a capture on white paper as large as the capture; runs in the thread."""
-    from .pictures import fit_frame
+    from keras_portrait_demo.sources.pictures import fit_frame
 
     # As pibooth shows it: it does not turn captures by their EXIF orientation.
     photo = np.asarray(capture.convert("RGB"))

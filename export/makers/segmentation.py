@@ -1,6 +1,6 @@
 """Makes the person segmentation run on every TensorFlow Lite runtime.
 
-    python -m keras_portrait_export.segmentation PUBLISHED OUT
+    python -m keras_portrait_export.makers.segmentation PUBLISHED OUT
 
 MediaPipe's file uses one operation of its own, a transposed convolution with a bias. Newer
 runtimes know it; `tflite-runtime` 2.14 does not. The builtin TRANSPOSE_CONV computes the same, so

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.inference.imaging import encode_image
-
-from .booth import Picture
+from keras_portrait_demo.booth.booth import Picture
 
 # Lines stay clean at this quality; a frame of 640 x 480 takes 20 to 60 kB.
 JPEG_QUALITY = 85

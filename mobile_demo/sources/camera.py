@@ -17,9 +17,8 @@ import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.imaging import PICTURE_SUFFIXES
-
-from .ribbon_camera import PiCamera
-from .source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
+from keras_portrait_demo.sources.ribbon_camera import PiCamera
+from keras_portrait_demo.sources.source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
 
 _DEVICES = Path("/dev")
 _DRIVERS = Path("/sys/class/video4linux")
@@ -62,7 +61,7 @@ def open_source(
     if match := re.fullmatch(r"usb:(\d+)", text):
         return UsbCamera(int(match[1]), width, height, stopping)
     # Here, because they are not needed where there is a camera.
-    from .pictures import Photos, Synthetic, Video
+    from keras_portrait_demo.sources.pictures import Photos, Synthetic, Video
 
     if text == "synthetic":
         return Synthetic(width, height, paced)

@@ -13,9 +13,8 @@ import numpy as np
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import make_folder, whole_file
 from keras_portrait.inference.imaging import encode_image
-
-from .kept_files import fresh_path, remove_unfinished
-from .printing import Printer
+from keras_portrait_demo.booth.kept_files import fresh_path, remove_unfinished
+from keras_portrait_demo.booth.printing import Printer
 
 FOLDER = Path("pictures")
 COUNTDOWN, LONGEST_COUNTDOWN = 3.0, 60.0

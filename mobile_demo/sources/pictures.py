@@ -14,8 +14,7 @@ import keras_portrait
 from keras_portrait.errors import InputError
 from keras_portrait.inference.imaging import list_images, read_image, resize
 from keras_portrait.inference.litert.silence import silent_stderr
-
-from .camera import silence_opencv
+from keras_portrait_demo.sources.camera import silence_opencv
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
 # Frames a second of what has no speed of its own.

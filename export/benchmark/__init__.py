@@ -1,0 +1,1 @@
+"""Times and compares model files, on this machine."""

@@ -1,0 +1,367 @@
+"""From a generator to preset folders: converted, compared with Keras, and only then written."""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import keras_portrait
+from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.inference.metadata import FILE_NAME, NOISE, Contract, write_contract
+from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.sampler import random_noise
+from keras_portrait.inference.style import style_vector
+from keras_portrait.training.saved_generator import (
+    GENERATOR_FILE,
+    TrainedGenerator,
+    in_float32,
+    raise_contrast,
+)
+from keras_portrait_export.calibration import LEAST, Faces, image_inputs, load_faces
+from keras_portrait_export.convert import CALIBRATED, convert, finish, refuse_mode
+from keras_portrait_export.load import open_source
+from keras_portrait_export.quantizer import quantize_with_recipe
+from keras_portrait_export.rebuild import fold
+from keras_portrait_export.recover import describe_network
+from keras_portrait_export.targets import check_target, check_target_name
+from keras_portrait_export.verify import (
+    Fidelity,
+    Sample,
+    compare,
+    fixed_inputs,
+    keras_function,
+    require,
+)
+from keras_portrait_export.write import MODEL_FILE, install
+
+# What a recipe of litert-quantizer makes is called and judged by.
+RECIPE_MODE = "recipe"
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to make of a generator: an artefact of each combination of mode, size and style.
+
+    Attributes:
+        modes: keys of `convert.MODES`.
+        sizes: sides in pixels; none for that of the training.
+        styles: names of styles that get an artefact of their own, without a style input; none for
+            one artefact with all of them.
+        calibration: folder as `load_faces` takes it; None for the data of the run, where it is
+            still there.
+        target: a key of `targets.TARGETS`.
+        recipe: file, or name, of a recipe of litert-quantizer; it takes the place of the modes.
+        contrast: factor of what goes into the tanh of a generator of drawings; above 1 its edges
+            are steeper than in training.
+        name: name of the preset; the folder's by default.
+        direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
+        force: whether to write what is known to be bad or fails the comparison.
+    """
+
+    modes: tuple[str, ...] = ("dynamic",)
+    sizes: tuple[int, ...] = ()
+    styles: tuple[str, ...] = ()
+    calibration: Path | None = None
+    target: str = "litert"
+    recipe: str = ""
+    contrast: float = 1.0
+    name: str | None = None
+    direction: str = "a-to-b"
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What was made.
+
+    Attributes:
+        folder: the preset's folder.
+        contract: as written.
+        fidelity: how near it comes to Keras.
+        samples: what it was compared on.
+    """
+
+    folder: Path
+    contract: Contract
+    fidelity: Fidelity
+    samples: list[Sample]
+
+
+def export_generator(
+    source: str | Path, folder: str | Path, options: ExportOptions | None = None
+) -> list[Artefact]:
+    """Makes preset folders of a generator. Nothing is written unless all of them hold to Keras.
+
+    Args:
+        source: a run folder, a preset, or a `.keras` file.
+        folder: the preset, or, where several are asked for, the folder of their folders, which are
+            called MODE-SIZE or MODE-SIZE-STYLE. Model and `portrait.json` are replaced; other
+            files, such as the model card, and what somebody wrote into the old `portrait.json`
+            as description and data licence, stay.
+        options: what to make.
+
+    Returns:
+        The artefacts as written.
+
+    Raises:
+        InputError: the source or the calibration cannot be used, or the folder not be written.
+        SettingError: an option that does not fit the generator.
+        MissingExtra: the recipe needs litert-quantizer.
+        PortraitError: a model strays too far from Keras, or holds what small runtimes lack.
+    """
+    folder, options = Path(folder), options or ExportOptions()
+    _check_destination(folder)
+    trained = open_source(source, options.direction, options.sizes)
+    jobs = plan_jobs(trained, options, folder)
+    material = gather_material(trained, options, jobs)
+    made, samples = [], {}
+    with tempfile.TemporaryDirectory() as temporary:
+        builds = [Path(temporary) / str(number) for number in range(len(jobs))]
+        for job, build in zip(jobs, builds, strict=True):
+            model = convert_job(job, material, options)
+            contract = write_build(build, model, job, material, options)
+            key = job.size, job.style  # drawn by Keras once for all modes
+            samples[key] = samples.get(key) or draw_samples(job, material, contract)
+            fidelity = compare_build(build, samples[key], job, options)
+            made.append(Artefact(job.folder, contract, fidelity, samples[key]))
+        install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
+    return made
+
+
+@dataclass(frozen=True)
+class Job:
+    """One preset to make.
+
+    Attributes:
+        mode: key of `convert.MODES`, or `RECIPE_MODE`.
+        size: side of the pictures in pixels.
+        style: name of a style that is folded in, or None.
+        folder: where it goes.
+    """
+
+    mode: str
+    size: int
+    style: str | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every job needs, made once.
+
+    Attributes:
+        trained: the generator, with more contrast where that was asked for.
+        reference: the same, computing in float32: what artefacts are held to.
+        folded: the same, without what only training needs.
+        faces: photos to calibrate on and to compare with, by size; empty without a folder.
+    """
+
+    trained: TrainedGenerator
+    reference: keras.Model
+    folded: keras.Model
+    faces: dict[int, Faces]
+
+    @property
+    def takes_noise(self) -> bool:
+        """Whether pictures are made out of noise."""
+        return self.reference.inputs[0].name == "noise"
+
+
+def plan_jobs(trained: TrainedGenerator, options: ExportOptions, folder: Path) -> list[Job]:
+    """What is to be made.
+
+    Raises:
+        SettingError: an option that does not fit the generator, before anything is made.
+    """
+    check_target_name(options.target)
+    if options.contrast != 1:
+        _check_contrast(trained, options.contrast)
+    modes = (RECIPE_MODE,) if options.recipe else options.modes
+    for mode in () if options.recipe or options.force else modes:
+        refuse_mode(trained.model, mode)
+    sizes = options.sizes or (trained.size,)
+    _check_sizes(trained, options, sizes)
+    known = trained.styles if len(trained.styles) > 1 else ()
+    for style in options.styles:
+        if style not in known:
+            raise SettingError(
+                f"--style: no such style to choose. {nearest(style, known)}Received: {style}"
+            )
+    rows = [(m, s, t) for s in sizes for t in options.styles or (None,) for m in modes]
+    if len(rows) == 1:
+        return [Job(*rows[0], folder)]
+    return [
+        Job(mode, size, style, folder / "-".join(filter(None, (mode, str(size), style))))
+        for mode, size, style in rows
+    ]
+
+
+def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: list[Job]) -> Material:
+    """Folds the generator, and loads the faces that it is calibrated on and compared with.
+
+    Raises:
+        InputError: the folder of faces cannot be used, or holds too few.
+        SettingError: a mode needs faces, and no folder is known.
+    """
+    if options.contrast != 1:
+        raise_contrast(trained.model, options.contrast)
+    reference = in_float32(trained.model)
+    # Ranges are measured on photos, so all modes are compared on photos.
+    calibrated = any(job.mode in CALIBRATED for job in jobs)
+    folder = options.calibration or (trained.data if calibrated else None)
+    faces = {}
+    if reference.inputs[0].name != "noise":
+        if folder is None and calibrated:
+            raise SettingError(
+                f"Full int8 measures its ranges on {LEAST} faces or more. Expected --calibration "
+                "with a folder of photos. Received: none"
+            )
+        for size in {job.size for job in jobs} if folder is not None else ():
+            faces[size] = load_faces(folder, size, trained.alignment)
+            if calibrated and len(faces[size].calibration) < LEAST:
+                raise InputError(
+                    f"Calibration needs {LEAST} photos with a face beside those that the result "
+                    f"is compared on. Received: {len(faces[size].calibration)} in {folder}"
+                )
+    return Material(trained, reference, fold(trained.model), faces)
+
+
+def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
+    """The model file of a job, looked through.
+
+    Raises:
+        InputError, SettingError, PortraitError: as `export_generator`.
+    """
+    vector = _vector(job, material)
+    recipe = job.mode == RECIPE_MODE
+    examples = _examples(job, material) if recipe or job.mode in CALIBRATED else ()
+    mode, strict = "fp32" if recipe else job.mode, not options.force
+    model = convert(material.trained, mode, job.size, vector, examples, strict)
+    if recipe:
+        model = finish(quantize_with_recipe(model, options.recipe, examples), strict)
+    check_target(model, options.target, job.mode)
+    return model
+
+
+def write_build(
+    build: Path, model: bytes, job: Job, material: Material, options: ExportOptions
+) -> Contract:
+    """Writes model and `portrait.json` to a folder of its own, and returns the contract."""
+    trained, vector = material.trained, _vector(job, material)
+    build.mkdir()
+    (build / MODEL_FILE).write_bytes(model)
+    changes = {} if vector is None else {"inputs": ("image",), "styles": (job.style,)}
+    contract = trained.contract(
+        name=options.name or job.folder.resolve().name,
+        file=MODEL_FILE,
+        mode=job.mode,
+        size=job.size,
+        origin=_origin(trained),
+        **changes,
+        **{**trained.words, **_written_by_hand(job.folder / FILE_NAME)},
+    )
+    # Of a style that is folded in, weights are lost that the network would need.
+    network = "" if job.style else describe_network(material.folded, trained.styles, model)
+    return write_contract(build, contract, network)
+
+
+def draw_samples(job: Job, material: Material, contract: Contract) -> list[Sample]:
+    """What artefacts of a size and style are compared on, drawn by Keras."""
+    faces = material.faces.get(job.size)
+    if faces and faces.held:
+        styles = len(contract.styles) if "style" in contract.inputs else 1
+        inputs, names = list(image_inputs(faces.held, styles)), faces.held_names
+    else:
+        inputs, names = fixed_inputs(contract)
+    draw = keras_function(material.reference, _vector(job, material))
+    return [Sample(name, one, draw(**one)) for name, one in zip(names, inputs, strict=True)]
+
+
+def compare_build(build: Path, samples: list[Sample], job: Job, options: ExportOptions) -> Fidelity:
+    """How near the written preset comes to Keras, in the runtime that draws.
+
+    Raises:
+        PortraitError: it strays too far.
+    """
+    fidelity = compare(load_preset(build), samples)
+    if not options.force:
+        require(fidelity, job.mode)
+    return fidelity
+
+
+def _vector(job: Job, material: Material) -> np.ndarray | None:
+    return None if job.style is None else style_vector(job.style, material.trained.styles)
+
+
+def _examples(job: Job, material: Material) -> list[dict[str, np.ndarray]]:
+    """What ranges are measured on; nothing where a recipe may do without."""
+    if material.takes_noise:
+        noise = random_noise(LEAST, material.reference.inputs[0].shape[-1])
+        return [{NOISE[0]: one[None]} for one in noise]
+    faces = material.faces.get(job.size)
+    styles = len(material.trained.styles) if job.style is None else 1
+    return list(image_inputs(faces.calibration, styles)) if faces else []
+
+
+def _check_sizes(trained: TrainedGenerator, options: ExportOptions, sizes) -> None:
+    """Refuses sizes and faces that the generator cannot use."""
+    if trained.model.inputs[0].name == "noise":
+        if set(sizes) != {trained.size}:
+            raise SettingError(
+                f"--size: a generator of method {trained.method} makes pictures of "
+                f"{trained.size} pixels alone. Received: {', '.join(map(str, sizes))}"
+            )
+        if options.calibration is not None:
+            raise SettingError(
+                "--calibration: a generator of noise is calibrated with noise. "
+                f"Received: {options.calibration}"
+            )
+    for size in sizes:
+        if not 16 <= size <= 4096 or size % 4:
+            raise SettingError(
+                f"--size: expected a multiple of 4 from 16 to 4096. Received: {size}"
+            )
+
+
+def _check_destination(folder: Path) -> None:
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise InputError(f"Expected a folder that can be written to. Received: {folder}")
+
+
+def _origin(trained: TrainedGenerator) -> str:
+    file = "" if trained.file == GENERATOR_FILE else f", {trained.file}"
+    return (
+        f"{trained.kind} {trained.name}{file}, exported by keras-portrait "
+        f"{keras_portrait.__version__} with Keras {keras.__version__} and TensorFlow "
+        f"{tf.__version__}"
+    )
+
+
+def _written_by_hand(path: Path) -> dict[str, str]:
+    """Description and data licence of a former export; empty where there is none."""
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    keys = ("description", "data_licence") if isinstance(row, dict) else ()
+    return {key: row[key] for key in keys if isinstance(row.get(key), str) and row[key]}
+
+
+def _check_contrast(trained: TrainedGenerator, contrast: float) -> None:
+    """Refuses contrast for what has no tanh, and factors that make no sense."""
+    if not 0.1 <= contrast <= 10:
+        raise SettingError(f"--contrast: expected 0.1 to 10. Received: {contrast:g}")
+    last, gray = trained.model.layers[-1], trained.model.outputs[0].shape[-1] == 1
+    if not gray or getattr(last, "activation", None) is not keras.activations.tanh:
+        raise SettingError(
+            "--contrast: expected a generator of drawings with a tanh at its end. "
+            f"Received: one of method {trained.method}, which ends in {last.name}"
+        )

@@ -1,0 +1,1 @@
+"""The report of an export: sizes, times, fidelity, and the worst pictures."""
