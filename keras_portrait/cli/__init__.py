@@ -23,20 +23,24 @@ from keras_portrait.errors import PortraitError
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Turn photos of faces into line portraits.",
+    epilog="For example: portrait stylize me.jpg",
 )
-app.command()(stylize)
-app.command()(compare)
-app.command()(sample)
-app.command()(presets)
-app.command()(prepare)
-app.command()(train)
-app.command()(distill)
-app.command()(evaluate)
-app.command()(card)
+# In the order in which a person needs them; longer texts stand in the functions.
+for command, line in (
+    (stylize, "Draw a photo, or every photo of a folder."),
+    (compare, "Draw photos with several presets, on one sheet."),
+    (sample, "Make a sheet of pictures out of noise, such as avatars."),
+    (presets, "List what there is to draw with."),
+    (prepare, "Make photos, drawings or avatars ready for training."),
+    (train, "Train a model on prepared pictures: the recipe says which."),
+    (distill, "Train a small generator to draw like a trained one."),
+    (evaluate, "Measure how good the drawings of presets and runs are."),
+    (card, "Write the model card of a preset."),
+):
+    app.command(short_help=line)(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import os
 import shlex
 import shutil
@@ -14,8 +13,8 @@ from typing import Annotated
 import typer
 
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
-from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.inference.litert.silence import silent_stderr
+from keras_portrait.cli.with_keras import import_with_keras
+from keras_portrait.errors import InputError, SettingError
 from keras_portrait.training.run_folder import installed_versions
 
 # Whose versions may change a figure.
@@ -88,7 +87,7 @@ def evaluate(
     """
     output = _check_output(output, {"--photos": photos, "--drawings": drawings})
     opened = [open_generator(given) for given in generators]
-    evaluation = _load_evaluation()
+    evaluation = import_with_keras("keras_portrait.evaluation", "An evaluation")
     from keras_portrait.evaluation.report import page as evaluation_page
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
     from keras_portrait.evaluation.report.files import PICTURES, picture_path
@@ -158,23 +157,6 @@ def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:
             f"Received: {output}"
         )
     return output
-
-
-def _load_evaluation():
-    from keras_portrait.recipe import check_backend
-
-    # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
-    check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
-    try:
-        with silent_stderr():
-            return importlib.import_module("keras_portrait.evaluation")
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"An evaluation needs {error.name}. "
-            'Install it with: pip install "keras-portrait[train]"'
-        ) from None
 
 
 def _name(given: str) -> str:

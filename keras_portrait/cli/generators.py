@@ -1,10 +1,10 @@
 """What the commands draw with: a preset, its model file, or a run folder."""
 
-import importlib
 import os
 from pathlib import Path
 
-from keras_portrait.errors import MissingExtra, SettingError, nearest
+from keras_portrait.cli.with_keras import import_with_keras
+from keras_portrait.errors import SettingError, nearest
 from keras_portrait.inference.litert.silence import silent_stderr
 
 ARGUMENT_HELP = "A name from `portrait presets`, a preset's folder or model file, or a run folder."
@@ -44,16 +44,7 @@ def open_generator(given: str):
 
 
 def _trained_generator(run):
-    from keras_portrait.recipe import check_backend
-
-    # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
-    check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
-    try:
-        with silent_stderr():
-            module = importlib.import_module("keras_portrait.training.saved_generator")
-            return module.load_generator(run)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"Drawing with a run needs {error.name}; a preset, made by `portrait-export`, does "
-            'not. Install it with: pip install "keras-portrait[train]"'
-        ) from None
+    purpose = "A preset, made by `portrait-export`, needs no Keras. Drawing with a run"
+    module = import_with_keras("keras_portrait.training.saved_generator", purpose)
+    with silent_stderr():
+        return module.load_generator(run)

@@ -1,14 +1,13 @@
 """`portrait train`: a recipe and a prepared folder become a run folder."""
 
-import importlib
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from keras_portrait.errors import MissingExtra, SettingError
+from keras_portrait.cli.with_keras import import_with_keras
+from keras_portrait.errors import SettingError
 
 
 def train(
@@ -51,19 +50,10 @@ def train(
     Watch it in the run folder's index.html. Ctrl-C saves and stops; the same command goes on.
     """
     from keras_portrait.models.load_recipe import load_recipe
-    from keras_portrait.recipe import Recipe, check_backend
+    from keras_portrait.recipe import Recipe
 
     resolved = load_recipe(recipe, setting or [])
-    # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
-    check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
-    try:
-        trainer = importlib.import_module(resolved.trainer)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f'Training needs {error.name}. Install it with: pip install "keras-portrait[train]"'
-        ) from None
+    trainer = import_with_keras(resolved.trainer, "Training")
     several = {} if strategy is None else {"strategy": strategy, "wait": wait}
     if several and resolved.trainer != Recipe.trainer:
         raise SettingError(

@@ -22,7 +22,7 @@ from keras_portrait.training.checkpoints import (
     restore_checkpoint,
     wait_for_checkpoint,
 )
-from keras_portrait.training.distributed.devices import Devices
+from keras_portrait.training.distributed.devices import Devices, describe_devices
 from keras_portrait.training.distributed.workers import WAIT_SECONDS, find_devices
 from keras_portrait.training.experiment import Experiment, experiment_for
 
@@ -201,7 +201,8 @@ def _run(model, plan, request, verbose):
         plan.setup.prepare_run(model, plan.folder, request.heed)
     begins, step = _restore(model, plan)
     if verbose:
-        print(_greeting(plan, step), file=sys.stderr)
+        print(describe_devices(plan.recipe.train.precision), file=sys.stderr)
+        print(_first_line(plan, step), file=sys.stderr)
     if begins:
         _go_through_phases(model, plan, request, verbose)
     _fit(model, plan, step, request, verbose)
@@ -225,7 +226,7 @@ def _restore(model, plan):
     return newest < 0, step
 
 
-def _greeting(plan, step):
+def _first_line(plan, step):
     folder, name = plan.folder, plan.devices.name
     if step >= plan.total_steps:
         return f"{folder} is finished."

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 
 import keras
 
@@ -54,6 +55,38 @@ class Devices:
     def watch(self):
         """A context in which other workers may be lost."""
         return contextlib.nullcontext()
+
+
+def describe_devices(precision: str) -> str:
+    """What a training runs on, for its first line.
+
+    Args:
+        precision: "float32" or "mixed_bfloat16".
+
+    Returns:
+        "Training on NVIDIA H200 (bfloat16)", for example; without a GPU also how to get one.
+    """
+    numbers = "bfloat16" if "bfloat16" in precision else "float32"
+    if names := _gpu_names():
+        several = f"{len(names)} x " if len(names) > 1 else ""
+        return f"Training on {several}{names[0]} ({numbers})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    how = 'pip install "tensorflow[and-cuda]", or torch with KERAS_BACKEND=torch'
+    return (
+        f"Training on the CPU, {cores} cores ({numbers}); no GPU is seen, for one of NVIDIA: {how}"
+    )
+
+
+def _gpu_names() -> list[str]:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    details = (tf.config.experimental.get_device_details(one) for one in found)
+    return [one.get("device_name", "a GPU") for one in details]
 
 
 def spans_workers(strategy) -> bool:
