@@ -12,7 +12,7 @@ Printed for each style:
 - paper: share of pixels above 250 in the outer frame, an eighth of the side: a calm background.
 
 The sheet shows drawings alone, `--side` pixels wide, the styles below each other for the same
-sitter. `docs/sheet.png` was made so, with `--columns 10 --count 30 --side 200`.
+subject. `docs/sheet.png` was made so, with `--columns 10 --count 30 --side 200`.
 
 """
 
@@ -44,22 +44,22 @@ def main() -> None:
     options = parser.parse_args()
 
     generator = load_preset(options.preset, threads=2)
-    contract = generator.contract
-    require_alignment(options.data, contract.alignment, "The preset")
+    metadata = generator.metadata
+    require_alignment(options.data, metadata.alignment, "The preset")
     rows = [
         row
         for row in read_manifest(options.data)
         if row.kept and row.kind == "photo" and row.split == "test"
     ]
-    drawings = {style: [] for style in contract.styles}
+    drawings = {style: [] for style in metadata.styles}
     for row in rows:
-        square = resize(read_image(f"{options.data}/{row.file}"), contract.size, contract.size)
-        for style in contract.styles:
-            drawing = generator.draw(square, style_vector(style, contract.styles))[..., 0]
+        square = resize(read_image(f"{options.data}/{row.file}"), metadata.size, metadata.size)
+        for style in metadata.styles:
+            drawing = generator.draw(square, style_vector(style, metadata.styles))[..., 0]
             drawings[style].append(keep_paper(drawing, square))
     for style, pictures in drawings.items():
-        print(style, len(pictures), "drawings:", measured(rows, pictures, contract.size))
-    side = options.side or contract.size
+        print(style, len(pictures), "drawings:", measured(rows, pictures, metadata.size))
+    side = options.side or metadata.size
     write_image(options.sheet, sheet(drawings, options.count, options.columns, side))
 
 

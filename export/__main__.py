@@ -112,12 +112,12 @@ def _with_tensorflow(name: str):
 
 
 def _row(artefact) -> dict[str, str]:
-    contract, fidelity = artefact.contract, artefact.fidelity
-    bytes_of_file = (artefact.folder / contract.file).stat().st_size
+    metadata, fidelity = artefact.metadata, artefact.fidelity
+    bytes_of_file = (artefact.folder / metadata.file).stat().st_size
     return {
-        "mode": contract.mode,
-        "size": str(contract.size),
-        "file": contract.file,
+        "mode": metadata.mode,
+        "size": str(metadata.size),
+        "file": metadata.file,
         "kB": f"{bytes_of_file / 1000:.0f}",
         "max error": f"{fidelity.max_error:.2g}",
         "worst dB": f"{fidelity.worst_psnr:.1f}",

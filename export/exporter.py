@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import keras_portrait
 from keras_portrait.errors import InputError, SettingError, nearest
-from keras_portrait.inference.metadata import FILE_NAME, NOISE, Contract, write_contract
+from keras_portrait.inference.metadata import FILE_NAME, NOISE, PresetMetadata, write_metadata
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.inference.sampler import random_noise
 from keras_portrait.inference.style import style_vector
@@ -81,13 +81,13 @@ class Artefact:
 
     Attributes:
         folder: the preset's folder.
-        contract: as written.
+        metadata: as written.
         fidelity: how near it comes to Keras.
         samples: what it was compared on.
     """
 
     folder: Path
-    contract: Contract
+    metadata: PresetMetadata
     fidelity: Fidelity
     samples: list[Sample]
 
@@ -124,11 +124,11 @@ def export_generator(
         builds = [Path(temporary) / str(number) for number in range(len(jobs))]
         for job, build in zip(jobs, builds, strict=True):
             model = convert_job(job, material, options)
-            contract = write_build(build, model, job, material, options)
+            metadata = write_build(build, model, job, material, options)
             key = job.size, job.style  # drawn by Keras once for all modes
-            samples[key] = samples.get(key) or draw_samples(job, material, contract)
+            samples[key] = samples.get(key) or draw_samples(job, material, metadata)
             fidelity = compare_build(build, samples[key], job, options)
-            made.append(Artefact(job.folder, contract, fidelity, samples[key]))
+            made.append(Artefact(job.folder, metadata, fidelity, samples[key]))
         install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
     return made
 
@@ -250,13 +250,13 @@ def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
 
 def write_build(
     build: Path, model: bytes, job: Job, material: Material, options: ExportOptions
-) -> Contract:
-    """Writes model and `portrait.json` to a folder of its own, and returns the contract."""
+) -> PresetMetadata:
+    """Writes model and `portrait.json` to a folder of its own, and returns the metadata."""
     trained, vector = material.trained, _vector(job, material)
     build.mkdir()
     (build / MODEL_FILE).write_bytes(model)
     changes = {} if vector is None else {"inputs": ("image",), "styles": (job.style,)}
-    contract = trained.contract(
+    metadata = trained.metadata(
         name=options.name or job.folder.resolve().name,
         file=MODEL_FILE,
         mode=job.mode,
@@ -267,17 +267,17 @@ def write_build(
     )
     # Of a style that is folded in, weights are lost that the network would need.
     network = "" if job.style else describe_network(material.folded, trained.styles, model)
-    return write_contract(build, contract, network)
+    return write_metadata(build, metadata, network)
 
 
-def draw_samples(job: Job, material: Material, contract: Contract) -> list[Sample]:
+def draw_samples(job: Job, material: Material, metadata: PresetMetadata) -> list[Sample]:
     """What artefacts of a size and style are compared on, drawn by Keras."""
     faces = material.faces.get(job.size)
     if faces and faces.held:
-        styles = len(contract.styles) if "style" in contract.inputs else 1
+        styles = len(metadata.styles) if "style" in metadata.inputs else 1
         inputs, names = list(image_inputs(faces.held, styles)), faces.held_names
     else:
-        inputs, names = fixed_inputs(contract)
+        inputs, names = fixed_inputs(metadata)
     draw = keras_function(material.reference, _vector(job, material))
     return [Sample(name, one, draw(**one)) for name, one in zip(names, inputs, strict=True)]
 

@@ -102,7 +102,7 @@ def _read_rules(recipe: str | Path, ready: ModuleType) -> list[dict]:
 
 
 def _float_pictures(rules: list[dict]) -> list[dict]:
-    """Rules that leave a static recipe's inputs and outputs as they are: the contract's floats."""
+    """Rules that leave a static recipe's inputs and outputs as they are: the metadata's floats."""
     settings = rules[0].get("op_config", {})
     return [
         {

@@ -14,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_portrait import layers as registered  # noqa: F401  for the layers that the text names
 from keras_portrait.errors import InputError
 from keras_portrait.inference.litert.graph import PLACES, open_graph
-from keras_portrait.inference.metadata import NOISE, read_contract, read_network, split_model
+from keras_portrait.inference.metadata import NOISE, read_metadata, read_network, split_model
 from keras_portrait.inference.presets import find_preset
 from keras_portrait.training.saved_generator import TrainedGenerator
 from keras_portrait_export.layers import NEXT_TO_NOTHING
@@ -42,8 +42,8 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
         InputError: its file does not tell how the network is built, or holds other weights.
     """
     path = find_preset(preset)
-    contract = read_contract(path)
-    file = path / contract.file if path.is_dir() else path
+    metadata = read_metadata(path)
+    file = path / metadata.file if path.is_dir() else path
     text = read_network(file)
     if not text:
         raise InputError(
@@ -59,16 +59,16 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"Cannot read the network of {file}. Received: {reason}") from error
     _set_weights(model, order, _stored_weights(split_model(file.read_bytes())[0]), file)
-    words = {"description": contract.description, "data_licence": contract.data_licence}
+    words = {"description": metadata.description, "data_licence": metadata.data_licence}
     return TrainedGenerator(
         model=model,
-        file=contract.file,
-        name=contract.name,
-        method=contract.method,
-        size=contract.size,
-        styles=() if contract.inputs == NOISE else styles,
+        file=metadata.file,
+        name=metadata.name,
+        method=metadata.method,
+        size=metadata.size,
+        styles=() if metadata.inputs == NOISE else styles,
         kind="preset",
-        alignment=contract.alignment,
+        alignment=metadata.alignment,
         words={key: text for key, text in words.items() if text},
     )
 

@@ -14,7 +14,7 @@ from keras_portrait.errors import PortraitError
 from keras_portrait.inference.alignment import ALIGNMENT, find_faces, prepare_face
 from keras_portrait.inference.faces import find_detector
 from keras_portrait.inference.imaging import from_signed, read_image, to_signed
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import Generator
 from keras_portrait.inference.segmentation import PersonSegmenter
 from keras_portrait_export.check import count_delegates
@@ -176,21 +176,21 @@ def keras_function(reference: keras.Model, style: np.ndarray | None = None) -> C
     return draw
 
 
-def fixed_inputs(contract: Contract) -> tuple[list[dict[str, np.ndarray]], list[str]]:
+def fixed_inputs(metadata: PresetMetadata) -> tuple[list[dict[str, np.ndarray]], list[str]]:
     """Inputs that need no pictures of anybody: see `verification_inputs`, `verification_noise`.
 
     Args:
-        contract: of the exported generator.
+        metadata: of the exported generator.
 
     Returns:
         The inputs, and their names.
     """
-    if contract.noise:
-        inputs = verification_noise(contract.noise)
+    if metadata.noise:
+        inputs = verification_noise(metadata.noise)
         return inputs, [f"noise {index}" for index in range(len(inputs))]
-    styles = len(contract.styles) if "style" in contract.inputs else 1
+    styles = len(metadata.styles) if "style" in metadata.inputs else 1
     drawn = [f"drawn face {index}" for index in range(DRAWN_FACES)]
-    inputs = verification_inputs(contract.size, styles, contract.alignment)
+    inputs = verification_inputs(metadata.size, styles, metadata.alignment)
     return inputs, ["example photo", *drawn, "random pixels"]
 
 

@@ -46,7 +46,7 @@ def install(folders: dict[Path, Path]) -> None:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Lets Ctrl-C wait: a model and the contract of another one would be refused."""
+    """Lets Ctrl-C wait: a model and the metadata of another one would be refused."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

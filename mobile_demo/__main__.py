@@ -11,7 +11,7 @@ from keras_portrait_demo import DEFAULT_PRESET, VIEWS
 from keras_portrait_demo.once import draw_from_source, draw_once, is_photo
 
 _BENCHMARK_FRAMES = 100
-# The ways to run, and for what only some of them heed, which; everything else goes with each.
+# The ways to run, and for what only some of them check_stop, which; everything else goes with each.
 _PHOTO, _PHOTO_TO, _BENCHMARK = "--once PHOTO", "--once FILE --source PHOTO", "--benchmark"
 _TAKE = "--once FILE --source CAMERA"
 _LIVE = tuple(f"--view {view}" for view in VIEWS)

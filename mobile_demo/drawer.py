@@ -10,7 +10,7 @@ import numpy as np
 from keras_portrait.errors import SettingError, nearest
 from keras_portrait.inference.alignment import AlignedFace
 from keras_portrait.inference.drawer import FaceDrawer
-from keras_portrait.inference.metadata import NOISE, read_contract
+from keras_portrait.inference.metadata import NOISE, read_metadata
 from keras_portrait.inference.presets import BUILT_IN, Generator, list_presets, load_preset
 from keras_portrait.inference.segmentation import PersonSegmenter
 from keras_portrait.inference.style import style_vector
@@ -57,7 +57,7 @@ class Drawer:
     ):
         self.threads = min(4, os.cpu_count() or 1) if threads is None else threads
         self._paths = {
-            name: name for name in list_presets() if read_contract(BUILT_IN / name).inputs != NOISE
+            name: name for name in list_presets() if read_metadata(BUILT_IN / name).inputs != NOISE
         }
         self._choosing = threading.Lock()
         self._choice = self._load(preset, style)
@@ -79,7 +79,7 @@ class Drawer:
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the styles of the preset in use."""
-        return self._choice.generator.contract.styles
+        return self._choice.generator.metadata.styles
 
     @property
     def style(self) -> str:
@@ -101,7 +101,7 @@ class Drawer:
             now = self._choice
             if preset in (None, now.preset):
                 style = now.style if style is None else style
-                vector = style_vector(style, now.generator.contract.styles)
+                vector = style_vector(style, now.generator.metadata.styles)
                 self._choice = replace(now, style=style, vector=vector)
             elif preset in self._paths:
                 self._choice = self._load(self._paths[preset], style, now.style)
@@ -111,17 +111,17 @@ class Drawer:
 
     def _load(self, preset: str | Path, style: str | None, wish: str | None = None) -> _Choice:
         generator = load_preset(preset, self.threads)
-        contract = generator.contract
-        if contract.inputs == NOISE:
+        metadata = generator.metadata
+        if metadata.inputs == NOISE:
             raise SettingError(
                 f"The preset makes pictures out of noise, not of photos. Received: {preset}"
             )
         if style is None:
-            style = wish if wish in contract.styles else contract.styles[0]
-        vector = style_vector(style, contract.styles)
+            style = wish if wish in metadata.styles else metadata.styles[0]
+        vector = style_vector(style, metadata.styles)
         # A preset of one's own may be called as one in the package is.
-        known = str(preset) in self._paths or contract.name in list_presets()
-        name = str(preset) if known else contract.name
+        known = str(preset) in self._paths or metadata.name in list_presets()
+        name = str(preset) if known else metadata.name
         return _Choice(name, generator, style, vector)
 
     def draw(self, photo: np.ndarray, faces: list[TrackedFace], stages: Stages) -> Drawing:

@@ -92,7 +92,7 @@ def draw_from_source(
     from keras_portrait.inference.stylizer import Stylizer
 
     stylizer = Stylizer(preset, threads)
-    style_vector(style, stylizer.contract.styles)  # a mistyped style needs no camera
+    style_vector(style, stylizer.metadata.styles)  # a mistyped style needs no camera
     photo = _timed("take the photo", lambda: _take_photo(source, width, height, stylizer))
     drawing = _timed("drawing", lambda: stylizer(photo, style=style))
     _timed("write", lambda: write_image(out, drawing))

@@ -251,7 +251,7 @@ def _preset_loader(bases):
         model = folder / "tiny.tflite"
         given = folder if os.path.lexists(folder / "portrait.json") else model
         generator = load_preset(given)
-        size, styles = generator.contract.size, len(generator.contract.styles)
+        size, styles = generator.metadata.size, len(generator.metadata.styles)
         square = np.zeros((size, size, 3), np.uint8)
         generator.draw(square, np.full((1, styles), 1 / styles, np.float32))
 
@@ -268,7 +268,7 @@ def _data_loader(bases):
     from keras_portrait.data.folder_options import read_options
     from keras_portrait.data.portraits import PortraitBatches, load_prepared
     from keras_portrait.data.prepare.check import check_prepared
-    from keras_portrait.data.prepare.ledger import Ledger
+    from keras_portrait.data.prepare.prepared_folder import PreparedFolder
     from keras_portrait.models.load_recipe import load_recipe
 
     recipe = load_recipe("portrait-cpu", ["data.size=64", "data.batch=2"])
@@ -280,7 +280,7 @@ def _data_loader(bases):
             PortraitBatches(load_prepared(folder), recipe.data, 0).batch(0)
         finally:
             # What `portrait prepare` does with a folder that it made before, with other options.
-            Ledger(folder, options | {"size": 128}).finish([])
+            PreparedFolder(folder, options | {"size": 128}).finish([])
 
     return load
 

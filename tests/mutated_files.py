@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.inference import metadata as contracts
+from keras_portrait.inference import metadata as metadata_module
 from keras_portrait.models import recipe_files
 from mutations import damage, mutate_json, mutate_lines
 from tiny_preset import tiny_model, write_tiny_preset
@@ -114,21 +114,21 @@ def _as_text(change):
 
 def _reseal(folder: Path, model: bytes) -> None:
     """A preset whose SHA-256 fits a damaged model, as a forger would write it."""
-    path = folder / contracts.FILE_NAME
+    path = folder / metadata_module.FILE_NAME
     row = json.loads(path.read_text()) | {"sha256": hashlib.sha256(model).hexdigest()}
     path.write_text(json.dumps(row))
     (folder / "tiny.tflite").write_bytes(model)
 
 
 def _spoil_preset(folder: Path, rng) -> str:
-    path, model = folder / contracts.FILE_NAME, folder / "tiny.tflite"
+    path, model = folder / metadata_module.FILE_NAME, folder / "tiny.tflite"
     chance = rng.random()
     if chance < 0.5:
         return _change(path, _as_text(mutate_json), rng)
     if chance < 0.65:
         return _change(model, damage, rng)
     if chance < 0.9:
-        bare = contracts.split_model(model.read_bytes())[0]
+        bare = metadata_module.split_model(model.read_bytes())[0]
         how, bare = damage(bare, rng)
         _reseal(folder, bare)
         return f"resealed {how}"
@@ -158,10 +158,10 @@ def _spoil_links(folder, path, model, rng) -> str:
 
 
 def _spoil_model(folder: Path, rng) -> str:
-    """A model file alone, with its contract appended."""
+    """A model file alone, with its metadata appended."""
     path = folder / "tiny.tflite"
     data = path.read_bytes()
-    bare, texts = contracts.split_model(data)
+    bare, texts = metadata_module.split_model(data)
     chance = rng.random()
     if chance < 0.3:
         return _change(path, damage, rng)

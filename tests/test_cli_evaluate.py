@@ -88,7 +88,7 @@ def test_options_reach_the_evaluation(portrait, evaluation, tiny_preset, place):
     assert portrait(*given(tiny_preset, place, *more, "--count", 7, "--no-classical"))[0] == 0
     [(sources, photos, options)] = evaluation.calls
     assert [(source.name, source.kind) for source in sources] == [("tiny", "preset")]
-    assert sources[0].generator.contract.styles == ("thin", "bold")
+    assert sources[0].generator.metadata.styles == ("thin", "bold")
     assert str(photos) == "faces"
     assert {name: value if value is None else str(value) for name, value in options.items()} == {
         "drawings": "data",

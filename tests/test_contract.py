@@ -8,11 +8,11 @@ from keras_portrait.errors import InputError
 from keras_portrait.inference.geometry import face_template
 from keras_portrait.inference.metadata import (
     FILE_NAME,
-    Contract,
-    read_contract,
+    PresetMetadata,
+    read_metadata,
     read_network,
     split_model,
-    write_contract,
+    write_metadata,
 )
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 
@@ -25,10 +25,10 @@ def edit(folder, **changes):
 
 
 def test_round_trip(tiny_preset):
-    contract = read_contract(tiny_preset)
-    assert contract.styles == ("thin", "bold") and contract.inputs == ("image", "style")
-    assert write_contract(tiny_preset, contract) == contract
-    assert read_contract(tiny_preset) == contract
+    metadata = read_metadata(tiny_preset)
+    assert metadata.styles == ("thin", "bold") and metadata.inputs == ("image", "style")
+    assert write_metadata(tiny_preset, metadata) == metadata
+    assert read_metadata(tiny_preset) == metadata
 
 
 def test_file_states_what_a_reader_needs(tiny_preset):
@@ -37,40 +37,40 @@ def test_file_states_what_a_reader_needs(tiny_preset):
     assert row["value_range"] == [-1, 1] and row["colour_order"] == "RGB"
     for point, expected in zip(row["template"], face_template(64), strict=True):
         assert point == pytest.approx(expected, abs=1e-3)
-    assert {field.name for field in dataclasses.fields(Contract)} < set(row)
+    assert {field.name for field in dataclasses.fields(PresetMetadata)} < set(row)
 
 
 def test_a_file_from_before_noise_and_colour_is_read(tiny_preset):
     edit(tiny_preset, noise=None, channels=None)
-    contract = read_contract(tiny_preset)
-    assert (contract.noise, contract.channels) == (0, 1)
+    metadata = read_metadata(tiny_preset)
+    assert (metadata.noise, metadata.channels) == (0, 1)
 
 
 def test_a_file_of_the_first_format_means_the_first_alignment(tmp_path):
     preset = write_tiny_preset(tmp_path / "tiny", alignment=2)
-    assert read_contract(preset).alignment == 2
-    assert read_contract(preset / "tiny.tflite").alignment == 2
+    assert read_metadata(preset).alignment == 2
+    assert read_metadata(preset / "tiny.tflite").alignment == 2
     edit(preset, format=1)
-    assert read_contract(preset).alignment == 1
+    assert read_metadata(preset).alignment == 1
     edit(preset, format=1, alignment=None)
-    assert read_contract(preset).alignment == 1
+    assert read_metadata(preset).alignment == 1
     edit(preset, format=2)
     with pytest.raises(InputError, match="lacks 'alignment'"):
-        read_contract(preset)
+        read_metadata(preset)
 
 
 def test_noise_and_colour(tmp_path):
-    contract = read_contract(write_noise_preset(tmp_path / "noise", length=4))
-    assert (contract.inputs, contract.noise, contract.channels) == (("noise",), 4, 3)
-    assert contract.styles == ()
+    metadata = read_metadata(write_noise_preset(tmp_path / "noise", length=4))
+    assert (metadata.inputs, metadata.noise, metadata.channels) == (("noise",), 4, 3)
+    assert metadata.styles == ()
     # There is no face to align.
     assert "template" not in json.loads((tmp_path / "noise" / FILE_NAME).read_text())
-    contract = read_contract(write_colour_preset(tmp_path / "colour"))
-    assert (contract.inputs, contract.noise, contract.channels) == (("image",), 0, 3)
+    metadata = read_metadata(write_colour_preset(tmp_path / "colour"))
+    assert (metadata.inputs, metadata.noise, metadata.channels) == (("image",), 0, 3)
     assert "template" in json.loads((tmp_path / "colour" / FILE_NAME).read_text())
     edit(tmp_path / "noise", noise=0)
     with pytest.raises(InputError, match="noise must be"):
-        read_contract(tmp_path / "noise")
+        read_metadata(tmp_path / "noise")
 
 
 def test_altered_model_is_refused(tiny_preset):
@@ -80,39 +80,39 @@ def test_altered_model_is_refused(tiny_preset):
     model.write_bytes(data)
     for given in (tiny_preset, model):
         with pytest.raises(InputError, match="sha256 differs.*tiny.tflite"):
-            read_contract(given)
+            read_metadata(given)
 
 
 def test_the_model_file_alone_is_enough(tiny_preset, tmp_path):
-    contract = read_contract(tiny_preset)
+    metadata = read_metadata(tiny_preset)
     alone = tmp_path / "alone" / "renamed.tflite"
     alone.parent.mkdir()
     alone.write_bytes((tiny_preset / "tiny.tflite").read_bytes())
-    assert read_contract(alone) == contract
-    # Another contract beside it is not meant.
+    assert read_metadata(alone) == metadata
+    # Another metadata beside it is not meant.
     edit(tiny_preset, description="edited by hand")
-    assert read_contract(tiny_preset).description == "edited by hand"
-    assert read_contract(tiny_preset / "tiny.tflite") == contract
+    assert read_metadata(tiny_preset).description == "edited by hand"
+    assert read_metadata(tiny_preset / "tiny.tflite") == metadata
 
 
 def test_a_model_file_without_a_contract_needs_one_beside_it(tiny_preset):
-    contract = read_contract(tiny_preset)
+    metadata = read_metadata(tiny_preset)
     model, _ = split_model((tiny_preset / "tiny.tflite").read_bytes())
     (tiny_preset / "tiny.tflite").write_bytes(model)
-    assert read_contract(tiny_preset) == read_contract(tiny_preset / "tiny.tflite") == contract
+    assert read_metadata(tiny_preset) == read_metadata(tiny_preset / "tiny.tflite") == metadata
     (tiny_preset / "other.tflite").write_bytes(model)
     with pytest.raises(InputError, match="Expected: tiny.tflite. Received: .*other.tflite"):
-        read_contract(tiny_preset / "other.tflite")
+        read_metadata(tiny_preset / "other.tflite")
 
 
 def test_what_is_appended_is_not_part_of_the_model(tiny_preset):
     file = tiny_preset / "tiny.tflite"
-    contract, model = read_contract(tiny_preset), split_model(file.read_bytes())[0]
+    metadata, model = read_metadata(tiny_preset), split_model(file.read_bytes())[0]
     assert read_network(tiny_preset) == ""
-    assert write_contract(tiny_preset, contract, network='{"a": 1}') == contract
+    assert write_metadata(tiny_preset, metadata, network='{"a": 1}') == metadata
     # Written again, the network stays and nothing piles up.
     size = file.stat().st_size
-    write_contract(tiny_preset, contract)
+    write_metadata(tiny_preset, metadata)
     assert file.stat().st_size == size
     assert split_model(file.read_bytes())[0] == model
     assert read_network(tiny_preset) == read_network(file) == '{"a": 1}'
@@ -121,14 +121,14 @@ def test_what_is_appended_is_not_part_of_the_model(tiny_preset):
 def test_a_damaged_file_is_one_line(tiny_preset):
     file = tiny_preset / "tiny.tflite"
     data = file.read_bytes()
-    contract, start = read_contract(tiny_preset), len(split_model(data)[0])
+    metadata, start = read_metadata(tiny_preset), len(split_model(data)[0])
     rng = np.random.default_rng(0)
     for _ in range(300):
         damaged = bytearray(data)
         damaged[rng.integers(start, len(data))] ^= 1 << rng.integers(8)
         file.write_bytes(damaged)
         try:
-            assert read_contract(file).sha256 == contract.sha256
+            assert read_metadata(file).sha256 == metadata.sha256
         except InputError as error:
             assert "\n" not in str(error)
 
@@ -139,16 +139,16 @@ def test_a_cut_off_file_is_refused(tiny_preset):
         cut = tiny_preset / "cut.tflite"
         cut.write_bytes(file.read_bytes()[:kept])
         with pytest.raises(InputError, match="Received: .*cut.tflite"):
-            read_contract(cut)
+            read_metadata(cut)
 
 
 def test_missing_files_are_named(tiny_preset):
     (tiny_preset / "tiny.tflite").unlink()
     with pytest.raises(InputError, match="missing. Received: .*tiny.tflite"):
-        read_contract(tiny_preset)
+        read_metadata(tiny_preset)
     (tiny_preset / FILE_NAME).unlink()
     with pytest.raises(InputError, match="a folder that holds portrait.json. Received: .*tiny$"):
-        read_contract(tiny_preset)
+        read_metadata(tiny_preset)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_missing_files_are_named(tiny_preset):
 def test_a_field_that_does_not_fit_is_named(tiny_preset, changes, text):
     edit(tiny_preset, **changes)
     with pytest.raises(InputError, match=text) as caught:
-        read_contract(tiny_preset)
+        read_metadata(tiny_preset)
     assert "\n" not in str(caught.value) and FILE_NAME in str(caught.value)
 
 
@@ -194,18 +194,18 @@ def test_a_field_that_does_not_fit_is_named(tiny_preset, changes, text):
 def test_broken_json_is_one_line(tiny_preset, text):
     (tiny_preset / FILE_NAME).write_text(text)
     with pytest.raises(InputError, match="contract|format") as caught:
-        read_contract(tiny_preset)
+        read_metadata(tiny_preset)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_fields_are_left_alone(tiny_preset):
     edit(tiny_preset, trained_on="a rainy day")
-    assert read_contract(tiny_preset).name == "tiny"
+    assert read_metadata(tiny_preset).name == "tiny"
 
 
 def test_writing_needs_the_model_and_fields_that_fit(tiny_preset, tmp_path):
-    contract = read_contract(tiny_preset)
+    metadata = read_metadata(tiny_preset)
     with pytest.raises(InputError, match="missing"):
-        write_contract(tmp_path, contract)
+        write_metadata(tmp_path, metadata)
     with pytest.raises(InputError, match="size must be"):
-        write_contract(tiny_preset, dataclasses.replace(contract, size=8))
+        write_metadata(tiny_preset, dataclasses.replace(metadata, size=8))

@@ -41,7 +41,7 @@ def train(name, data, folder):
     plan = training.make_plan(load_recipe(name), name, data, folder)
     training.train(plan, verbose=0)
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
-    return plan.setup, rows, keras.models.load_model(folder / "generator.keras")
+    return plan.experiment, rows, keras.models.load_model(folder / "generator.keras")
 
 
 def test_dcgan_comes_nearer_to_the_data_than_noise_and_than_an_untrained_generator(faces, tmp_path):

@@ -295,8 +295,8 @@ def test_a_training_leaves_its_run_folder(run, teacher):
     options = json.loads((run / "options.json").read_text())
     assert options["styles"] == ["thin", "bold"] and options["photos"] == 2
     assert options["alignment"] == 2
-    contract = json.loads((teacher / "portrait.json").read_text())
-    assert options["teacher_sha256"] == contract["sha256"]
+    metadata = json.loads((teacher / "portrait.json").read_text())
+    assert options["teacher_sha256"] == metadata["sha256"]
     assert options["recipe"]["teacher"] == str(teacher)
     assert json.loads((run / "samples" / "columns.json").read_text()) == [
         *("photo", "teacher", "student")
@@ -311,7 +311,7 @@ def test_held_back_photos_judge_the_epochs(run, teacher, faces):
     assert best["val_lpips"] == pytest.approx(min(row["val_lpips"] for row in rows), rel=1e-4)
     # The last epoch's figure is that of the average that was exported.
     plan = plan_of(teacher, faces, run)
-    batch = plan.setup.batches(run).fixed(load_photos(faces, "Distillation").held_photos)
+    batch = plan.experiment.batches(run).fixed(load_photos(faces, "Distillation").held_photos)
     model = keras.models.load_model(run / "generator.keras")
     drawn = np.asarray(model([batch["photo"], batch["style"]]))
     error = np.abs(drawn - batch["drawing"]).mean()
@@ -322,8 +322,8 @@ def test_the_run_draws_and_tells_its_styles(run):
     trained = load_run(run)
     assert (trained.method, trained.styles, trained.size) == ("distillation", ("thin", "bold"), 64)
     generator = load_generator(run)
-    assert generator.contract.inputs == ("image", "style")
-    assert generator.contract.alignment == 2
+    assert generator.metadata.inputs == ("image", "style")
+    assert generator.metadata.alignment == 2
     image = np.zeros((1, 64, 64, 3), np.float32)
     assert generator.net(image=image, style=np.float32([[1, 0]])).shape == (1, 64, 64, 1)
 
@@ -337,13 +337,13 @@ def test_drawings_that_are_there_are_not_made_again(teacher, faces, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        plan.setup.prepare_run(None, tmp_path, stop)
+        plan.experiment.prepare_run(None, tmp_path, stop)
     assert len(list((tmp_path / "teacher").rglob("*.png"))) == 2
-    plan.setup.prepare_run(None, tmp_path)
+    plan.experiment.prepare_run(None, tmp_path)
     drawings = sorted((tmp_path / "teacher").rglob("*.png"))
     write_image(drawings[0], np.zeros((64, 64), np.uint8))
     drawings[1].unlink()
-    plan.setup.prepare_run(None, tmp_path)
+    plan.experiment.prepare_run(None, tmp_path)
     assert len(drawings) == 6 and not read_image(drawings[0]).any()
     assert read_image(drawings[1]).any()
 

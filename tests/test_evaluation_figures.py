@@ -8,7 +8,7 @@ import pytest
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.evaluation import Source, inputs, intervals
 from keras_portrait.evaluation.measures import figure, measures
-from keras_portrait.evaluation.photo_measures import find_hands
+from keras_portrait.evaluation.photo_measures import find_methods
 from keras_portrait.evaluation.references import References, StyleClassifier
 from keras_portrait.evaluation.summary import Entry, Summarizer
 from keras_portrait.inference.imaging import write_image
@@ -328,8 +328,8 @@ def test_upper_lips_of_fewer_than_twenty_are_no_verdict():
 
 def test_a_preset_is_told_by_its_file(tiny_preset):
     generator = load_preset(tiny_preset)
-    [hand] = find_hands([Source("tiny", generator)], [None], False)[:1]
-    sha256 = generator.contract.sha256
+    [hand] = find_methods([Source("tiny", generator)], [None], False)[:1]
+    sha256 = generator.metadata.sha256
     hand.entry.rows.append(row())
     for name in ("widths", "features", "texture", "empty", "lips"):
         getattr(hand.entry, name).extend(getattr(entry([row()]), name))

@@ -14,7 +14,7 @@ from keras_portrait.evaluation.drawing_measures import (
     style_distance,
 )
 from keras_portrait.evaluation.eyes import readable_eyes
-from keras_portrait.evaluation.photo_measures import Hand, style_distances
+from keras_portrait.evaluation.photo_measures import DrawingMethod, style_distances
 from keras_portrait.evaluation.summary import Entry
 from keras_portrait.inference.geometry import face_template, part_mask
 from keras_portrait.inference.imaging import enlarge_drawing
@@ -266,8 +266,8 @@ def test_a_line_that_lies_a_pixel_off_is_nearly_the_same():
 def test_the_next_style_is_the_most_similar_one_of_the_same_source():
     top, bottom = line((40, 100), (470, 100), 6), line((40, 300), (470, 300), 6)
     names = [("a", "ink"), ("a", "line"), ("a", "pen"), ("b", "ink"), ("XDoG", "")]
-    hands = [Hand(Entry(*name, "preset", str(name)), None) for name in names]
+    methods = [DrawingMethod(Entry(*name, "preset", str(name)), None) for name in names]
     drawings = [top, bottom, np.minimum(top, bottom), top, top]
-    found = style_distances(hands, drawings)
+    found = style_distances(methods, drawings)
     third = pytest.approx(100 / 3, abs=0.5)
     assert [each.get("style_distance") for each in found] == [third, third, third, None, None]

@@ -13,7 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.litert.runner import Runner
-from keras_portrait.inference.metadata import read_contract
+from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
 from keras_portrait.networks import resnet_generator
@@ -166,15 +166,15 @@ def test_float_export_holds_to_keras(tmp_path, upsampling, styles, policy, style
     net.trainable = False  # as the averaged generator of a training
     run = write_run(tmp_path / "run", net, styles)
     artefact = export(run, tmp_path / "preset", "fp32")
-    contract, fidelity = artefact.contract, artefact.fidelity
+    metadata, fidelity = artefact.metadata, artefact.fidelity
     assert fidelity.max_error <= 1e-5
     assert fidelity.delegates == 1
-    assert contract == read_contract(tmp_path / "preset")
-    assert (contract.mode, contract.size, contract.styles) == ("fp32", SIZE, styles)
+    assert metadata == read_metadata(tmp_path / "preset")
+    assert (metadata.mode, metadata.size, metadata.styles) == ("fp32", SIZE, styles)
     # Against the trained net itself, in its own precision: bfloat16 has 8 bits.
     one = verify.verification_inputs(SIZE, len(styles))[1]
     given = list(one.values()) if len(styles) > 1 else one["image"]
-    drawing = Runner(tmp_path / "preset" / contract.file)(**one)
+    drawing = Runner(tmp_path / "preset" / metadata.file)(**one)
     assert drawing.std() > 0.05
     assert np.abs(drawing - net(given)).max() < (1e-5 if policy == "float32" else 0.3)
 
@@ -188,13 +188,13 @@ def test_command_writes_a_preset_that_draws(three_styles, tmp_path, capsys):
     assert row.split()[:2] == ["dynamic", str(SIZE)]
     assert row.split()[-1] == "1"
     assert sorted(path.name for path in folder.iterdir()) == ["generator.tflite", "portrait.json"]
-    contract = read_contract(folder)
-    assert (contract.name, contract.mode, contract.styles) == ("mine", "dynamic", STYLES)
-    assert "002-styles" in contract.origin
+    metadata = read_metadata(folder)
+    assert (metadata.name, metadata.mode, metadata.styles) == ("mine", "dynamic", STYLES)
+    assert "002-styles" in metadata.origin
     drawing = Stylizer(folder)(draw_face(0, 96).photo, style="chalk", whole=True)
     assert drawing.shape == (96, 96, 3)
     # 8-bit weights were asked for.
-    graph = schema.ModelT.InitFromPackedBuf((folder / contract.file).read_bytes()).subgraphs[0]
+    graph = schema.ModelT.InitFromPackedBuf((folder / metadata.file).read_bytes()).subgraphs[0]
     assert any(tensor.type == schema.TensorType.INT8 for tensor in graph.tensors)
 
 
@@ -205,8 +205,8 @@ def test_export_keeps_what_a_person_wrote(run, float_model, tmp_path, monkeypatc
     (folder / "README.md").write_text("The model card.\n")
     by_hand = {"description": "fine lines", "data_licence": "CC0", "name": "old", "format": 0}
     (folder / "portrait.json").write_text(json.dumps(by_hand))
-    contract = export(run / "generator.keras", folder, "fp32", name="new").contract
-    assert (contract.name, contract.description, contract.data_licence) == (
+    metadata = export(run / "generator.keras", folder, "fp32", name="new").metadata
+    assert (metadata.name, metadata.description, metadata.data_licence) == (
         *("new", "fine lines", "CC0"),
     )
     assert (folder / "README.md").read_text() == "The model card.\n"
@@ -362,4 +362,4 @@ def test_from_the_checkout_without_chatter(run, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 4
-    assert read_contract(out).mode == "fp32"
+    assert read_metadata(out).mode == "fp32"

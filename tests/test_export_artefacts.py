@@ -18,10 +18,10 @@ from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.imaging import from_signed, to_signed, write_image
 from keras_portrait.inference.metadata import (
-    read_contract,
+    read_metadata,
     read_network,
     split_model,
-    write_contract,
+    write_metadata,
 )
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.inference.stylizer import Stylizer
@@ -185,11 +185,11 @@ def test_group_normalization_of_single_channels_becomes_moments():
 
 
 def test_full_int8_takes_and_gives_pixels(integer):
-    folder, contract = integer.folder, integer.contract
-    assert contract == read_contract(folder)
-    assert (contract.mode, contract.styles) == ("int8", STYLES)
+    folder, metadata = integer.folder, integer.metadata
+    assert metadata == read_metadata(folder)
+    assert (metadata.mode, metadata.styles) == ("int8", STYLES)
     assert integer.fidelity.delegates == 1 and integer.fidelity.mean_psnr >= 34
-    model = schema.ModelT.InitFromPackedBuf(split_model((folder / contract.file).read_bytes())[0])
+    model = schema.ModelT.InitFromPackedBuf(split_model((folder / metadata.file).read_bytes())[0])
     kinds = {tensor.type for tensor in model.subgraphs[0].tensors}
     assert schema.TensorType.FLOAT32 not in kinds
     generator = load_preset(folder)
@@ -204,7 +204,7 @@ def test_full_int8_takes_and_gives_pixels(integer):
 
 
 def test_compacting_changes_nothing_but_the_size(integer):
-    written = split_model((integer.folder / integer.contract.file).read_bytes())[0]
+    written = split_model((integer.folder / integer.metadata.file).read_bytes())[0]
     tree = schema.ModelT.InitFromPackedBuf(written)
     builder = flatbuffers.Builder(len(written))
     builder.Finish(tree.Pack(builder), b"TFL3")
@@ -248,10 +248,10 @@ def test_several_modes_sizes_and_styles(student, tmp_path):
     assert [artefact.folder.name for artefact in made] == names
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     for artefact in made:
-        contract = artefact.contract
-        assert (contract.inputs, len(contract.styles)) == (("image",), 1)
-        assert load_preset(artefact.folder).contract == contract
-        if contract.mode == "fp32":
+        metadata = artefact.metadata
+        assert (metadata.inputs, len(metadata.styles)) == (("image",), 1)
+        assert load_preset(artefact.folder).metadata == metadata
+        if metadata.mode == "fp32":
             assert artefact.fidelity.max_error < 1e-5
     with pytest.raises(InputError, match="unless a style is folded in"):
         recover_generator(made[0].folder)
@@ -301,7 +301,7 @@ def test_modes_that_are_made_together_are_compared_on_the_same(student, tmp_path
 def test_recipes_make_presets(student, faces, tmp_path, recipe):
     pytest.importorskip("litert_quantizer", reason="needs the extra quantizer")
     (artefact,) = export(student, tmp_path / "out", recipe=recipe, calibration=faces)
-    assert artefact.contract.mode == "recipe" and artefact.fidelity.delegates == 1
+    assert artefact.metadata.mode == "recipe" and artefact.fidelity.delegates == 1
     assert Stylizer(tmp_path / "out")(draw_face(3, SIZE).photo, whole=True).shape == (SIZE, SIZE, 3)
 
 
@@ -343,7 +343,7 @@ def test_faces_are_aligned_as_the_generator_has_seen_them(student, faces, exampl
     assert newest.mean() > former.mean() + 5
     (artefact,) = export(student, tmp_path / "out", "fp32")
     row = json.loads((tmp_path / "out" / "portrait.json").read_text())
-    assert (row["format"], row["alignment"], artefact.contract.alignment) == (2, 2, 2)
+    assert (row["format"], row["alignment"], artefact.metadata.alignment) == (2, 2, 2)
     assert open_source(tmp_path / "out").alignment == 2
     # A run from before there was another alignment.
     old = tmp_path / "old"
@@ -352,7 +352,7 @@ def test_faces_are_aligned_as_the_generator_has_seen_them(student, faces, exampl
     del options["alignment"]
     (old / "options.json").write_text(json.dumps(options))
     (artefact,) = export(old, tmp_path / "former", "fp32")
-    assert artefact.contract.alignment == 1
+    assert artefact.metadata.alignment == 1
     with pytest.raises(SettingError, match="generator takes photos of alignment 1.*alignment 2 in"):
         export(old, tmp_path / "int8", "int8", calibration=faces)
     (old / "options.json").write_text(json.dumps(options | {"alignment": 3}))
@@ -393,7 +393,7 @@ def test_a_preset_is_exported_again(deep, tmp_path, mode, monkeypatch):
     again = recover_generator(second.folder)
     for one, other in zip(recovered.model.get_weights(), again.model.get_weights(), strict=True):
         assert np.array_equal(one, other)
-    assert second.contract.origin.startswith(f"preset {first.contract.name}")
+    assert second.metadata.origin.startswith(f"preset {first.metadata.name}")
 
 
 def test_the_rebuild_is_exact_on_trained_weights():
@@ -411,7 +411,7 @@ def test_words_of_a_preset_stay(student, tmp_path):
     path = tmp_path / "first" / "portrait.json"
     path.write_text(path.read_text().replace('"description": ""', '"description": "thin lines"'))
     (second,) = export(first.folder, tmp_path / "second", "dynamic")
-    assert second.contract.description == "thin lines"
+    assert second.metadata.description == "thin lines"
 
 
 def test_avatars_are_recovered(tmp_path):
@@ -429,14 +429,14 @@ def test_presets_that_cannot_be_recovered(student, tmp_path, tiny_preset):
     (first,) = export(student, tmp_path / "first", "fp32")
     described = json.loads(read_network(first.folder))
     swapped = {**described, "order": described["order"][::-1]}
-    write_contract(first.folder, first.contract, json.dumps(swapped))
+    write_metadata(first.folder, first.metadata, json.dumps(swapped))
     with pytest.raises(InputError, match="The weights do not fit the network: .* takes a kernel"):
         open_source(first.folder)
     shorter = {**described, "order": described["order"][1:]}
-    write_contract(first.folder, first.contract, json.dumps(shorter))
+    write_metadata(first.folder, first.metadata, json.dumps(shorter))
     with pytest.raises(InputError, match="The weights do not fit the network"):
         open_source(first.folder)
-    write_contract(first.folder, first.contract, '{"keras": 1}')
+    write_metadata(first.folder, first.metadata, '{"keras": 1}')
     with pytest.raises(InputError, match="Cannot read the network"):
         open_source(first.folder)
     with pytest.raises(SettingError, match="A direction needs a run folder"):
@@ -460,8 +460,8 @@ def test_anybodys_model_of_that_form(tmp_path, capsys):
     with pytest.raises(SettingError, match="--size: the model takes pictures of any size"):
         export(path, tmp_path / "out", "fp32")
     assert main([str(path), "-o", str(tmp_path / "out"), "--mode", "fp32", "--size", "32"]) == 0
-    contract = read_contract(tmp_path / "out")
-    assert (contract.method, contract.name, contract.size) == ("foreign", "out", 32)
+    metadata = read_metadata(tmp_path / "out")
+    assert (metadata.method, metadata.name, metadata.size) == ("foreign", "out", 32)
 
 
 @pytest.mark.parametrize(
@@ -526,7 +526,7 @@ def test_ctrl_c_while_writing_waits_for_the_end(student, tmp_path, monkeypatch):
         export(student, tmp_path / "out", "fp32")
     monkeypatch.undo()
     assert seen == ["generator.tflite", "portrait.json"]
-    assert load_preset(tmp_path / "out").contract.mode == "fp32"
+    assert load_preset(tmp_path / "out").metadata.mode == "fp32"
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 

@@ -7,7 +7,7 @@ from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.litert import graph as model_file
 from keras_portrait.inference.litert.runner import Runner
-from keras_portrait.inference.metadata import read_contract
+from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.sampler import Sampler
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.models.dcgan.networks import dcgan_generator
@@ -24,9 +24,9 @@ METHODS = ("dcgan", "cyclegan", "cartoongan")
 
 
 def export(source, folder, *modes, **options):
-    """Contract and fidelity of the only artefact of an export."""
+    """PresetMetadata and fidelity of the only artefact of an export."""
     (artefact,) = export_generator(source, folder, ExportOptions(modes=modes, **options))
-    return artefact.contract, artefact.fidelity
+    return artefact.metadata, artefact.fidelity
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +51,17 @@ def operators(model):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_float_export_holds_to_keras(runs, tmp_path, method):
-    contract, fidelity = export(runs[method], tmp_path / "preset", "fp32")
+    metadata, fidelity = export(runs[method], tmp_path / "preset", "fp32")
     assert fidelity.max_error <= 1e-5 and fidelity.delegates == 1
-    assert contract == read_contract(tmp_path / "preset")
-    assert (contract.method, contract.channels) == (method, 3)
-    assert (contract.size, contract.noise, contract.inputs, contract.styles) == (
+    assert metadata == read_metadata(tmp_path / "preset")
+    assert (metadata.method, metadata.channels) == (method, 3)
+    assert (metadata.size, metadata.noise, metadata.inputs, metadata.styles) == (
         (64, NOISE, ("noise",), ()) if method == "dcgan" else (32, 0, ("image",), (method,))
     )
     # Against the trained net itself, on what no comparison has seen.
     shape = (1, NOISE) if method == "dcgan" else (1, 32, 32, 3)
     given = np.random.default_rng(9).uniform(-1, 1, shape).astype("float32")
-    picture = Runner(tmp_path / "preset" / contract.file)(given)
+    picture = Runner(tmp_path / "preset" / metadata.file)(given)
     assert picture.std() > 0.05
     assert np.abs(picture - tiny_net(method)(given, training=False)).max() < 1e-5
 
@@ -75,9 +75,9 @@ def test_batch_normalization_is_folded_into_the_weights(float_avatars):
 
 
 def test_16_bit_weights_are_smaller_and_one_delegate(runs, float_avatars, tmp_path):
-    contract, fidelity = export(runs["dcgan"], tmp_path / "preset", "fp16")
-    model = (tmp_path / "preset" / contract.file).read_bytes()
-    assert contract.mode == "fp16" and len(model) < len(float_avatars)
+    metadata, fidelity = export(runs["dcgan"], tmp_path / "preset", "fp16")
+    model = (tmp_path / "preset" / metadata.file).read_bytes()
+    assert metadata.mode == "fp16" and len(model) < len(float_avatars)
     assert "DEQUANTIZE" in operators(model)
     assert fidelity.delegates == 1 and 0 < fidelity.max_error < 0.05
 
@@ -86,8 +86,8 @@ def test_16_bit_weights_are_smaller_and_one_delegate(runs, float_avatars, tmp_pa
 def test_avatars_of_32_filters_fit_in_4_megabytes(tmp_path):
     run = write_run(tmp_path / "run", "dcgan")
     dcgan_generator(32).save(run / "generator.keras")
-    contract, _ = export(run, tmp_path / "preset", "fp16")
-    assert (tmp_path / "preset" / contract.file).stat().st_size < 2_300_000
+    metadata, _ = export(run, tmp_path / "preset", "fp16")
+    assert (tmp_path / "preset" / metadata.file).stat().st_size < 2_300_000
 
 
 @pytest.mark.parametrize("mode", ["fp32", "fp16"])
@@ -109,7 +109,7 @@ def test_the_other_direction_of_cyclegan(runs, tmp_path, capsys):
     arguments = [str(run), "-o", str(folder), "--mode", "fp32", "--direction", "b-to-a"]
     assert main(arguments) == 0
     assert capsys.readouterr().out.splitlines()[-1] == str(folder)
-    assert "inverse_generator.keras" in read_contract(folder).origin
+    assert "inverse_generator.keras" in read_metadata(folder).origin
     photo = draw_face(0, 96).photo
     exported = Stylizer(folder)(photo, whole=True).astype(int)
     # What Keras draws with each file.

@@ -252,13 +252,13 @@ def test_a_picture_that_is_no_number_is_the_worst(generator):
 @pytest.mark.parametrize("name", ["portrait", "avatars"])
 def test_a_preset_is_equal_to_itself(name):
     generator = load_preset(name)
-    contract = generator.contract
-    if contract.noise:
-        noise = np.random.default_rng(0).standard_normal((2, 1, contract.noise), np.float32)
+    metadata = generator.metadata
+    if metadata.noise:
+        noise = np.random.default_rng(0).standard_normal((2, 1, metadata.noise), np.float32)
         inputs = [{"noise": one} for one in noise]
     else:
-        inputs = [sample.inputs for sample in samples(2, contract.size)]
-        styles = np.eye(len(contract.styles), dtype=np.float32)[:2]
+        inputs = [sample.inputs for sample in samples(2, metadata.size)]
+        styles = np.eye(len(metadata.styles), dtype=np.float32)[:2]
         for arrays, style in zip(inputs, styles, strict=True):
             arrays["style"] = style[None]
     drawn = [Sample("any", arrays, generator.net(**arrays)) for arrays in inputs]
@@ -267,8 +267,8 @@ def test_a_preset_is_equal_to_itself(name):
     assert (found.ssim.worst, found.line_f1.worst) == (pytest.approx(1), 1)
     assert found.lpips.worst == pytest.approx(0, abs=1e-6)
     assert found.max_error == 0
-    assert (found.worst.photo is None) == bool(contract.noise)
-    assert found.worst.received.shape == (contract.size, contract.size, contract.channels)
+    assert (found.worst.photo is None) == bool(metadata.noise)
+    assert found.worst.received.shape == (metadata.size, metadata.size, metadata.channels)
 
 
 def test_samples_of_another_generator_are_refused(generator):

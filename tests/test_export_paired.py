@@ -75,8 +75,8 @@ def test_it_is_one_piece_for_the_fast_kernels(run, faces, tmp_path, monkeypatch,
     options = ExportOptions(modes=(mode,), calibration=faces, force=True)
     (artefact,) = export_generator(run, tmp_path / "preset", options)
     assert artefact.fidelity.delegates == 1 and artefact.fidelity.mean_psnr >= least
-    contract = artefact.contract
-    assert (contract.method, contract.styles, contract.mode) == ("paired", STYLES, mode)
+    metadata = artefact.metadata
+    assert (metadata.method, metadata.styles, metadata.mode) == ("paired", STYLES, mode)
     square = draw_face(7, SIZE).photo
     ink, engraving = (
         load_preset(artefact.folder).draw(square, style[None]) for style in np.eye(2, dtype="f")

@@ -110,7 +110,7 @@ def test_a_file_picks_operators_by_name(model, images, tmp_path):
 def test_integers_throughout_are_calibrated(model, images):
     quantized = quantize_with_recipe(model, "static_wi8_ai8", iter(images))
     runner = Runner(quantized)
-    # As the contract of a preset has them, whatever is between.
+    # As the metadata of a preset has them, whatever is between.
     assert {tensor.dtype for tensor in (*runner.inputs, *runner.outputs)} == {np.dtype("f4")}
     operators = Counter(op["op_name"] for op in runner._interpreter._get_ops_details())
     assert operators["QUANTIZE"] == operators["DEQUANTIZE"] == 1

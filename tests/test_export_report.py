@@ -14,7 +14,7 @@ from PIL import Image
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, MissingExtra
 from keras_portrait.inference.imaging import to_signed
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait_export.benchmark.fidelity import FidelityReport, Pictures, Score
 from keras_portrait_export.benchmark.speed import Speed, ThreadSpeed
 from keras_portrait_export.report.page import page as report
@@ -31,12 +31,12 @@ def pictures(seed, off=0, photos=True):
     return Pictures(f"face-{seed}.png", face.photo if photos else None, drawing, drawing - off)
 
 
-def entry(mode="dynamic", off=3, names=("one", "two", "three"), photos=True, **contract):
+def entry(mode="dynamic", off=3, names=("one", "two", "three"), photos=True, **metadata):
     count = len(names)
     psnr = Score(41.26, 38.14, tuple(np.linspace(44, 38.14, count).tolist()))
     shown = tuple(pictures(seed, off, photos) for seed in range(count))
     return ReportEntry(
-        contract=Contract(
+        metadata=PresetMetadata(
             **{
                 "name": "mine",
                 "method": "asymmetric_cycle",
@@ -44,7 +44,7 @@ def entry(mode="dynamic", off=3, names=("one", "two", "three"), photos=True, **c
                 "size": SIZE,
                 "mode": mode,
                 "styles": ("ink", "pen"),
-                **contract,
+                **metadata,
             }
         ),
         path=Path("elsewhere") / "generator.tflite",
@@ -235,12 +235,12 @@ def test_a_preset_is_measured_in_all_respects(tiny_preset, tmp_path):
     inputs = {"image": photo, "style": np.float32([[1, 0]])}
     sample = Sample("drawn", inputs, photo.mean(axis=-1, keepdims=True) + np.float32(0.02))
     found = measure_preset(tiny_preset, [sample])
-    assert (found.contract.name, found.path) == ("tiny", tiny_preset / "tiny.tflite")
+    assert (found.metadata.name, found.path) == ("tiny", tiny_preset / "tiny.tflite")
     assert found.statistics.macs == 64 * 64 * 3 + 2
     assert found.fidelity.psnr.worst == pytest.approx(40, abs=0.01)
     assert [call.threads for call in found.speed.calls] == [1, 2]
     _, _, figures = written(tmp_path / "report", [found])
-    assert figures["artefacts"][0]["contract"]["sha256"] == found.contract.sha256
+    assert figures["artefacts"][0]["contract"]["sha256"] == found.metadata.sha256
 
 
 def test_what_cannot_be_written(tmp_path, monkeypatch):

@@ -32,9 +32,9 @@ def drawn(monkeypatch):
 
 
 def test_names():
-    assert load_preset("filter:line").contract.styles == ("line",)
-    assert load_preset("filter").contract.styles == FILTERS
-    assert load_preset("filter:ink").contract.alignment == 2
+    assert load_preset("filter:line").metadata.styles == ("line",)
+    assert load_preset("filter").metadata.styles == FILTERS
+    assert load_preset("filter:ink").metadata.alignment == 2
     assert is_preset("filter:engraving") and not is_preset("filters")
     with pytest.raises(SettingError, match='Did you mean "engraving".*Received: engravng'):
         load_preset("filter:engravng")

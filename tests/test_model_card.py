@@ -12,7 +12,7 @@ import pytest
 
 from invented_evaluation import invented_result, write_pictures
 from keras_portrait.inference.imaging import read_image
-from keras_portrait.inference.metadata import read_contract, write_contract
+from keras_portrait.inference.metadata import read_metadata, write_metadata
 from keras_portrait.model_card import card as model_card
 from keras_portrait.model_card import figures as model_card_figures
 from keras_portrait.model_card.runs import read_run
@@ -78,7 +78,7 @@ def write_evaluation(folder, name="tiny", styles=STYLES, **changes):
     floor = result["entries"].pop()
     result["entries"] += [{**floor, "style": style, "key": f"real-{style}"} for style in styles]
     for entry in result["entries"][: len(styles)]:
-        entry["sha256"] = read_contract(folder.parent / "tiny").sha256
+        entry["sha256"] = read_metadata(folder.parent / "tiny").sha256
     result |= changes
     write_pictures(result, lambda key, index: folder / "pictures" / key / f"{index:04d}.png", 32)
     (folder / "evaluation.json").write_text(json.dumps(result))
@@ -89,8 +89,8 @@ def write_evaluation(folder, name="tiny", styles=STYLES, **changes):
 def made(tmp_path):
     """What a card is made of: the arguments of `write_model_card` but the last."""
     preset = write_tiny_preset(tmp_path / "tiny", styles=STYLES)
-    contract = dataclasses.replace(read_contract(preset), method="asymmetric_cycle")
-    write_contract(preset, contract)
+    metadata = dataclasses.replace(read_metadata(preset), method="asymmetric_cycle")
+    write_metadata(preset, metadata)
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "notes.toml").write_text(NOTES)
     return {
@@ -338,8 +338,8 @@ def test_an_evaluation_of_another_file_is_refused(portrait, made, tmp_path):
 
 
 def test_a_student_has_its_teacher_beside_it(made, tmp_path):
-    contract = read_contract(made["preset"])
-    write_contract(made["preset"], dataclasses.replace(contract, method="distillation"))
+    metadata = read_metadata(made["preset"])
+    write_metadata(made["preset"], dataclasses.replace(metadata, method="distillation"))
     teacher = made["runs"][0]
     rows = [("distillation", 100, 12500, 125, 3600.0)]
     sha256 = hashlib.sha256((teacher / "generator.keras").read_bytes()).hexdigest()
@@ -360,13 +360,13 @@ def test_a_student_has_its_teacher_beside_it(made, tmp_path):
 
 
 def test_the_export_tells_how_near_the_file_is(portrait, made, tmp_path):
-    contract = read_contract(made["preset"])
+    metadata = read_metadata(made["preset"])
     fidelity = {
         "inputs": ["a", "b"],
         "psnr": {"mean": 44.26, "worst": "Infinity"},
         "ssim": {"mean": 0.99901, "worst": 0.9978},
     }
-    artefact = {"contract": {"sha256": contract.sha256}, "fidelity": fidelity}
+    artefact = {"contract": {"sha256": metadata.sha256}, "fidelity": fidelity}
     artefact["statistics"] = {"macs": 6_430_654_464}
     report = tmp_path / "report.json"
     report.write_text(json.dumps({"artefacts": [artefact]}))

@@ -24,7 +24,7 @@ from keras_portrait.training.checkpoints import list_checkpoints
 from keras_portrait.training.distributed import cluster, workers
 from keras_portrait.training.distributed.cluster import (
     Cluster,
-    Greeting,
+    Handshake,
     WorkerLost,
     meet,
     read_cluster,
@@ -181,13 +181,13 @@ def test_something_else_at_a_workers_address_is_no_worker(no_thread_is_left):
     "change", [{"index": 7}, {"index": -1}, {"addresses": [[]]}, {"devices": True}, {"more": 1}]
 )
 def test_what_is_no_greeting_is_no_worker(change):
-    greeting = {"addresses": ["a:1"], "index": 0, "devices": 1, "training": "same"}
-    own = Greeting(**greeting)
+    handshake = {"addresses": ["a:1"], "index": 0, "devices": 1, "training": "same"}
+    own = Handshake(**handshake)
     here, there = socket.socketpair()
     with here, there:
-        there.sendall(json.dumps(greeting).encode() + b"\n")
+        there.sendall(json.dumps(handshake).encode() + b"\n")
         assert cluster._exchange(here, own) == own
-        there.sendall(json.dumps(greeting | change).encode() + b"\n")
+        there.sendall(json.dumps(handshake | change).encode() + b"\n")
         with pytest.raises(OSError, match="something else"):
             cluster._exchange(here, own)
 
@@ -286,7 +286,7 @@ def test_a_worker_reads_its_part_of_the_common_batch(faces, drawn_data, tmp_path
     else:
         more = ["loss.landmarks=1"] if method == "cartoongan" else []
         plan = picture_plan_of(method, faces, tmp_path / "run", "data.batch=4", *more)
-    batches = plan.setup.batches(tmp_path / "run")
+    batches = plan.experiment.batches(tmp_path / "run")
     whole, part = batches.batch(5), batches.part(5, range(1, 3))
     assert whole.keys() == part.keys()
     for name, array in whole.items():
@@ -295,19 +295,19 @@ def test_a_worker_reads_its_part_of_the_common_batch(faces, drawn_data, tmp_path
 
 def test_all_stop_where_one_was_asked():
     request = callbacks.StopRequest(exchange=lambda own: [own, 1])
-    request.heed(1)
+    request.check_stop(1)
     request.consult()
     with pytest.raises(callbacks.TrainingStopped, match="after step 2"):
-        request.heed(2)
+        request.check_stop(2)
 
 
 def test_one_that_was_asked_waits_for_the_others():
     request = callbacks.StopRequest(exchange=lambda own: [own, 0])
     request.asked = True
-    request.heed(1)  # the others do not know it yet
+    request.check_stop(1)  # the others do not know it yet
     request.consult()
     with pytest.raises(callbacks.TrainingStopped):
-        request.heed(1)
+        request.check_stop(1)
 
 
 # ---- Real workers ----

@@ -398,7 +398,7 @@ def test_the_run_draws_and_tells_its_styles(run):
     trained = load_run(run)
     assert (trained.method, trained.styles, trained.size) == ("paired", FILTERS, 64)
     generator = load_generator(run)
-    assert generator.contract.inputs == ("image", "style")
+    assert generator.metadata.inputs == ("image", "style")
     image = np.zeros((1, 64, 64, 3), np.float32)
     drawn = generator.net(image=image, style=np.float32([[1, 0, 0]]))
     assert drawn.shape == (1, 64, 64, 1) and np.abs(drawn).max() < 1
@@ -448,7 +448,7 @@ def test_a_run_goes_on_from_another(run, faces, tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-6)
     with pytest.raises(SettingError, match="expected a generator of the size"):
         plan = plan_of(faces, tmp_path / "next", start, "network.blocks=2")
-        plan.setup.begin(plan.setup.build(6, 1))
+        plan.experiment.begin(plan.experiment.build(6, 1))
 
 
 def test_squares_that_are_too_small_are_refused(faces, tmp_path):
@@ -458,10 +458,10 @@ def test_squares_that_are_too_small_are_refused(faces, tmp_path):
 
 def test_held_back_photos_are_drawn_as_far_as_they_are_shown(faces, tmp_path):
     plan = plan_of(faces, tmp_path)
-    data = plan.setup.data
+    data = plan.experiment.data
     many = [replace(data.held_photos[0], source=f"{n}") for n in range(100)]
-    plan.setup.data = PhotoData(data.folder, data.photos, many)
-    plan.setup.prepare_run(None, tmp_path)
+    plan.experiment.data = PhotoData(data.folder, data.photos, many)
+    plan.experiment.prepare_run(None, tmp_path)
     # All of them are one file here.
     assert len(list((tmp_path / "drawn" / "ink").glob("*.png"))) == len(data.photos) + 1
 

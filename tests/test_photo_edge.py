@@ -8,7 +8,7 @@ from cut_photos import CUTS, cut_photo
 from keras_portrait.inference.alignment import ALIGNMENTS
 from keras_portrait.inference.faces import Box, Face
 from keras_portrait.inference.geometry import face_template, square_to_photo, warp
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.photo_edge import FADE, blur_outside, inside_photo
 from keras_portrait.inference.presets import Generator
 from keras_portrait.inference.stylizer import Stylizer
@@ -130,10 +130,10 @@ def edge_generator(alignment, size=256):
         )
         return (1 - 2 * np.clip((np.hypot(across, down) - 0.02) / 0.03, 0, 1))[None, ..., None]
 
-    contract = Contract(
+    metadata = PresetMetadata(
         "edges", "none", "none.tflite", size, "fp32", ("edges",), alignment=alignment
     )
-    return Generator(contract, net)
+    return Generator(metadata, net)
 
 
 def longest_run(drawing, matrix, shape):

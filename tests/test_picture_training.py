@@ -114,9 +114,9 @@ def test_samples_show_the_same_inputs_after_every_epoch(runs, method):
 def test_the_exported_generator_is_the_average(runs, faces, method):
     run = runs(method)
     plan = plan_for(method, faces, run)
-    model = plan.setup.build(plan.total_steps, 1)
+    model = plan.experiment.build(plan.total_steps, 1)
     assert restore_checkpoint(model, run) == 4
-    given = plan.setup.judged_inputs(plan.setup.batches(run))
+    given = plan.experiment.judged_inputs(plan.experiment.batches(run))
     exported = keras.models.load_model(run / "generator.keras")
     made = np.asarray(exported(given))
     assert made.shape == ((200, 64, 64, 3) if method == "dcgan" else (2, 32, 32, 3))
@@ -148,7 +148,7 @@ def test_where_nothing_was_held_back_nothing_is_judged(faces, tmp_path):
     for method in METHODS:
         setup = plan_for(method, data, tmp_path / "run").setup
         batches = setup.batches(tmp_path / "run")
-        assert setup.judges(batches, tmp_path / "run") == []
+        assert setup.validation(batches, tmp_path / "run") == []
         shown = setup.samples(batches)
         assert {len(value) for value in shown.values()} == {36 if method == "dcgan" else 6}
 
@@ -271,7 +271,7 @@ def test_a_run_folder_of_another_recipe_is_refused(runs, faces):
 @pytest.mark.parametrize(("own", "foreign"), [("cyclegan", "dcgan"), ("dcgan", "cartoongan")])
 def test_a_checkpoint_of_another_recipe_is_refused(runs, faces, tmp_path, own, foreign):
     plan = plan_for(own, faces, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.setup.pictures())
+    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
     for path in runs(foreign).glob("checkpoint-*"):
         shutil.copy(path, plan.folder)
     with pytest.raises(InputError, match="expected a whole checkpoint. Received: .*not be loaded"):
@@ -283,7 +283,7 @@ def test_unfinished_runs_are_found_by_their_options(faces, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     plan = plan_for("cyclegan", faces, None, "train.drop_epochs=[1]")
     assert plan.folder.as_posix() == "runs/001-tiny"
-    run_folder.open_run(plan.folder, plan.options, plan.setup.pictures())
+    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
     assert plan_for("cyclegan", faces, None, "train.drop_epochs=[1]").folder == plan.folder
     assert plan_for("cyclegan", faces, None).folder.as_posix() == "runs/002-tiny"
 
@@ -350,7 +350,7 @@ def test_changed_pictures_are_named(faces, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(faces, data)
     plan = plan_for("cartoongan", data, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.setup.pictures())
+    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
     write_image(data / SMOOTH / "avatars" / "2.png", np.zeros((64, 64, 3), np.uint8))
     write_image(data / "photos" / "8.png", np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(InputError, match="changed photos/8.png, smooth/avatars/2.png"):

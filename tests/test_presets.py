@@ -4,7 +4,7 @@ import pytest
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference import presets
 from keras_portrait.inference.imaging import read_image
-from keras_portrait.inference.metadata import read_contract
+from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.sampler import Sampler, random_noise
 from tiny_preset import write_noise_preset, write_tiny_preset
 
@@ -15,16 +15,16 @@ def test_every_preset_in_the_package_is_whole():
     assert {"portrait", "portrait-256", "fast", "fine"} <= set(presets.list_presets())
     for name in presets.list_presets():
         folder = presets.find_preset(name)
-        contract = read_contract(folder)
-        assert contract.name == name
-        assert contract.description and contract.data_licence
+        metadata = read_metadata(folder)
+        assert metadata.name == name
+        assert metadata.description and metadata.data_licence
         assert (folder / MODEL_CARD).is_file()
-        assert presets.load_preset(name).contract == contract
+        assert presets.load_preset(name).metadata == metadata
 
 
 def test_the_networks_of_all_presets_together_stay_small():
     files = [
-        path / read_contract(path).file for path in map(presets.find_preset, presets.list_presets())
+        path / read_metadata(path).file for path in map(presets.find_preset, presets.list_presets())
     ]
     assert sum(file.stat().st_size for file in files) <= 6_000_000
 
@@ -52,7 +52,7 @@ def test_near_matches_are_named(tiny_preset, monkeypatch):
 def test_the_model_file_alone_is_a_preset(tiny_preset, tmp_path):
     alone = tmp_path / "mine.tflite"
     alone.write_bytes((tiny_preset / "tiny.tflite").read_bytes())
-    assert presets.load_preset(alone).contract.name == "tiny"
+    assert presets.load_preset(alone).metadata.name == "tiny"
 
 
 def test_a_model_that_is_not_what_its_contract_says(tmp_path):

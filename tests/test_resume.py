@@ -127,7 +127,7 @@ def test_edge_maps_that_were_done_before_a_stop_are_kept(drawn_data, tmp_path, e
         training.train(plan, verbose=0)
     assert len(written) == 2 and list_checkpoints(tmp_path / "run") == []
     training.train(plan_of(drawn_data, tmp_path / "run", *settings), verbose=0)
-    assert sorted(written) == sorted(Path(row.file).name for row in plan.setup.data.photos)
+    assert sorted(written) == sorted(Path(row.file).name for row in plan.experiment.data.photos)
 
 
 def test_a_second_request_breaks_off_at_once():

@@ -25,7 +25,7 @@ from keras_portrait.inference.imaging import (
     resize,
     to_signed,
 )
-from keras_portrait.inference.metadata import FILE_NAME, read_contract, write_contract
+from keras_portrait.inference.metadata import FILE_NAME, read_metadata, write_metadata
 from keras_portrait.inference.paste import at_photo_scale
 from keras_portrait.inference.photo_edge import inside_photo
 from keras_portrait.inference.style import style_vector
@@ -311,8 +311,8 @@ def test_a_drawing_that_is_put_back_ends_where_the_photo_does(where, tmp_path):
 
 
 def test_a_model_that_does_not_fit_its_contract(tiny_preset):
-    contract = read_contract(tiny_preset)
-    (tiny_preset / contract.file).write_bytes(tiny_model(32, (0.0, -0.5)))
-    write_contract(tiny_preset, contract)
-    with pytest.raises(InputError, match="does not fit its contract.*64, 64.*32, 32"):
+    metadata = read_metadata(tiny_preset)
+    (tiny_preset / metadata.file).write_bytes(tiny_model(32, (0.0, -0.5)))
+    write_metadata(tiny_preset, metadata)
+    with pytest.raises(InputError, match="does not fit its metadata.*64, 64.*32, 32"):
         Stylizer(tiny_preset)

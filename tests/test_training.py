@@ -144,7 +144,7 @@ def test_held_back_pictures_judge_the_epochs(tmp_path, eager):
     write_drawn_faces(tmp_path, 12)
     prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0.4)
     plan = plan_of(tmp_path / "data", tmp_path / "run")
-    assert plan.setup.data.held_photos and len(plan.setup.data.held_drawings) > 1
+    assert plan.experiment.data.held_photos and len(plan.experiment.data.held_drawings) > 1
     folder = training.train(plan, verbose=0)
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
     measured = [row["val_patch_kid"] for row in rows if "val_patch_kid" in row]
@@ -204,11 +204,11 @@ def test_edge_maps_are_stored_once_and_used(drawn_data, tmp_path, eager, monkeyp
     folder = training.train(plan, verbose=0)
     stored = sorted((folder / "edges" / "photos").iterdir())
     assert [path.name for path in stored] == sorted(
-        Path(r.file).name for r in plan.setup.data.photos
+        Path(r.file).name for r in plan.experiment.data.photos
     )
     assert set(seen) == {(1, 64, 64, 1)}
     before = stored[0].stat().st_mtime_ns
-    store_edges(folder, plan.setup.data.folder, plan.setup.data.photos, None)
+    store_edges(folder, plan.experiment.data.folder, plan.experiment.data.photos, None)
     assert stored[0].stat().st_mtime_ns == before
 
 
@@ -241,14 +241,14 @@ def test_changed_pictures_are_named(drawn_data, tmp_path, eager):
     plan = plan_of(copy, tmp_path / "run")
     training.train(plan, verbose=0)
     assert plan_of(copy, tmp_path / "run").folder == plan.folder
-    photo = copy / plan.setup.data.photos[0].file
+    photo = copy / plan.experiment.data.photos[0].file
     write_image(photo, np.zeros((64, 64, 3), np.uint8))
     lines = (copy / "manifest.jsonl").read_text().splitlines()
     gone = json.loads(lines[-1])["file"]
     (copy / "manifest.jsonl").write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(InputError) as error:
         plan_of(copy, tmp_path / "run")
-    assert f"removed {gone}; changed {plan.setup.data.photos[0].file}" in str(error.value)
+    assert f"removed {gone}; changed {plan.experiment.data.photos[0].file}" in str(error.value)
     assert "or another --run-dir" in str(error.value) and "\n" not in str(error.value)
 
 
@@ -262,7 +262,7 @@ def test_one_photo_and_one_drawing_train(tmp_path, eager):
     write_drawn_faces(tmp_path, 1)
     prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0)
     plan = plan_of(tmp_path / "data", tmp_path / "run", "train.epochs=1")
-    assert (len(plan.setup.data.photos), len(plan.setup.data.drawings)) == (1, 1)
+    assert (len(plan.experiment.data.photos), len(plan.experiment.data.drawings)) == (1, 1)
     assert (training.train(plan, verbose=0) / "generator.keras").is_file()
 
 
@@ -312,7 +312,7 @@ def test_a_run_that_another_process_trains_is_not_begun_anew(
     monkeypatch.chdir(tmp_path)
     plan = plan_of(drawn_data, None)
     with run_folder.hold_run(plan.folder):
-        run_folder.open_run(plan.folder, plan.options, plan.setup.pictures())
+        run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
         recipe = [part for key in TINY for part in ("-s", key)]
         code, out, err = portrait("train", "portrait-cpu", drawn_data, *recipe, preset=None)
         assert (code, out) == (2, "") and err.count("\n") == 1
@@ -383,7 +383,7 @@ def test_a_picture_that_breaks_meanwhile_is_named(drawn_data, tmp_path, eager):
     copy = tmp_path / "data"
     shutil.copytree(drawn_data, copy)
     plan = plan_of(copy, tmp_path / "run")
-    for row in plan.setup.data.drawings:
+    for row in plan.experiment.data.drawings:
         (copy / row.file).write_bytes((copy / row.file).read_bytes()[:100])
     with pytest.raises(InputError, match="Received: .*drawings"):
         training.train(plan, verbose=0)

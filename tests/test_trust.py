@@ -19,10 +19,10 @@ from keras_portrait.data import manifest_rows
 from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.manifest_rows import is_inside
 from keras_portrait.data.portraits import load_prepared
-from keras_portrait.data.prepare.ledger import Ledger
+from keras_portrait.data.prepare.prepared_folder import PreparedFolder
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.files import parse_json, read_bounded
-from keras_portrait.inference import metadata as contracts
+from keras_portrait.inference import metadata as metadata_module
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.litert import crash_test as trial
 from keras_portrait.inference.litert.runner import Runner
@@ -257,7 +257,7 @@ def test_a_bomb_in_an_archive_is_refused_before_it_is_unpacked(run):
 
 def test_a_bomb_behind_a_model_is_not_unpacked(tiny_preset):
     model = tiny_preset / "tiny.tflite"
-    bare, texts = contracts.split_model(model.read_bytes())
+    bare, texts = metadata_module.split_model(model.read_bytes())
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("portrait.json", texts["portrait.json"] + " " * 20_000_000)
@@ -285,7 +285,7 @@ def test_unknown_formats_are_refused(tiny_preset, run, tmp_path, drawn_data, mad
     options = json.loads((drawn_data / "prepare.json").read_text())
     (data / "prepare.json").write_text(json.dumps(options | {"format": made}))
     before = {each: each.read_bytes() for each in data.iterdir()}
-    for read in (read_manifest, load_prepared, lambda folder: Ledger(folder, options)):
+    for read in (read_manifest, load_prepared, lambda folder: PreparedFolder(folder, options)):
         with pytest.raises(InputError, match="reads data folders up to format 2"):
             read(data)
     assert {each: each.read_bytes() for each in data.iterdir()} == before
@@ -330,10 +330,10 @@ def test_pictures_are_not_written_through_links(tmp_path, drawn_data):
     (data / "drawings").mkdir()
     (data / "drawings" / "pen").symlink_to(elsewhere)
     with pytest.raises(InputError, match="is a link.*Received: .*drawings/pen"):
-        Ledger(data, options)
+        PreparedFolder(data, options)
     (data / "drawings" / "pen").unlink()
     (tmp_path / "linked").symlink_to(data)
-    Ledger(tmp_path / "linked", options)  # the folder itself may be one
+    PreparedFolder(tmp_path / "linked", options)  # the folder itself may be one
 
 
 def test_only_ordinary_files_of_some_size_are_read(tmp_path):
@@ -386,7 +386,7 @@ def test_an_altered_model_is_refused_and_never_reaches_the_runtime(tiny_preset, 
 
 
 def test_a_forged_model_that_crashes_the_runtime_is_refused_in_one_line(tiny_preset):
-    bare = contracts.split_model((tiny_preset / "tiny.tflite").read_bytes())[0]
+    bare = metadata_module.split_model((tiny_preset / "tiny.tflite").read_bytes())[0]
     # Where the table of the model says at which place its list of buffers is: nowhere. The runtime
     # follows it without asking.
     reseal(tiny_preset, bare[:18] + b"\0" + bare[19:])
@@ -406,7 +406,7 @@ def test_the_presets_of_the_package_need_no_trial(tiny_preset, monkeypatch):
     monkeypatch.setattr(
         "keras_portrait.inference.presets.try_model", lambda *given: tried.append(given)
     )
-    assert load_preset("fast").contract.name == "fast"
+    assert load_preset("fast").metadata.name == "fast"
     assert not tried
     # A way that begins at theirs leads elsewhere.
     load_preset(BUILT_IN / os.path.relpath(tiny_preset.resolve(), BUILT_IN))

@@ -12,7 +12,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait.inference.metadata import Contract, write_contract
+from keras_portrait.inference.metadata import PresetMetadata, write_metadata
 
 
 class _Builder:
@@ -85,9 +85,9 @@ def write_tiny_preset(folder, size=64, styles=("thin", "bold"), offsets=(0.0, -0
     folder.mkdir(parents=True)
     (folder / "tiny.tflite").write_bytes(tiny_model(size, offsets[: len(styles)]))
     (folder / "README.md").write_text("The mean of red, green and blue.\n")
-    write_contract(
+    write_metadata(
         folder,
-        Contract(
+        PresetMetadata(
             name="tiny",
             method="none",
             file="tiny.tflite",
@@ -143,6 +143,6 @@ def write_noise_preset(folder, size=16, length=4):
 def _write(folder, net, method, size, **fields):
     folder.mkdir(parents=True)
     (folder / "tiny.tflite").write_bytes(net.finish())
-    contract = Contract(folder.name, method, "tiny.tflite", size, "fp32", **fields)
-    write_contract(folder, contract)
+    metadata = PresetMetadata(folder.name, method, "tiny.tflite", size, "fp32", **fields)
+    write_metadata(folder, metadata)
     return folder

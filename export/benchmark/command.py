@@ -12,7 +12,7 @@ from keras_portrait.inference.litert.runner import Runner
 from keras_portrait_export.benchmark.speed import describe_machine, random_inputs, timed_call
 from keras_portrait_export.check import count_delegates
 from keras_portrait_export.makers.mobilenet import mobilenet
-from keras_portrait_export.report.page.statistics import ModelStatistics, model_statistics
+from keras_portrait_export.report.statistics import ModelStatistics, model_statistics
 
 # Milliseconds of MobileNet v1, 224 px, width 1.0, by its arithmetic.
 PI4_MS = {"float": 77.0, "int8": 24.0}

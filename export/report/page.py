@@ -16,7 +16,7 @@ from PIL import Image
 from keras_portrait.errors import InputError
 from keras_portrait.files import make_folder, write_whole
 from keras_portrait.inference.imaging import encode_image
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.templates import load_template
 from keras_portrait_export.benchmark.fidelity import (
@@ -26,7 +26,7 @@ from keras_portrait_export.benchmark.fidelity import (
     measure_fidelity,
 )
 from keras_portrait_export.benchmark.speed import Speed, describe_machine, measure_speed
-from keras_portrait_export.report.page.statistics import ModelStatistics, model_statistics
+from keras_portrait_export.report.statistics import ModelStatistics, model_statistics
 from keras_portrait_export.verify import Sample
 
 PAGE_NAME = "report.html"
@@ -51,14 +51,14 @@ class ReportEntry:
     """One exported generator.
 
     Attributes:
-        contract: what it is.
+        metadata: what it is.
         path: its model file.
         statistics: of that file.
         fidelity: against the float Keras model.
         speed: on this machine.
     """
 
-    contract: Contract
+    metadata: PresetMetadata
     path: Path
     statistics: ModelStatistics
     fidelity: FidelityReport
@@ -76,9 +76,9 @@ def measure_preset(folder: Path, samples: list[Sample]) -> ReportEntry:
         InputError: the preset cannot be used, or does not take the samples.
     """
     generator = load_preset(folder)
-    path = folder / generator.contract.file
+    path = folder / generator.metadata.file
     return ReportEntry(
-        contract=generator.contract,
+        metadata=generator.metadata,
         path=path,
         statistics=model_statistics(path.read_bytes()),
         fidelity=measure_fidelity(generator, samples),
@@ -128,7 +128,7 @@ def _figures(entry: ReportEntry, folder: Path) -> dict:
     path, fidelity = entry.path.resolve(), entry.fidelity
     inside = path.is_relative_to(folder.resolve())
     return {
-        "contract": dataclasses.asdict(entry.contract),
+        "contract": dataclasses.asdict(entry.metadata),
         "file": path.relative_to(folder.resolve()).as_posix() if inside else path.name,
         "statistics": dataclasses.asdict(entry.statistics),
         "fidelity": {
@@ -160,9 +160,9 @@ def _machine_text(machine: dict[str, str | int]) -> str:
 
 
 def _head(entry: ReportEntry) -> tuple[str, str]:
-    contract = entry.contract
-    words = [contract.mode, f"{contract.size}\N{NO-BREAK SPACE}px", ", ".join(contract.styles)]
-    return contract.name, " · ".join(word for word in words if word)
+    metadata = entry.metadata
+    words = [metadata.mode, f"{metadata.size}\N{NO-BREAK SPACE}px", ", ".join(metadata.styles)]
+    return metadata.name, " · ".join(word for word in words if word)
 
 
 def _table(entries: Sequence[ReportEntry]) -> list[tuple[str, list[tuple[str, list[str]]]]]:

@@ -45,7 +45,7 @@ def compare(
     for photo in photos:
         refuse_overwriting(output, photo)
     columns = _open_columns(presets)
-    side = max(column.stylizer.contract.size for column in columns)
+    side = max(column.stylizer.metadata.size for column in columns)
     check_sheet(len(columns) + 1, len(photos), side)
     cells, skipped = [], 0
     for photo in photos:
@@ -79,9 +79,9 @@ def _open_columns(presets: str) -> list[_Column]:
             raise SettingError(f"--presets: expected A,B,C. Received: {presets!r}")
         if name not in loaded:
             loaded[name] = Stylizer(open_generator(name))
-        contract = loaded[name].contract
-        chosen = contract.styles[style_vector(style, contract.styles).argmax()]
-        caption = f"{contract.name}, {chosen}" if len(contract.styles) > 1 else contract.name
+        metadata = loaded[name].metadata
+        chosen = metadata.styles[style_vector(style, metadata.styles).argmax()]
+        caption = f"{metadata.name}, {chosen}" if len(metadata.styles) > 1 else metadata.name
         columns.append(_Column(caption, loaded[name], style))
     return columns
 

@@ -5,17 +5,17 @@ def presets() -> None:
     """List the presets in the package and the filters: method, input, size and styles."""
     from keras_portrait.inference.filter_presets import DESCRIPTION
     from keras_portrait.inference.filters import FILTERS
-    from keras_portrait.inference.metadata import NOISE, read_contract
+    from keras_portrait.inference.metadata import NOISE, read_metadata
     from keras_portrait.inference.presets import find_preset, list_presets
 
     for name in list_presets():
-        contract = read_contract(find_preset(name))
-        print(f"{name}: {contract.description or 'no description'}")
-        given = f"noise of {contract.noise}" if contract.inputs == NOISE else "photo"
-        made = "picture in colour" if contract.channels == 3 else "drawing"
-        print(f"  {contract.method}: {given} to {made}, {contract.size} x {contract.size}")
-        if "style" in contract.inputs:
-            for index, style in enumerate(contract.styles):
+        metadata = read_metadata(find_preset(name))
+        print(f"{name}: {metadata.description or 'no description'}")
+        given = f"noise of {metadata.noise}" if metadata.inputs == NOISE else "photo"
+        made = "picture in colour" if metadata.channels == 3 else "drawing"
+        print(f"  {metadata.method}: {given} to {made}, {metadata.size} x {metadata.size}")
+        if "style" in metadata.inputs:
+            for index, style in enumerate(metadata.styles):
                 print(f"  --style {index} or {style}")
     print(f"{', '.join(f'filter:{name}' for name in FILTERS)}: {DESCRIPTION}")
     print("  photo to drawing, as large as the photo up to 4096 x 4096")

@@ -36,8 +36,8 @@ def sample(
 
     check_output(output)
     sampler = Sampler(open_generator(preset))
-    check_sheet(columns, rows, sampler.contract.size)
-    length = sampler.contract.noise
+    check_sheet(columns, rows, sampler.metadata.size)
+    length = sampler.metadata.noise
     if interpolate:
         noise = noise_paths(rows, columns, length, seed)
     else:

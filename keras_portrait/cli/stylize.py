@@ -124,14 +124,14 @@ def stylize(
 
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
-    vector = style_vector(style, stylizer.contract.styles)
+    vector = style_vector(style, stylizer.metadata.styles)
     if _is_svg(result):
-        _check_svg(stylizer.contract, in_place=not (crop or whole), background=background)
+        _check_svg(stylizer.metadata, in_place=not (crop or whole), background=background)
 
     def draw(source: Path, target: Path) -> None:
         drawing = read_image(stylizer(source, background=background, **options))
         make_folder(target.parent)
-        _write(target, drawing, stylizer.contract, vector)
+        _write(target, drawing, stylizer.metadata, vector)
 
     if is_folder:
         _draw_folder(jobs, draw, result)
@@ -151,14 +151,14 @@ def _is_svg(path: Path) -> bool:
     return path.suffix.lower() == SVG_SUFFIX
 
 
-def _check_svg(contract, in_place: bool, background: Background) -> None:
+def _check_svg(metadata, in_place: bool, background: Background) -> None:
     """Raises where the drawing cannot become an SVG file, before anything is drawn."""
     from keras_portrait.inference.svg import load_tracer
 
-    if contract.channels == 3:
+    if metadata.channels == 3:
         raise SettingError(
             "An .svg file holds lines in black, and pictures of this preset are in colour. "
-            f"Expected -o with .png or .jpg. Received: --preset {contract.name}"
+            f"Expected -o with .png or .jpg. Received: --preset {metadata.name}"
         )
     if in_place and background == Background.keep:
         raise SettingError(
@@ -168,7 +168,7 @@ def _check_svg(contract, in_place: bool, background: Background) -> None:
     load_tracer()
 
 
-def _write(target: Path, drawing, contract, vector) -> None:
+def _write(target: Path, drawing, metadata, vector) -> None:
     """Writes a drawing, RGB, made with a preset and a style vector (1, K)."""
     from keras_portrait.files import write_whole
     from keras_portrait.inference.imaging import write_image
@@ -179,11 +179,11 @@ def _write(target: Path, drawing, contract, vector) -> None:
     from keras_portrait.inference.bulk.drawing import style_text
     from keras_portrait.inference.svg import trace_drawing
 
-    style = style_text(vector[0], contract.styles)
+    style = style_text(vector[0], metadata.styles)
     svg = trace_drawing(
         drawing[..., 0],
         title=f"Portrait in the style {style}",
-        description=f"Drawn by keras-portrait with the preset {contract.name}, style {style}.",
+        description=f"Drawn by keras-portrait with the preset {metadata.name}, style {style}.",
     )
     write_whole(target, svg.encode())
 

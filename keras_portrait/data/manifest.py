@@ -1,6 +1,6 @@
 """`manifest.jsonl`: what was prepared, one picture a line, kept or dropped and why.
 
-How it comes to be: `keras_portrait.data.prepare.ledger`.
+How it comes to be: `keras_portrait.data.prepare.prepared_folder`.
 """
 
 import itertools

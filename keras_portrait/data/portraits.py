@@ -115,7 +115,7 @@ class PortraitBatches(Batches):
     """Makes the batch of any step.
 
     Photos come in a shuffled order, each once a pass; drawings are drawn at random: first a style,
-    then a subfolder of that style, then a picture, so that a rare kind of sitter in a subfolder of
+    then a subfolder of that style, then a picture, so that a rare kind of subject in a subfolder of
     its own is not drowned. Photo and drawing are augmented independently, masks with their own
     picture.
 

@@ -252,7 +252,7 @@ def _load_pictures(place, augment, seed):
 
 def _load_drawn(place, augment, seed, generator):
     data = load_photos(place, "Drawing by a preset")
-    styles = generator.contract.styles
+    styles = generator.metadata.styles
     _check(PictureSettings(**augment), (data.photos, data.held_photos))
 
     def make(count):
@@ -290,12 +290,12 @@ class _DrawnBatches(PictureBatches):
         return self._drawn(self.fixed(rows), numbers)
 
     def _drawn(self, photos, numbers):
-        styles = np.eye(len(self.generator.contract.styles), dtype=np.float32)
+        styles = np.eye(len(self.generator.metadata.styles), dtype=np.float32)
         samples = []
         for photo, number in zip(photos, numbers, strict=True):
             style = styles[number % len(styles)]
             pixels = np.uint8(np.rint((photo + 1) * 127.5))
-            side = self.generator.contract.size
+            side = self.generator.metadata.size
             drawing = self.generator.draw(resize(pixels, side, side), style[None])
             drawing = resize(drawing, len(photo), len(photo)).reshape(*photo.shape[:2], 1)
             samples.append({"photo": photo, "drawing": to_signed(drawing), "style": style})

@@ -14,14 +14,14 @@ from keras_portrait.evaluation.extractors import Extractor
 from keras_portrait.evaluation.inputs import GROUPS, Source, check_sources, find_photos, fingerprint
 from keras_portrait.evaluation.measures import measures
 from keras_portrait.evaluation.photo_measures import (
-    Judges,
-    draw_sitters,
-    find_hands,
+    Scorers,
+    draw_subjects,
+    find_methods,
     measure_drawings,
 )
 from keras_portrait.evaluation.references import References, measure_references
 from keras_portrait.evaluation.report.files import FORMAT
-from keras_portrait.evaluation.sitters import align
+from keras_portrait.evaluation.subjects import align
 from keras_portrait.evaluation.summary import SCORE, Summarizer
 from keras_portrait.inference.faces import find_detector
 from keras_portrait.inference.stylizer import Stylizer
@@ -83,36 +83,36 @@ def evaluate(
     detector = find_detector(_LEAST_FACE)
     stylizers = [Stylizer(source.generator) for source in sources]
     with clock("photos") as report:
-        sitters, skipped = align(listed, stylizers[0], size, detector, report)
+        subjects, skipped = align(listed, stylizers[0], size, detector, report)
     with clock("networks"):
-        square = sitters[0].square
+        square = subjects[0].square
         distance = open_edge_distance(square, flow_drawing(square))
         extractor = Extractor(distance.precision)
     references = None
     if drawings is not None:
         with clock("training drawings") as report:
             references = measure_references(drawings, size, seed, extractor, detector, report)
-    hands = find_hands(sources, stylizers, baselines)
-    judges = Judges(distance, extractor, detector, identity)
-    photo_lips, compared = [], _evenly(len(sitters), BASELINE_PHOTOS)
+    methods = find_methods(sources, stylizers, baselines)
+    scorers = Scorers(distance, extractor, detector, identity)
+    photo_lips, compared = [], _evenly(len(subjects), BASELINE_PHOTOS)
     with clock("drawings") as report:
-        for drawn in draw_sitters(sitters, hands, judges, Path(folder)):
-            report(drawn.index, len(sitters))
+        for drawn in draw_subjects(subjects, methods, scorers, Path(folder)):
+            report(drawn.index, len(subjects))
             measured = drawn.index in compared
-            photo_lips.append(measure_drawings(drawn, hands, judges, measured))
-        report(len(sitters), len(sitters))
+            photo_lips.append(measure_drawings(drawn, methods, scorers, measured))
+        report(len(subjects), len(subjects))
     summarizer = Summarizer(
         measures=measures(extractor.suffix, extractor.name, identity is not None),
         suffix=extractor.suffix,
-        photo_names=[sitter.photo.name for sitter in sitters],
-        groups=[sitter.photo.group for sitter in sitters],
+        photo_names=[subject.photo.name for subject in subjects],
+        groups=[subject.photo.group for subject in subjects],
         photo_lips=photo_lips,
         references=references,
         compared=compared,
         seed=seed,
     )
     with clock("figures"):
-        entries = [summarizer.entry(hand.entry) for hand in hands] + summarizer.floors()
+        entries = [summarizer.entry(method.entry) for method in methods] + summarizer.floors()
     counts = Counter(summarizer.groups)
     return {
         "format": FORMAT,
@@ -120,7 +120,7 @@ def evaluate(
         "seed": seed,
         "photos": {
             "folder": str(photos),
-            "count": len(sitters),
+            "count": len(subjects),
             "sha256": fingerprint(listed),
             "groups": {group: counts[group] for group in GROUPS},
             "skipped": skipped,

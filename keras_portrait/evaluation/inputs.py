@@ -104,11 +104,11 @@ def check_sources(sources: list[Source]) -> None:
         raise SettingError("Expected a preset or a run folder. Received: none")
     names = [source.name for source in sources]
     for source in sources:
-        contract = source.generator.contract
-        if contract.channels != 1 or "image" not in contract.inputs:
+        metadata = source.generator.metadata
+        if metadata.channels != 1 or "image" not in metadata.inputs:
             raise SettingError(
                 f"Expected a preset or run that draws photos in gray. Received: {source.name}, "
-                f"which takes {contract.inputs[0]} and makes {contract.channels} channels"
+                f"which takes {metadata.inputs[0]} and makes {metadata.channels} channels"
             )
         if names.count(source.name) > 1:
             raise SettingError(f"Expected different names. Received: {source.name} twice")

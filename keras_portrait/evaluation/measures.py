@@ -62,7 +62,7 @@ def measures(suffix: str, extractor: str, identity: bool) -> dict[str, dict]:
             75.0,
             "Share of the drawings in which both eyes have an iris, dark or ringed, with paper at "
             "either side, and a lid or a ring around them. Blots and empty rings have none; nor "
-            "have eyes that the sitter closes.",
+            "have eyes that the subject closes.",
         ),
         "border_line": Measure(
             "Line along the photo's edge",

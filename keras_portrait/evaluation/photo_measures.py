@@ -26,7 +26,7 @@ from keras_portrait.evaluation.extractors import Extractor
 from keras_portrait.evaluation.eyes import readable_eyes
 from keras_portrait.evaluation.inputs import Source, safe_key
 from keras_portrait.evaluation.report.files import EDGES, PHOTOS, picture_path
-from keras_portrait.evaluation.sitters import Sitter
+from keras_portrait.evaluation.subjects import Subject
 from keras_portrait.evaluation.summary import Entry
 from keras_portrait.files import make_folder
 from keras_portrait.inference.alignment import fade_ink
@@ -39,7 +39,7 @@ _LINES = "flow-based DoG"
 
 
 @dataclass(frozen=True)
-class Judges:
+class Scorers:
     """The networks that drawings are judged by.
 
     Attributes:
@@ -56,65 +56,67 @@ class Judges:
 
 
 @dataclass(frozen=True)
-class Hand:
+class DrawingMethod:
     """What draws an entry.
 
     Attributes:
         entry: where the measures go.
-        draw: function of a picture, uint8 RGB (H, W, 3), its sitter and the square's edge map,
+        draw: function of a picture, uint8 RGB (H, W, 3), its subject and the square's edge map,
             float32 (S, S), to a drawing uint8 (N, N) of the generator's own size.
     """
 
     entry: Entry
-    draw: Callable[[np.ndarray, Sitter, np.ndarray], np.ndarray]
+    draw: Callable[[np.ndarray, Subject, np.ndarray], np.ndarray]
 
 
-def find_hands(sources: list[Source], stylizers: list[Stylizer], baselines: bool) -> list[Hand]:
+def find_methods(
+    sources: list[Source], stylizers: list[Stylizer], baselines: bool
+) -> list[DrawingMethod]:
     """Everything that draws: each source in each of its styles, then the baselines."""
-    hands = []
+    methods = []
     for source, stylizer in zip(sources, stylizers, strict=True):
-        for style in source.generator.contract.styles:
-            key = _unused(safe_key(Path(source.name).name, style), hands)
-            sha256 = source.generator.contract.sha256
+        for style in source.generator.metadata.styles:
+            key = _unused(safe_key(Path(source.name).name, style), methods)
+            sha256 = source.generator.metadata.sha256
             entry = Entry(source.name, style, source.kind, key, sha256)
-            hands.append(Hand(entry, _with_generator(stylizer, style)))
+            methods.append(DrawingMethod(entry, _with_generator(stylizer, style)))
     for name, draw in BASELINES.items() if baselines else ():
-        entry = Entry(name, "", "baseline", _unused(safe_key(name), hands))
-        hands.append(Hand(entry, _with_filter(draw)))
-    return hands
+        entry = Entry(name, "", "baseline", _unused(safe_key(name), methods))
+        methods.append(DrawingMethod(entry, _with_filter(draw)))
+    return methods
 
 
 @dataclass(frozen=True)
-class DrawnSitter:
-    """A sitter, and what every hand made of the photo.
+class DrawnSubject:
+    """A subject, and what every method made of the photo.
 
     Attributes:
-        sitter: who.
+        subject: who.
         index: place of the photo in the result.
         edges: edge map of the square, float32 (S, S) in [0, 1].
-        native: drawings as they were drawn, uint8 (N, N), of each hand.
+        native: drawings as they were drawn, uint8 (N, N), of each method.
         drawings: the same at the size at which they are measured, uint8 (S, S).
     """
 
-    sitter: Sitter
+    subject: Subject
     index: int
     edges: np.ndarray
     native: list[np.ndarray]
     drawings: list[np.ndarray]
 
 
-def draw_sitters(
-    sitters: list[Sitter], hands: list[Hand], judges: Judges, folder: Path
-) -> Iterator[DrawnSitter]:
-    """Draws one sitter after the other with every hand, and keeps the pictures.
+def draw_subjects(
+    subjects: list[Subject], methods: list[DrawingMethod], scorers: Scorers, folder: Path
+) -> Iterator[DrawnSubject]:
+    """Draws one subject after the other with every method, and keeps the pictures.
 
     The next is drawn while what came out is looked at: drawing keeps one core busy, the networks
     that judge all of them.
 
     Args:
-        sitters: who.
-        hands: what draws.
-        judges: what judges.
+        subjects: who.
+        methods: what draws.
+        scorers: what scorers.
         folder: of the pictures.
 
     Raises:
@@ -122,8 +124,8 @@ def draw_sitters(
     """
     with ThreadPoolExecutor(1) as pool:
         jobs = (
-            pool.submit(_draw, sitter, index, hands, judges, folder)
-            for index, sitter in enumerate(sitters)
+            pool.submit(_draw, subject, index, methods, scorers, folder)
+            for index, subject in enumerate(subjects)
         )
         following = next(jobs, None)
         while following:
@@ -131,99 +133,101 @@ def draw_sitters(
             yield drawn
 
 
-def _draw(sitter, index, hands, judges, folder):
-    picture = read_image(sitter.photo.path)
-    edges = judges.distance.edges(sitter.square[None])[0] * sitter.inside
-    _keep(folder, PHOTOS, index, sitter.square)
+def _draw(subject, index, methods, scorers, folder):
+    picture = read_image(subject.photo.path)
+    edges = scorers.distance.edges(subject.square[None])[0] * subject.inside
+    _keep(folder, PHOTOS, index, subject.square)
     _keep(folder, EDGES, index, edge_drawing(edges))
-    native = [hand.draw(picture, sitter, edges) for hand in hands]
+    native = [method.draw(picture, subject, edges) for method in methods]
     drawings = [enlarge_drawing(drawing, *edges.shape) for drawing in native]
-    for hand, drawing in zip(hands, drawings, strict=True):
-        _keep(folder, hand.entry.key, index, drawing)
-    return DrawnSitter(sitter, index, edges, native, drawings)
+    for method, drawing in zip(methods, drawings, strict=True):
+        _keep(folder, method.entry.key, index, drawing)
+    return DrawnSubject(subject, index, edges, native, drawings)
 
 
 def measure_drawings(
-    drawn: DrawnSitter, hands: list[Hand], judges: Judges, measured: bool
+    drawn: DrawnSubject, methods: list[DrawingMethod], scorers: Scorers, measured: bool
 ) -> tuple[float, float]:
-    """Adds what is measured of a sitter's drawings to the entries.
+    """Adds what is measured of a subject's drawings to the entries.
 
     Args:
         drawn: the drawings.
-        hands: what drew them.
-        judges: what judges.
+        methods: what drew them.
+        scorers: what scorers.
         measured: whether baselines are measured, too, rather than drawn alone.
 
     Returns:
         How dark upper lip and face are in the edge map of the photo.
     """
-    sitter, edges = drawn.sitter, drawn.edges
-    kept = [i for i, hand in enumerate(hands) if measured or hand.entry.kind != "baseline"]
-    hands, drawings = [hands[i] for i in kept], np.stack([drawn.drawings[i] for i in kept])
+    subject, edges = drawn.subject, drawn.edges
+    kept = [i for i, method in enumerate(methods) if measured or method.entry.kind != "baseline"]
+    methods, drawings = [methods[i] for i in kept], np.stack([drawn.drawings[i] for i in kept])
     # Enlargement steepens the tones, and so would wash gray away.
     grays = [gray_figures(drawn.native[i]) for i in kept]
     # The large networks leave a core idle now and then: the other measures are taken beside them.
     with ThreadPoolExecutor(1) as pool:
-        rows = pool.submit(_measure_each, sitter, hands, drawings, judges)
-        distances = judges.distance.distances(
-            judges.distance.features(edges[None]), judges.distance.edges(drawings)
+        rows = pool.submit(_measure_each, subject, methods, drawings, scorers)
+        distances = scorers.distance.distances(
+            scorers.distance.features(edges[None]), scorers.distance.edges(drawings)
         )
-        features, texture = judges.extractor(drawings)
+        features, texture = scorers.extractor(drawings)
         for number, row in enumerate(rows.result()):
-            entry = hands[number].entry
+            entry = methods[number].entry
             entry.indices.append(drawn.index)
             entry.rows.append(row | grays[number] | {"hed_lpips": float(distances[number])})
             entry.features.append(features[number])
             entry.texture.append(texture[number])
-    return lip_and_face(edges, sitter.landmarks)
+    return lip_and_face(edges, subject.landmarks)
 
 
-def _measure_each(sitter, hands, drawings, judges):
+def _measure_each(subject, methods, drawings, scorers):
     """What needs no large network, of each drawing."""
-    lines, person, rows = fade_ink(flow_lines(sitter.square), sitter.inside), None, []
-    if judges.identity is not None:
-        person = judges.identity.features(sitter.square, sitter.landmarks)
-    for hand, drawing in zip(hands, drawings, strict=True):
-        row = _found_again(drawing, sitter, judges, person)
-        if hand.entry.name != _LINES:
+    lines, person, rows = fade_ink(flow_lines(subject.square), subject.inside), None, []
+    if scorers.identity is not None:
+        person = scorers.identity.features(subject.square, subject.landmarks)
+    for method, drawing in zip(methods, drawings, strict=True):
+        row = _found_again(drawing, subject, scorers, person)
+        if method.entry.name != _LINES:
             row["line_f1"] = line_agreement(drawing, lines)
-        rows.append(row | _as_seen(drawing, sitter) | _as_drawing(drawing, sitter, hand.entry))
-    for row, distance in zip(rows, style_distances(hands, drawings), strict=True):
+        rows.append(row | _as_seen(drawing, subject) | _as_drawing(drawing, subject, method.entry))
+    for row, distance in zip(rows, style_distances(methods, drawings), strict=True):
         row |= distance
     return rows
 
 
-def style_distances(hands: list[Hand], drawings: Sequence[np.ndarray]) -> list[dict[str, float]]:
+def style_distances(
+    methods: list[DrawingMethod], drawings: Sequence[np.ndarray]
+) -> list[dict[str, float]]:
     """How near the most similar other style of the same source comes.
 
     Args:
-        hands: what drew.
+        methods: what drew.
         drawings: uint8 (S, S), what each made of one photo.
 
     Returns:
         For each drawing `style_distance`, see `drawing_measures`; nothing for a lone style.
     """
     found = []
-    for number, hand in enumerate(hands):
+    for number, method in enumerate(methods):
         others = [
             style_distance(drawings[number], drawings[other])
-            for other, rival in enumerate(hands)
-            if other != number and rival.entry.name == hand.entry.name
+            for other, rival in enumerate(methods)
+            if other != number and rival.entry.name == method.entry.name
         ]
         found.append({"style_distance": min(others)} if others else {})
     return found
 
 
 def _with_generator(stylizer, style):
-    return lambda picture, sitter, edges: stylizer.draw_face(picture, sitter.face, style)
+    return lambda picture, subject, edges: stylizer.draw_face(picture, subject.face, style)
 
 
 def _with_filter(draw):
-    return lambda picture, sitter, edges: fade_ink(draw(sitter.square, edges), sitter.inside)
+    return lambda picture, subject, edges: fade_ink(draw(subject.square, edges), subject.inside)
 
 
-def _unused(key, hands):
-    taken = {hand.entry.key for hand in hands} | {PHOTOS, EDGES}
+def _unused(key, methods):
+    taken = {method.entry.key for method in methods} | {PHOTOS, EDGES}
     number, free = 1, key
     while free in taken:
         number += 1
@@ -237,38 +241,38 @@ def _keep(folder, key, index, picture):
     write_image(path, picture)
 
 
-def _found_again(drawing, sitter, judges, person):
+def _found_again(drawing, subject, scorers, person):
     """The face in the drawing: where it is, and whose it is."""
-    points = find_landmarks(drawing, sitter.landmarks, judges.detector)
+    points = find_landmarks(drawing, subject.landmarks, scorers.detector)
     lost = points is None
     row = {
         "face_found": float(not lost),
-        "landmark_error": np.nan if lost else landmark_error(sitter.landmarks, points),
+        "landmark_error": np.nan if lost else landmark_error(subject.landmarks, points),
     }
     if person is not None:
         row["identity"] = (
-            np.nan if lost else float(judges.identity.features(drawing, points) @ person)
+            np.nan if lost else float(scorers.identity.features(drawing, points) @ person)
         )
     return row
 
 
-def _as_seen(drawing, sitter):
+def _as_seen(drawing, subject):
     """What people see first."""
     return {
-        "smudge": smudge(drawing, sitter.landmarks),
+        "smudge": smudge(drawing, subject.landmarks),
         "softness": softness(drawing),
-        "readable_eyes": float(all(readable_eyes(drawing, sitter.landmarks))),
-        "border_line": border_line(drawing, sitter.corners),
+        "readable_eyes": float(all(readable_eyes(drawing, subject.landmarks))),
+        "border_line": border_line(drawing, subject.corners),
     }
 
 
-def _as_drawing(drawing, sitter, entry):
+def _as_drawing(drawing, subject, entry):
     """Strokes and ink; what is no single number goes to the entry at once."""
-    widths, ink = stroke_widths(drawing), part_ink(drawing, sitter.landmarks)
+    widths, ink = stroke_widths(drawing), part_ink(drawing, subject.landmarks)
     empty = empty_parts(ink)
     entry.widths.append(widths)
     entry.empty.append(empty)
-    entry.lips.append(lip_and_face(1 - drawing / np.float32(255), sitter.landmarks))
+    entry.lips.append(lip_and_face(1 - drawing / np.float32(255), subject.landmarks))
     return {
         "empty_parts": float(len(empty) > 0),
         "stroke_width": float(width_quantile(widths, 0.5)),

@@ -34,7 +34,7 @@ class Entry:
         style: its style, or "".
         kind: "preset", "run", "baseline" or "floor".
         key: unique, and safe as the name of a folder.
-        sha256: of the model file of a preset, as its contract has it; "" otherwise.
+        sha256: of the model file of a preset, as its metadata has it; "" otherwise.
         indices: which photos were measured; what follows has an item for each of them.
         rows: a number by measure; nan where it cannot be told.
         widths, features, texture: see `drawing_measures` and `extractors`.

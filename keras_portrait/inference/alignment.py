@@ -51,7 +51,7 @@ LEAST_PERSON = 0.02
 _RIM_FADE = (0.035, 0.085)
 # Steepness of the edge of a stroke in which a drawing ends, per share of the fade.
 _STROKE_EDGE = 5.0
-# A square is blank from this level up; lines may lie outside the sitter by half of the rim, pixels.
+# A square is blank from this level up; lines may lie outside by half of the rim, in pixels.
 _BLANK = 245
 _RIM = 11
 
@@ -240,7 +240,7 @@ def prepare_whole(
 def keep_paper(
     drawing: np.ndarray, square: np.ndarray, inside: np.ndarray | None = None
 ) -> np.ndarray:
-    """Keeps a drawing blank where the photo was blank, a few pixels away from the sitter.
+    """Keeps a drawing blank where the photo was blank, a few pixels away from the subject.
 
     Networks like to close a picture with a line along its border; there is nothing to draw there.
 
@@ -255,8 +255,8 @@ def keep_paper(
     """
     # A live drawing goes through here many times a second: bytes as long as they will do.
     darkest = cv2.min(cv2.min(square[..., 0], square[..., 1]), square[..., 2])
-    sitter = (darkest < _BLANK).view(np.uint8)
-    near = cv2.dilate(sitter, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_RIM, _RIM)))
+    subject = (darkest < _BLANK).view(np.uint8)
+    near = cv2.dilate(subject, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_RIM, _RIM)))
     near = cv2.GaussianBlur(near.astype(np.float32), (0, 0), 1.0)
     ink = (255 - drawing.astype(np.float32)) * near
     kept = np.rint(255 - ink).astype(np.uint8)

@@ -36,8 +36,8 @@ class FaceDrawer:
                 None keeps the background.
             size: side of the square in pixels; None for the generator's own.
         """
-        contract = self.generator.contract
-        return prepare_face(photo, landmarks, size or contract.size, segment, contract.alignment)
+        metadata = self.generator.metadata
+        return prepare_face(photo, landmarks, size or metadata.size, segment, metadata.alignment)
 
     def generate(
         self, aligned: AlignedFace, style: np.ndarray, landmarks: np.ndarray
@@ -70,7 +70,7 @@ class FaceDrawer:
         if drawing.shape[2] == 3:
             return drawing
         drawing = keep_paper(drawing[..., 0], aligned.square, aligned.inside)
-        return fade_rim(drawing) if in_place and self.generator.contract.alignment > 1 else drawing
+        return fade_rim(drawing) if in_place and self.generator.metadata.alignment > 1 else drawing
 
     def draw(
         self,

@@ -6,7 +6,7 @@ from keras_portrait.inference.alignment import ALIGNMENT
 from keras_portrait.inference.filters import FILTERS, MOST_SIDE, check_filters, draw_filters
 from keras_portrait.inference.generator import Generator
 from keras_portrait.inference.imaging import from_signed, to_signed
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 
 _PREFIX = "filter"
 DESCRIPTION = "no network: lines, masses and hatching as filters find them in the photo"
@@ -15,12 +15,12 @@ _SIDE = 1024
 
 
 class FilterGenerator(Generator):
-    """Draws with filters; the styles of its contract are their names."""
+    """Draws with filters; the styles of its metadata are their names."""
 
     def draw(self, square, style, landmarks=None, has_face=True):
         """See `Generator.draw`; a mix of styles is the mean of their drawings."""
-        shares = style[0] if len(self.contract.styles) > 1 else np.ones(1, np.float32)
-        named = zip(self.contract.styles, shares, strict=True)
+        shares = style[0] if len(self.metadata.styles) > 1 else np.ones(1, np.float32)
+        named = zip(self.metadata.styles, shares, strict=True)
         chosen = {name: share for name, share in named if share}
         drawings = draw_filters(square, list(chosen), None, landmarks, has_face)
         mixed = sum(np.float32(share) * drawings[name] for name, share in chosen.items())
@@ -49,7 +49,7 @@ def load_filter(given: str) -> FilterGenerator:
     if name:
         check_filters([name])
     styles = (name,) if name else FILTERS
-    contract = Contract(
+    metadata = PresetMetadata(
         name=str(given),
         method="filter",
         file="",
@@ -65,5 +65,5 @@ def load_filter(given: str) -> FilterGenerator:
         style = np.ones((1, 1), np.float32) if style is None else style
         return to_signed(generator.draw(from_signed(image[0]), style))[None]
 
-    generator = FilterGenerator(contract, net)
+    generator = FilterGenerator(metadata, net)
     return generator

@@ -1,4 +1,4 @@
-"""What draws: a network or a filter, with the contract that says how."""
+"""What draws: a network or a filter, with the metadata that says how."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_portrait.inference.imaging import from_signed, to_signed
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class Generator:
     """A generator that can be drawn with, whatever runs it.
 
     Attributes:
-        contract: what it takes and returns.
-        net: a function of the arrays that `contract` speaks of, float32 of batch 1 and given by
+        metadata: what it takes and returns.
+        net: a function of the arrays that `metadata` speaks of, float32 of batch 1 and given by
             name; it returns float32 (1, S, S, channels) in [-1, 1].
         pixel_net: the same for one that computes in integers: it takes `image` as uint8
             (1, S, S, 3) and returns uint8 (1, S, S, channels). None for any other.
     """
 
-    contract: Contract
+    metadata: PresetMetadata
     net: Callable[..., np.ndarray]
     pixel_net: Callable[..., np.ndarray] | None = None
 
@@ -46,9 +46,9 @@ class Generator:
         """
         exact = self.pixel_net is not None
         arrays = {"image": (square if exact else to_signed(square))[None], "style": style}
-        arrays = {name: arrays[name] for name in self.contract.inputs}
+        arrays = {name: arrays[name] for name in self.metadata.inputs}
         return self.pixel_net(**arrays)[0] if exact else from_signed(self.net(**arrays)[0])
 
     def side_for(self, pixels: float) -> int:
         """Side of the square to draw, where the photo has `pixels` for its side."""
-        return self.contract.size
+        return self.metadata.size

@@ -46,7 +46,7 @@ _ADDED_LATER = {"noise": 0, "channels": 1}
 
 
 @dataclass(frozen=True)
-class Contract:
+class PresetMetadata:
     """An exported generator.
 
     Attributes:
@@ -66,7 +66,7 @@ class Contract:
         data_licence: which pictures it learned from, under which licences.
         origin: which training and export it comes from.
         sha256: hash of the model in hexadecimal, without what is appended to its file;
-            `write_contract` fills it in.
+            `write_metadata` fills it in.
     """
 
     name: str
@@ -85,42 +85,44 @@ class Contract:
     sha256: str = ""
 
 
-def write_contract(folder: "str | Path", contract: Contract, network: str = "") -> Contract:
+def write_metadata(
+    folder: "str | Path", metadata: PresetMetadata, network: str = ""
+) -> PresetMetadata:
     """Writes `portrait.json` beside the model file that it describes, and into that file.
 
     Args:
         folder: holds the model file already.
-        contract: what to write; its sha256 is replaced by that of the model.
+        metadata: what to write; its sha256 is replaced by that of the model.
         network: JSON text of `network.json`; by default the file keeps the one that it has.
 
     Returns:
-        The contract as written.
+        The metadata as written.
 
     Raises:
         InputError: the model file is missing, a field does not fit, or a file cannot be written.
     """
     folder = Path(folder)
-    path, file = folder / FILE_NAME, folder / contract.file
-    _check(contract, path)
+    path, file = folder / FILE_NAME, folder / metadata.file
+    _check(metadata, path)
     model, appended = split_model(_read_model(file, path))
-    contract = replace(contract, sha256=hashlib.sha256(model).hexdigest())
-    row = {"format": FORMATS[-1], **asdict(contract), **_constants(contract)}
+    metadata = replace(metadata, sha256=hashlib.sha256(model).hexdigest())
+    row = {"format": FORMATS[-1], **asdict(metadata), **_constants(metadata)}
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     network = network or appended.get(NETWORK_NAME, "")
     write_whole(file, model + _as_zip({FILE_NAME: text, NETWORK_NAME: network}))
     write_whole(path, text.encode())
-    return contract
+    return metadata
 
 
-def read_contract(preset: "str | Path") -> Contract:
-    """Reads a contract and makes sure that the model is the one it means.
+def read_metadata(preset: "str | Path") -> PresetMetadata:
+    """Reads metadata and makes sure that the model is the one it means.
 
     Args:
         preset: folder that holds `portrait.json` and the model file, or a model file that a
-            contract is appended to. Without one, `portrait.json` beside the file is read.
+            metadata is appended to. Without one, `portrait.json` beside the file is read.
 
     Raises:
-        InputError: a file is missing or altered, a field does not fit, or the contract was
+        InputError: a file is missing or altered, a field does not fit, or the metadata was
             written by a newer version.
     """
     path = Path(preset)
@@ -129,20 +131,20 @@ def read_contract(preset: "str | Path") -> Contract:
     appended = split_model(_read_model(path, path))[1]
     if FILE_NAME in appended:
         return _parse(appended[FILE_NAME], path, path)
-    contract = _read_beside(path.parent)
-    if contract.file != path.name:
+    metadata = _read_beside(path.parent)
+    if metadata.file != path.name:
         raise InputError(
-            f"{path.parent / FILE_NAME} speaks of another model file. Expected: {contract.file}. "
+            f"{path.parent / FILE_NAME} speaks of another model file. Expected: {metadata.file}. "
             f"Received: {path}"
         )
-    return contract
+    return metadata
 
 
 def read_network(preset: "str | Path") -> str:
     """The text of `network.json` in a model file; empty where the file has none.
 
     Args:
-        preset: as `read_contract` takes it.
+        preset: as `read_metadata` takes it.
 
     Raises:
         InputError: a file is missing.
@@ -186,7 +188,7 @@ def _as_zip(texts: dict[str, str]) -> bytes:
     return file.getvalue()
 
 
-def _read_beside(folder: Path) -> Contract:
+def _read_beside(folder: Path) -> PresetMetadata:
     path = folder / FILE_NAME
     try:
         text = read_bounded(path).decode()
@@ -196,15 +198,15 @@ def _read_beside(folder: Path) -> Contract:
         ) from None
     except OSError as error:
         raise InputError(
-            f"Cannot read the contract ({error.strerror}). Received: {path}"
+            f"Cannot read the metadata ({error.strerror}). Received: {path}"
         ) from error
     except ValueError as error:
-        raise InputError(f"The contract is not valid JSON. Received: {path}") from error
+        raise InputError(f"The metadata is not valid JSON. Received: {path}") from error
     return _parse(text, path, None)
 
 
-def _parse(text: str, path: Path, model: Path | None) -> Contract:
-    """Makes a contract of its text; `path` is where it stands, `model` None means as it says."""
+def _parse(text: str, path: Path, model: Path | None) -> PresetMetadata:
+    """Makes metadata of its text; `path` is where it stands, `model` None means as it says."""
     row = {**_ADDED_LATER, **_read_json(text, path)}
     if type(row.get("format")) is not int or row["format"] not in FORMATS:
         raise InputError(
@@ -218,30 +220,32 @@ def _parse(text: str, path: Path, model: Path | None) -> Contract:
             raise InputError(f"{name} must be a list. Received: {_short(row[name])} in {path}")
         row[name] = tuple(row[name])
     try:
-        contract = Contract(**{field.name: row[field.name] for field in fields(Contract)})
+        metadata = PresetMetadata(
+            **{field.name: row[field.name] for field in fields(PresetMetadata)}
+        )
     except KeyError as error:
-        raise InputError(f"The contract lacks {error.args[0]!r}. Received: {path}") from None
-    _check(contract, path)
-    for name, expected in _constants(contract).items():
+        raise InputError(f"The metadata lacks {error.args[0]!r}. Received: {path}") from None
+    _check(metadata, path)
+    for name, expected in _constants(metadata).items():
         if not _same(row.get(name), expected):
             raise InputError(
                 f"This version needs {name} {_short(expected)}. "
                 f"Received: {_short(row.get(name))} in {path}"
             )
-    model = model or path.parent / contract.file
-    if hashlib.sha256(split_model(_read_model(model, path))[0]).hexdigest() != contract.sha256:
+    model = model or path.parent / metadata.file
+    if hashlib.sha256(split_model(_read_model(model, path))[0]).hexdigest() != metadata.sha256:
         raise InputError(
-            "The model file is not the one its contract was written for (its sha256 differs). "
+            "The model file is not the one its metadata was written for (its sha256 differs). "
             f"Expected an unaltered preset. Received: {model}"
         )
-    return contract
+    return metadata
 
 
-def _constants(contract: Contract) -> dict:
-    """What is the same in every contract of this format; `template` in 0-based pixels."""
+def _constants(metadata: PresetMetadata) -> dict:
+    """What is the same in every metadata of this format; `template` in 0-based pixels."""
     constants = {"value_range": VALUE_RANGE, "colour_order": COLOUR_ORDER}
-    if contract.inputs != NOISE:
-        constants["template"] = face_template(contract.size).round(4).tolist()
+    if metadata.inputs != NOISE:
+        constants["template"] = face_template(metadata.size).round(4).tolist()
     return constants
 
 
@@ -260,34 +264,34 @@ def _short(value) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _check(contract: Contract, path: Path) -> None:
-    for field in fields(Contract):
-        value = getattr(contract, field.name)
+def _check(metadata: PresetMetadata, path: Path) -> None:
+    for field in fields(PresetMetadata):
+        value = getattr(metadata, field.name)
         if field.name in ("styles", "inputs"):
             fits = all(isinstance(item, str) and item for item in value)
         else:
             fits = type(value) is field.type
         if not fits:
             raise InputError(f"{field.name} does not fit. Received: {_short(value)} in {path}")
-    takes_noise, styles = contract.inputs == NOISE, contract.styles
+    takes_noise, styles = metadata.inputs == NOISE, metadata.styles
     checks = (
-        ("name", contract.name, "a name"),
-        ("size", 16 <= contract.size <= 4096, "from 16 to 4096"),
-        ("inputs", contract.inputs in INPUTS, '["image"], ["image", "style"] or ["noise"]'),
+        ("name", metadata.name, "a name"),
+        ("size", 16 <= metadata.size <= 4096, "from 16 to 4096"),
+        ("inputs", metadata.inputs in INPUTS, '["image"], ["image", "style"] or ["noise"]'),
         ("styles", takes_noise or 0 < len(styles) == len(set(styles)), "one or more names"),
         ("styles", not (takes_noise and styles), "empty where the input is noise"),
-        ("noise", (contract.noise > 0) is takes_noise, "a length above 0 for noise, otherwise 0"),
-        ("channels", contract.channels in (1, 3), "1 or 3"),
-        ("alignment", contract.alignment in ALIGNMENTS, " or ".join(map(str, ALIGNMENTS))),
-        ("file", _is_bare_name(contract.file), "a file name without folders"),
-        ("mode", contract.mode, "a name"),
+        ("noise", (metadata.noise > 0) is takes_noise, "a length above 0 for noise, otherwise 0"),
+        ("channels", metadata.channels in (1, 3), "1 or 3"),
+        ("alignment", metadata.alignment in ALIGNMENTS, " or ".join(map(str, ALIGNMENTS))),
+        ("file", _is_bare_name(metadata.file), "a file name without folders"),
+        ("mode", metadata.mode, "a name"),
     )
     for name, fits, expected in checks:
         if not fits:
             raise InputError(
-                f"{name} must be {expected}. Received: {_short(getattr(contract, name))} in {path}"
+                f"{name} must be {expected}. Received: {_short(getattr(metadata, name))} in {path}"
             )
-    if contract.inputs == INPUTS[0] and len(styles) != 1:
+    if metadata.inputs == INPUTS[0] and len(styles) != 1:
         raise InputError(f"A model without a style input has one style. Received: {path}")
 
 
@@ -299,9 +303,9 @@ def _read_json(text: str, path: Path) -> dict:
     try:
         row = parse_json(text)
     except ValueError as error:
-        raise InputError(f"The contract is not valid JSON. Received: {path}") from error
+        raise InputError(f"The metadata is not valid JSON. Received: {path}") from error
     if not isinstance(row, dict):
-        raise InputError(f"The contract is not a JSON object. Received: {path}")
+        raise InputError(f"The metadata is not a JSON object. Received: {path}")
     return row
 
 

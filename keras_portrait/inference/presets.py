@@ -21,8 +21,8 @@ from keras_portrait.inference.metadata import (
     FILE_NAME,
     INTEGER_MODE,
     NOISE,
-    Contract,
-    read_contract,
+    PresetMetadata,
+    read_metadata,
 )
 
 BUILT_IN = Path(__file__).parents[1] / "presets"
@@ -83,22 +83,22 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
 
     Raises:
         SettingError: there is no such preset.
-        InputError: a file of the preset is missing, altered, or not what its contract says, or
+        InputError: a file of the preset is missing, altered, or not what its metadata says, or
             the model crashes the runtime.
         MissingExtra: no LiteRT runtime is installed.
     """
     if is_filter(preset):
         return load_filter(preset)
     path = find_preset(preset)
-    contract = read_contract(path)
-    file = path / contract.file if path.is_dir() else path
+    metadata = read_metadata(path)
+    file = path / metadata.file if path.is_dir() else path
     if not Path(os.path.abspath(file)).is_relative_to(BUILT_IN):
-        try_model(file, contract.sha256)
+        try_model(file, metadata.sha256)
     runner = Runner(file, threads)
-    _check_tensors(runner, contract, path)
-    if contract.mode != INTEGER_MODE or contract.inputs == NOISE:
-        return Generator(contract, runner)
-    return Generator(contract, _with_floats(runner), runner)
+    _check_tensors(runner, metadata, path)
+    if metadata.mode != INTEGER_MODE or metadata.inputs == NOISE:
+        return Generator(metadata, runner)
+    return Generator(metadata, _with_floats(runner), runner)
 
 
 def _with_floats(runner: Runner) -> Callable[..., np.ndarray]:
@@ -110,20 +110,20 @@ def _with_floats(runner: Runner) -> Callable[..., np.ndarray]:
     return net
 
 
-def _check_tensors(runner: Runner, contract: Contract, path: Path) -> None:
-    size = contract.size
-    number = "uint8" if contract.mode == INTEGER_MODE else "float32"
+def _check_tensors(runner: Runner, metadata: PresetMetadata, path: Path) -> None:
+    size = metadata.size
+    number = "uint8" if metadata.mode == INTEGER_MODE else "float32"
     shapes = {
         "image": (1, size, size, 3),
-        "style": (1, len(contract.styles)),
-        "noise": (1, contract.noise),
+        "style": (1, len(metadata.styles)),
+        "noise": (1, metadata.noise),
     }
-    inputs = {name: (number, *shapes[name]) for name in contract.inputs}
-    outputs = [(number, 1, size, size, contract.channels)]
+    inputs = {name: (number, *shapes[name]) for name in metadata.inputs}
+    outputs = [(number, 1, size, size, metadata.channels)]
     received = {tensor.name: (tensor.dtype.name, *tensor.shape) for tensor in runner.inputs}
     found = [(tensor.dtype.name, *tensor.shape) for tensor in runner.outputs]
     if received != inputs or found != outputs:
         raise InputError(
-            f"The model does not fit its contract: expected inputs {inputs} and one output "
+            f"The model does not fit its metadata: expected inputs {inputs} and one output "
             f"{outputs}. Received: {received} and {found} in {path}"
         )

@@ -24,7 +24,7 @@ class Sampler:
         threads: CPU threads to use; None for up to four.
 
     Attributes:
-        contract: what the preset says about itself, such as the length of its noise.
+        metadata: what the preset says about itself, such as the length of its noise.
 
     Raises:
         SettingError: there is no such preset, or it draws photos.
@@ -36,11 +36,11 @@ class Sampler:
         loaded = isinstance(preset, Generator)
         threads = min(4, os.cpu_count() or 1) if threads is None else threads
         generator = preset if loaded else load_preset(preset, threads)
-        self.contract = generator.contract
-        if self.contract.inputs != NOISE:
+        self.metadata = generator.metadata
+        if self.metadata.inputs != NOISE:
             raise SettingError(
                 "The preset draws photos; use `portrait stylize`. Expected one that takes noise. "
-                f"Received: {self.contract.name if loaded else preset}"
+                f"Received: {self.metadata.name if loaded else preset}"
             )
         self._net = generator.net
 
@@ -48,7 +48,7 @@ class Sampler:
         """Makes a picture of each noise vector.
 
         Args:
-            noise: float (N, Z), standard normal; Z is `contract.noise`.
+            noise: float (N, Z), standard normal; Z is `metadata.noise`.
 
         Returns:
             uint8 (N, S, S, channels), RGB where there are 3.
@@ -57,7 +57,7 @@ class Sampler:
             SettingError: noise of another shape.
         """
         noise = np.asarray(noise, np.float32)
-        length = self.contract.noise
+        length = self.metadata.noise
         if noise.ndim != 2 or noise.shape[1] != length or not len(noise):
             raise SettingError(f"Expected noise of shape (N, {length}). Received: {noise.shape}")
         return np.concatenate([from_signed(self._net(noise=one[None])) for one in noise])

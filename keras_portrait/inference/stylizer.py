@@ -42,7 +42,7 @@ class Stylizer:
         threads: CPU threads to use; None for up to four.
 
     Attributes:
-        contract: what the preset says about itself, such as the names of its styles.
+        metadata: what the preset says about itself, such as the names of its styles.
 
     Raises:
         SettingError: there is no such preset, or it takes noise instead of photos.
@@ -54,11 +54,11 @@ class Stylizer:
         self._threads = min(4, os.cpu_count() or 1) if threads is None else threads
         loaded = isinstance(preset, Generator)
         generator = preset if loaded else load_preset(preset, self._threads)
-        self.contract = generator.contract
-        if self.contract.inputs == NOISE:
+        self.metadata = generator.metadata
+        if self.metadata.inputs == NOISE:
             raise SettingError(
                 "The preset makes pictures out of noise, not of photos; use `portrait sample`. "
-                f"Received: {self.contract.name if loaded else preset}"
+                f"Received: {self.metadata.name if loaded else preset}"
             )
         self._generator = generator
         self._drawer = FaceDrawer(generator)
@@ -104,13 +104,13 @@ class Stylizer:
         check_choice("background", background, BACKGROUNDS)
         if crop and whole:
             raise SettingError("Choose either crop or whole. Received: both")
-        vector = style_vector(style, self.contract.styles)
+        vector = style_vector(style, self.metadata.styles)
         photo = read_image(image)
         if whole:
             drawing = self._draw_whole(photo, vector, background)
         else:
             found = self._choose(photo, faces, _name(image))
-            in_place = not crop and self.contract.channels == 1
+            in_place = not crop and self.metadata.channels == 1
             draw = self._draw_in_place if in_place else self._draw_crops
             drawing = draw(photo, found, vector, background)
         return _same_kind(drawing, image)
@@ -152,7 +152,7 @@ class Stylizer:
             SettingError: there is no such style or background.
         """
         check_choice("background", background, BACKGROUNDS)
-        return self._crop(photo, face, style_vector(style, self.contract.styles), background)
+        return self._crop(photo, face, style_vector(style, self.metadata.styles), background)
 
     def _crop(
         self, photo: np.ndarray, face: Face, vector: np.ndarray, background: str
@@ -167,7 +167,7 @@ class Stylizer:
             photo, self._generator.side_for(max(height, width)), segmenter
         )
         drawing = self._generator.draw(square, vector, has_face=False)
-        if self.contract.channels == 3:
+        if self.metadata.channels == 3:
             return resize(drawing[place], width, height)
         drawing = keep_paper(drawing[..., 0], square)[place]
         return np.repeat(enlarge_drawing(drawing, width, height)[..., None], 3, axis=2)

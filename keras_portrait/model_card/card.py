@@ -12,7 +12,7 @@ from keras_portrait.errors import InputError, SettingError
 from keras_portrait.evaluation.report.files import JSON_NAME, PICTURES, picture_path
 from keras_portrait.files import make_folder, write_whole
 from keras_portrait.inference.imaging import write_image
-from keras_portrait.inference.metadata import NOISE, Contract, read_contract
+from keras_portrait.inference.metadata import NOISE, PresetMetadata, read_metadata
 from keras_portrait.inference.presets import find_preset
 from keras_portrait.model_card.figures import (
     check_evaluation,
@@ -70,22 +70,22 @@ def write_model_card(
         raise SettingError(f"-o must be a .md file. Received: {output}")
     template = load_template(Path(__file__).with_name(TEMPLATE), "A model card")
     said, path = read_notes(notes), find_preset(preset)
-    contract = read_contract(path)
-    if contract.inputs == NOISE or contract.channels != 1:
+    metadata = read_metadata(path)
+    if metadata.inputs == NOISE or metadata.channels != 1:
         raise SettingError(f"Expected a preset that draws photos in gray. Received: {preset}")
     trained = [read_run(run) for run in runs]
-    _check_run(contract, trained[-1], runs[-1])
+    _check_run(metadata, trained[-1], runs[-1])
     place = evaluation / JSON_NAME
     result = check_evaluation(read_json(place), place)
     folder = path if path.is_dir() else path.parent
-    entries = own_entries(result, {contract.name, folder.resolve().name}, contract)
-    fidelity = _fidelity(contract, export) if export else []
+    entries = own_entries(result, {metadata.name, folder.resolve().name}, metadata)
+    fidelity = _fidelity(metadata, export) if export else []
     styles = [style_figures(result, entry) for entry in entries]
     has_worst = any(entry["worst"] for entry in entries)
     card = template.render(
-        contract=contract,
-        draws=_draws(contract),
-        model=_model_rows(contract, folder / contract.file, trained[-1], fidelity),
+        metadata=metadata,
+        draws=_draws(metadata),
+        model=_model_rows(metadata, folder / metadata.file, trained[-1], fidelity),
         notes=said,
         runs=trained,
         sources=_sources(said),
@@ -107,11 +107,11 @@ def write_model_card(
     return [warning for run in trained for warning in run.warnings] + _doubts(trained)
 
 
-def _check_run(contract: Contract, run: RunFacts, folder: Path) -> None:
-    if contract.method != run.method or not set(contract.styles) <= set(run.styles):
+def _check_run(metadata: PresetMetadata, run: RunFacts, folder: Path) -> None:
+    if metadata.method != run.method or not set(metadata.styles) <= set(run.styles):
         raise InputError(
-            f"The last --run is not the one that the preset {contract.name} comes from. Expected "
-            f"{contract.method} with {', '.join(contract.styles)}. "
+            f"The last --run is not the one that the preset {metadata.name} comes from. Expected "
+            f"{metadata.method} with {', '.join(metadata.styles)}. "
             f"Received: {run.method} with {', '.join(run.styles)} in {folder}"
         )
 
@@ -128,41 +128,41 @@ def _doubts(runs: list[RunFacts]) -> list[str]:
     ]
 
 
-def _draws(contract) -> str:
-    styles = [f"`{style}` ({index})" for index, style in enumerate(contract.styles)]
+def _draws(metadata) -> str:
+    styles = [f"`{style}` ({index})" for index, style in enumerate(metadata.styles)]
     many = f"{len(styles)} styles" if len(styles) > 1 else "one style"
     mixed = " Weights may be mixed, as in `--style " if len(styles) > 1 else ""
-    mixed += f"{','.join(contract.styles[:2])}`." if mixed else ""
+    mixed += f"{','.join(metadata.styles[:2])}`." if mixed else ""
     return (
-        f"Draws the face in a photo, {contract.size} x {contract.size} pixels, in {many}: "
+        f"Draws the face in a photo, {metadata.size} x {metadata.size} pixels, in {many}: "
         f"{', '.join(styles)}.{mixed}"
     )
 
 
-def _model_rows(contract, file: Path, run: RunFacts, fidelity) -> list[tuple[str, str]]:
+def _model_rows(metadata, file: Path, run: RunFacts, fidelity) -> list[tuple[str, str]]:
     try:
         kilobytes = round(file.stat().st_size / 1000)
     except OSError as error:
         raise InputError(f"Cannot read the model ({error.strerror}). Received: {file}") from error
-    mode = MODES.get(contract.mode, contract.mode)
+    mode = MODES.get(metadata.mode, metadata.mode)
     return [
         ("network", run.network),
-        ("file", f"`{contract.file}`, {mode}, {kilobytes:,} kB"),
+        ("file", f"`{metadata.file}`, {mode}, {kilobytes:,} kB"),
         *fidelity,
-        ("origin", contract.origin or "not recorded"),
-        ("SHA-256", f"`{contract.sha256}`"),
+        ("origin", metadata.origin or "not recorded"),
+        ("SHA-256", f"`{metadata.sha256}`"),
     ]
 
 
-def _fidelity(contract, folder: Path) -> list[tuple[str, str]]:
+def _fidelity(metadata, folder: Path) -> list[tuple[str, str]]:
     """What the export has measured of exactly this file."""
     place = folder / EXPORT_NAME
     for found in (read_json(place) or {}).get("artefacts", []):
-        if found["contract"]["sha256"] == contract.sha256:
+        if found["contract"]["sha256"] == metadata.sha256:
             break
     else:
         raise InputError(
-            f"Expected the report of `portrait-export` on the preset {contract.name}, by its "
+            f"Expected the report of `portrait-export` on the preset {metadata.name}, by its "
             f"SHA-256. Received: {place}"
         )
     measured = found["fidelity"]

@@ -10,7 +10,7 @@ from keras_portrait.errors import InputError
 from keras_portrait.evaluation.report.figures import entry_label, make_panel, may_rank, number
 from keras_portrait.evaluation.report.files import FORMAT
 from keras_portrait.inference.imaging import read_image, resize
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.sheets import captioned_grid
 
 # How many of the worst drawings of each style are shown, and the side of one in pixels.
@@ -55,13 +55,13 @@ def check_evaluation(result: dict | None, place: Path) -> dict:
     return result
 
 
-def own_entries(result: dict, names: set[str], contract: Contract) -> list[dict]:
+def own_entries(result: dict, names: set[str], metadata: PresetMetadata) -> list[dict]:
     """The entries of a preset, in the order of its styles.
 
     Args:
         result: the evaluation.
         names: what the preset may be called there.
-        contract: of the preset.
+        metadata: of the preset.
 
     Raises:
         InputError: the preset was not measured in one of its styles, or another file of its name
@@ -69,19 +69,19 @@ def own_entries(result: dict, names: set[str], contract: Contract) -> list[dict]
     """
     presets = [entry for entry in result["entries"] if entry["kind"] == "preset"]
     found = {entry["style"]: entry for entry in presets if entry["name"] in names}
-    for style in contract.styles:
+    for style in metadata.styles:
         if style not in found:
             wanted, there = " or ".join(sorted(names)), ", ".join(map(entry_label, presets))
             raise InputError(
                 f"The evaluation does not have the preset in the style {style}. "
                 f"Expected an entry {wanted}. Received: {there or 'no presets'}"
             )
-        if found[style]["sha256"] != contract.sha256:
+        if found[style]["sha256"] != metadata.sha256:
             raise InputError(
-                f"The evaluation is of another file of the preset {contract.name}. Expected "
-                f"SHA-256 {contract.sha256}. Received: {found[style]['sha256'] or 'none'}"
+                f"The evaluation is of another file of the preset {metadata.name}. Expected "
+                f"SHA-256 {metadata.sha256}. Received: {found[style]['sha256'] or 'none'}"
             )
-    return [found[style] for style in contract.styles]
+    return [found[style] for style in metadata.styles]
 
 
 def style_figures(result: dict, entry: dict) -> StyleFigures:

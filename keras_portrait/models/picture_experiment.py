@@ -68,7 +68,7 @@ class PictureExperiment(Experiment):
         photos = spread(self.data.held_photos, JUDGED)
         return batches.fixed(photos) if photos else None
 
-    def judges(self, batches: PictureBatches, run: Path) -> list[keras.callbacks.Callback]:
+    def validation(self, batches: PictureBatches, run: Path) -> list[keras.callbacks.Callback]:
         """`Validation`, where enough pictures were held back."""
         inputs, real = self.judged_inputs(batches), spread(self.data.held_pictures, JUDGED)
         if inputs is None or min(len(inputs), len(real)) < 2:

@@ -75,11 +75,12 @@ class Experiment:
         raise TypeError(f"{type(self).__name__} must build a model.")
 
     def prepare_run(
-        self, model: AdversarialModel, run: Path, heed: Callable[[], None] = lambda: None
+        self, model: AdversarialModel, run: Path, check_stop: Callable[[], None] = lambda: None
     ) -> None:
         """Writes into the run folder what batches need, before the first step.
 
-        `heed` is called now and then; what it raises ends the work, and the next start goes on.
+        `check_stop` is called now and then; what it raises ends the work, and the next start goes
+        on.
         """
 
     def begin(self, model: AdversarialModel) -> None:
@@ -93,7 +94,7 @@ class Experiment:
         """The fixed batch whose `visuals` are shown after every epoch."""
         raise TypeError(f"{type(self).__name__} must choose samples.")
 
-    def judges(self, batches: Batches, run: Path) -> list[keras.callbacks.Callback]:
+    def validation(self, batches: Batches, run: Path) -> list[keras.callbacks.Callback]:
         """Callbacks that measure each epoch on held-back pictures; none where there are none."""
         return []
 

@@ -51,7 +51,7 @@ class Plan:
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
-        return self.setup.recipe
+        return self.experiment.recipe
 
     @property
     def total_steps(self) -> int:
@@ -61,14 +61,14 @@ class Plan:
     @property
     def options(self) -> dict:
         """What `options.json` holds; two runs with the same recipe and folder agree in it."""
-        alignment = self.setup.alignment
+        alignment = self.experiment.alignment
         return {
             "format": run_folder.FORMAT,
             # Runs that began before there was a second one go on.
             **({} if alignment == 1 else {"alignment": alignment}),
             "method": self.recipe.method,
-            "data": full_name(self.setup.folder),
-            **self.setup.description(),
+            "data": full_name(self.experiment.folder),
+            **self.experiment.description(),
             # As it is read back: JSON has lists, no tuples.
             "recipe": json.loads(json.dumps(asdict(self.recipe))),
         }
@@ -77,7 +77,7 @@ class Plan:
     def digest(self) -> str:
         """What tells that other workers train the same; where their data lie may differ."""
         options = {name: value for name, value in self.options.items() if name != "data"}
-        told = json.dumps([options, self.setup.pictures(), self.total_steps], sort_keys=True)
+        told = json.dumps([options, self.experiment.pictures(), self.total_steps], sort_keys=True)
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     @property
@@ -183,7 +183,7 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
             devices.watch(),
         ):
             with devices.scope():
-                model = plan.setup.build(plan.total_steps, devices.count)
+                model = plan.experiment.build(plan.total_steps, devices.count)
             if plan.find is not None:
                 plan.folder = run_folder.claim_run(plan.folder, plan.find)
             with run_folder.hold_run(plan.folder) if devices.is_chief else nullcontext():
@@ -197,8 +197,8 @@ def _run(model, plan, request, verbose):
     """Everything that happens in the run folder, which nobody else writes to meanwhile."""
     devices = plan.devices
     if devices.is_chief:
-        run_folder.open_run(plan.folder, plan.options, plan.setup.pictures())
-        plan.setup.prepare_run(model, plan.folder, request.heed)
+        run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+        plan.experiment.prepare_run(model, plan.folder, request.check_stop)
     begins, step = _restore(model, plan)
     if verbose:
         print(describe_devices(plan.recipe.train.precision), file=sys.stderr)
@@ -237,8 +237,8 @@ def _first_line(plan, step):
 
 def _go_through_phases(model, plan, request, verbose):
     with plan.devices.scope():
-        plan.setup.begin(model)
-        phases = plan.setup.phases(model)
+        plan.experiment.begin(model)
+        phases = plan.experiment.phases(model)
     for phase in phases:
         steps, written = phase.steps, []
         if plan.devices.is_chief:
@@ -252,7 +252,7 @@ def _go_through_phases(model, plan, request, verbose):
 
 def _fit(model, plan, step, request, verbose):
     steps, epochs = plan.steps_per_epoch, plan.recipe.train.epochs
-    batches = plan.setup.batches(plan.folder)
+    batches = plan.experiment.batches(plan.folder)
     used = [callbacks.Progress(epochs)]
     if plan.devices.is_chief:
         used += _writers(plan, batches, step, request, verbose)
@@ -270,11 +270,11 @@ def _fit(model, plan, step, request, verbose):
 
 def _writers(plan, batches, step, request, verbose):
     """The callbacks that measure and write: those of one worker, the chief."""
-    setup, folder, steps = plan.setup, plan.folder, plan.steps_per_epoch
+    setup, folder, steps = plan.experiment, plan.folder, plan.steps_per_epoch
     settings, method = plan.recipe.train, plan.recipe.method
     total, epochs = plan.total_steps, settings.epochs
     return [
-        *setup.judges(batches, folder),
+        *setup.validation(batches, folder),
         callbacks.SampleGrid(folder, setup.samples(batches)),
         callbacks.LossLog(folder / "losses.jsonl", method, steps, step, batches),
         callbacks.RunPage(folder),

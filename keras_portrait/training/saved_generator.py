@@ -12,7 +12,7 @@ from keras_portrait import layers  # noqa: F401  registers the layers that a sav
 from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.files import parse_json, read_bounded
 from keras_portrait.inference.alignment import ALIGNMENTS
-from keras_portrait.inference.metadata import Contract
+from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import Generator
 from keras_portrait.training.model_archive import check_archive
 from keras_portrait.training.run_folder import FORMAT, OPTIONS_NAME
@@ -37,7 +37,7 @@ class TrainedGenerator:
         kind: what it was loaded from, a "run", a "preset" or a "model".
         data: folder of the pictures it learned from, where it is known and still there.
         alignment: of the photos it learned from, one of `alignment.ALIGNMENTS`.
-        words: what is known of `description` and `data_licence`, fields of `Contract`.
+        words: what is known of `description` and `data_licence`, fields of `PresetMetadata`.
     """
 
     model: keras.Model
@@ -51,11 +51,11 @@ class TrainedGenerator:
     alignment: int = 1
     words: dict[str, str] = field(default_factory=dict)
 
-    def contract(self, **changes) -> Contract:
+    def metadata(self, **changes) -> PresetMetadata:
         """What the generator takes and returns.
 
         Args:
-            **changes: fields of `Contract` that differ from those of the Keras model itself.
+            **changes: fields of `PresetMetadata` that differ from those of the Keras model itself.
         """
         inputs = self.model.inputs
         fields = {
@@ -70,7 +70,7 @@ class TrainedGenerator:
             "channels": self.model.outputs[0].shape[-1],
             "alignment": self.alignment if inputs[0].name == "image" else 1,
         }
-        return Contract(**fields | changes)
+        return PresetMetadata(**fields | changes)
 
 
 def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
@@ -137,7 +137,7 @@ def load_generator(run: str | Path) -> Generator:
         result = model(given if len(given) > 1 else given[0], training=False)
         return keras.ops.convert_to_numpy(result)
 
-    return Generator(trained.contract(), net)
+    return Generator(trained.metadata(), net)
 
 
 def raise_contrast(generator: keras.Model, factor: float) -> None:

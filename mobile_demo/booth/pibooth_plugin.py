@@ -198,7 +198,7 @@ def _load(settings: Settings) -> None:
 
     try:
         stylizer = _stylizer(settings.preset, settings.threads)
-        style_vector(settings.style, stylizer.contract.styles)
+        style_vector(settings.style, stylizer.metadata.styles)
     except Exception as error:
         _warn(_text(error))
 

@@ -33,14 +33,14 @@ def main(photo: str, folder: str, given: str, *presets: str) -> None:
     pixels = read_image(photo)
     stylizer = Stylizer(presets[0], threads)
     landmarks = stylizer.largest_face(pixels).landmarks
-    contract, segmenter = stylizer.contract, PersonSegmenter(threads)
-    square = prepare_face(pixels, landmarks, contract.size, segmenter, contract.alignment).square
+    metadata, segmenter = stylizer.metadata, PersonSegmenter(threads)
+    square = prepare_face(pixels, landmarks, metadata.size, segmenter, metadata.alignment).square
     np.save(out / "square.npy", square)
     square = square if given == "own" else np.load(given)
     seconds = {}
     for preset in presets:
         generator = load_preset(preset, threads)
-        styles = np.eye(len(generator.contract.styles), dtype=np.float32)
+        styles = np.eye(len(generator.metadata.styles), dtype=np.float32)
         raw_output(generator, square, styles[:1])  # the first call is slower
         started = time.process_time()
         outputs = [raw_output(generator, square, style[None]) for style in styles]

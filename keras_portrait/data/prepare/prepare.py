@@ -17,7 +17,7 @@ from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.prepare.avatars import avatar_square
 from keras_portrait.data.prepare.drawings import VERSION, InkLimits
 from keras_portrait.data.prepare.given_landmarks import GivenLandmarks, match_landmarks
-from keras_portrait.data.prepare.ledger import Ledger
+from keras_portrait.data.prepare.prepared_folder import PreparedFolder
 from keras_portrait.data.prepare.preview import write_preview
 from keras_portrait.data.prepare.sources import Source, check_apart, find_sources
 from keras_portrait.data.prepare.squares import FaceLimits, Square, SquareMaker
@@ -111,19 +111,19 @@ def prepare(
         maker = SquareMaker(size, face_limits, ink_limits, alignment)
         makers |= {"photo": maker.photo, "drawing": maker.drawing}
     workshop = _Workshop(makers, given, size, holdout, edge_promote, None if dry_run else output)
-    ledger = Ledger(output, options, dry_run=dry_run)
+    prepared = PreparedFolder(output, options, dry_run=dry_run)
     summary = Summary(alignment=alignment, remarks=given.remarks)
     for number, source in enumerate(sources, start=1):
-        row = ledger.find(source.kind, source.relative)
+        row = prepared.find(source.kind, source.relative)
         if row is not None and workshop.finished(row, source):
             summary.reused += 1
         else:
             row = workshop.make(source)
-            ledger.add(row)
+            prepared.add(row)
         summary.rows.append(row)
         if progress is not None:
             progress(row, number, len(sources))
-    ledger.finish(summary.rows)
+    prepared.finish(summary.rows)
     if not dry_run:
         write_preview(output, summary.rows, edge_promote)
         if shards is None:

@@ -23,7 +23,7 @@ class DrawingOptions:
     Attributes:
         preset: what opens it in any process: a name in the package, or an absolute path.
         preset_name: what it calls itself.
-        preset_sha256: hash of its model in hexadecimal, as its contract gives it.
+        preset_sha256: hash of its model in hexadecimal, as its metadata gives it.
         style: names of the styles that are drawn with, with their weights where there are several.
         weights: weight of each style of the preset, with a sum of 1.
         faces: "largest" or "all".
@@ -60,7 +60,7 @@ class DrawingOptions:
 def drawing_options(
     preset: "str | Path", style: "str | int | tuple[float, ...] | None" = None, **options
 ) -> DrawingOptions:
-    """Reads a preset's contract and says what a job draws with.
+    """Reads a preset's metadata and says what a job draws with.
 
     Args:
         preset: as `presets.find_preset` takes it.
@@ -73,13 +73,13 @@ def drawing_options(
         MissingExtra: no LiteRT runtime is installed.
     """
     # One stylizer here, so that what is wrong with a preset is told before any worker starts.
-    contract = Stylizer(preset, threads=1).contract
-    weights = style_vector(style, contract.styles)[0]
+    metadata = Stylizer(preset, threads=1).metadata
+    weights = style_vector(style, metadata.styles)[0]
     return DrawingOptions(
         preset=str(preset) if is_name(preset) else os.path.abspath(find_preset(preset)),
-        preset_name=contract.name,
-        preset_sha256=contract.sha256,
-        style=style_text(weights, contract.styles),
+        preset_name=metadata.name,
+        preset_sha256=metadata.sha256,
+        style=style_text(weights, metadata.styles),
         weights=tuple(round(float(weight), 6) for weight in weights),
         **options,
     )
@@ -110,7 +110,7 @@ def open_drawing(options: DrawingOptions) -> Callable[[bytes], bytes]:
     """
     cv2.setNumThreads(1)
     stylizer = Stylizer(options.preset, threads=1)
-    found = stylizer.contract.sha256
+    found = stylizer.metadata.sha256
     if found != options.preset_sha256:
         raise JobStopped(
             f"The preset was changed while the job ran. Expected sha256 {options.preset_sha256}. "

@@ -1,4 +1,4 @@
-"""The contract that every face detector keeps, and the detector that the package brings."""
+"""The metadata that every face detector keeps, and the detector that the package brings."""
 
 from typing import Protocol
 

@@ -21,7 +21,7 @@ def store_edges(
     data_folder: str | Path,
     rows,
     edge_detector,
-    heed: Callable[[], None] = lambda: None,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Path:
     """Writes the edge maps that are not there yet.
 
@@ -32,8 +32,8 @@ def store_edges(
         data_folder: the data folder, or the place of the shards.
         rows: rows of photos.
         edge_detector: `EdgeDetector`.
-        heed: called before each photo; what it raises ends the work, and the next call goes on
-            there.
+        check_stop: called before each photo; what it raises ends the work, and the next call goes
+            on there.
 
     Returns:
         The folder of the edge maps: uint8 gray, as large as the photos and named like them.
@@ -47,7 +47,7 @@ def store_edges(
         path = edges / row.file
         if path.exists():
             continue
-        heed()
+        check_stop()
         photo = to_signed(row.read(data_folder, row.file))[None]
         edge_map = ops.convert_to_numpy(edge_maps(ops.convert_to_tensor(photo), edge_detector))
         make_folder(path.parent)

@@ -113,11 +113,11 @@ class AsymmetricCycleExperiment(Experiment):
         return model
 
     def prepare_run(
-        self, model: AsymmetricCycle, run: Path, heed: Callable[[], None] = lambda: None
+        self, model: AsymmetricCycle, run: Path, check_stop: Callable[[], None] = lambda: None
     ) -> None:
         """Computes the photos' edge maps, where the recipe asks for it."""
         if self._stores_edges():
-            store_edges(run, self.data.folder, self.data.photos, model.edge_detector, heed)
+            store_edges(run, self.data.folder, self.data.photos, model.edge_detector, check_stop)
 
     def begin(self, model: AsymmetricCycle) -> None:
         """The generator may go on from an earlier run."""
@@ -142,7 +142,7 @@ class AsymmetricCycleExperiment(Experiment):
         photos = self.data.held_photos or self.data.photos
         return {"photo": batches.fixed(spread(photos, SAMPLES))}
 
-    def judges(self, batches: PortraitBatches, run: Path) -> list[keras.callbacks.Callback]:
+    def validation(self, batches: PortraitBatches, run: Path) -> list[keras.callbacks.Callback]:
         """`Validation`, where enough pictures were held back."""
         photos = spread(self.data.held_photos, JUDGED)
         drawings = spread(self.data.held_drawings, JUDGED)

@@ -205,14 +205,14 @@ class AsymmetricCycle(AdversarialModel):
         }
 
     @property
-    def judges_style(self):
+    def classifies_style(self):
         """Whether the discriminator of drawings has a style head."""
         return len(self.drawing_disc.outputs) > 1
 
     def _judge(self, drawings):
         """Patch scores of drawings, and style logits where there is a style head."""
         judged = self.drawing_disc(drawings)
-        return judged if self.judges_style else (judged, None)
+        return judged if self.classifies_style else (judged, None)
 
     def _seen_by_cycle(self, photos, edges=None):
         """What the forward cycle compares: features of edges (the paper's) or photos, or pixels."""
@@ -281,7 +281,7 @@ class AsymmetricCycle(AdversarialModel):
             # The mask is the photo's: the drawing must put its features where the photo has them.
             seen = disc(show_part(fake_drawing, batch[f"photo_{part}"]))
             values[f"g_{part}"] = weight.local * losses.adversarial(seen, True, mode)
-        if self.judges_style:
+        if self.classifies_style:
             values["g_style"] = weight.style * losses.style_classification(
                 style_logits, batch["style"]
             )
@@ -312,7 +312,7 @@ class AsymmetricCycle(AdversarialModel):
         mode = self.weights_of.adversarial
         values = {f"d_{k}": losses.half_and_half(*pair, mode) for k, pair in scores.items()}
         rates = {f"{name}_accuracy": self._accuracy(*pair) for name, pair in scores.items()}
-        if self.judges_style:
+        if self.classifies_style:
             label = batch["style"]
             values["d_style"] = 0.5 * (
                 losses.style_classification(real_style, label)

@@ -49,7 +49,7 @@ class DistillationExperiment(Experiment):
                 f"data.size: expected {self.teacher.size}, the size of the teacher's drawings. "
                 f"Received: {recipe.data.size}"
             )
-        require_alignment(self.folder, self.teacher.generator.contract.alignment, "The teacher")
+        require_alignment(self.folder, self.teacher.generator.metadata.alignment, "The teacher")
         self.start = open_start(recipe.train.start_from, self.teacher.styles)
         # The size is the teacher's: no smaller one would do.
         sets = (self.data.photos, self.data.held_photos)
@@ -100,12 +100,18 @@ class DistillationExperiment(Experiment):
         return model
 
     def prepare_run(
-        self, model: Distillation, run: Path, heed: Callable[[], None] = lambda: None
+        self, model: Distillation, run: Path, check_stop: Callable[[], None] = lambda: None
     ) -> None:
         """Lets the teacher draw, where it has not yet."""
         plain = [*enumerate(self._judged()), *enumerate(self._samples())]
         draw_views(
-            run, self.teacher, self.data, self.recipe.data, self.recipe.train.seed, plain, heed
+            run,
+            self.teacher,
+            self.data,
+            self.recipe.data,
+            self.recipe.train.seed,
+            plain,
+            check_stop,
         )
 
     def begin(self, model: Distillation) -> None:
@@ -117,7 +123,7 @@ class DistillationExperiment(Experiment):
         """Held-back photos, or training photos where none were held back."""
         return batches.fixed(self._samples())
 
-    def judges(self, batches: TeacherBatches, run: Path) -> list[keras.callbacks.Callback]:
+    def validation(self, batches: TeacherBatches, run: Path) -> list[keras.callbacks.Callback]:
         """`Validation` by the teacher, where photos were held back."""
         judged = self._judged()
         return [Validation(run, TeacherScorer(batches.fixed(judged)))] if judged else []

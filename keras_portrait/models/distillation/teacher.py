@@ -40,12 +40,12 @@ class Teacher:
     @property
     def size(self) -> int:
         """Side of its pictures in pixels."""
-        return self.generator.contract.size
+        return self.generator.metadata.size
 
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of its styles."""
-        return self.generator.contract.styles
+        return self.generator.metadata.styles
 
     def draw(self, photo: np.ndarray, style: int) -> np.ndarray:
         """Draws one photo.
@@ -81,14 +81,14 @@ def open_teacher(given: str) -> Teacher:
     path = _run_file(given)
     if path is None:
         generator = load_preset(given, min(4, os.cpu_count() or 1))
-        teacher = Teacher(generator, generator.contract.sha256)
+        teacher = Teacher(generator, generator.metadata.sha256)
     else:
         teacher = Teacher(load_generator(path), _sha256(path))
-    contract = teacher.generator.contract
-    if "image" not in contract.inputs or contract.channels != 1:
+    metadata = teacher.generator.metadata
+    if "image" not in metadata.inputs or metadata.channels != 1:
         raise SettingError(
             "teacher: expected a generator of drawings from photos. Received: "
-            f"{given}, which makes pictures in colour ({contract.method})"
+            f"{given}, which makes pictures in colour ({metadata.method})"
         )
     return teacher
 
@@ -116,7 +116,7 @@ def draw_views(
     settings: DistillationDataSettings,
     seed: int,
     plain: list[tuple[int, Row]],
-    heed: Callable[[], None] = lambda: None,
+    check_stop: Callable[[], None] = lambda: None,
 ) -> Path:
     """Lets the teacher draw every view that has not been drawn yet.
 
@@ -127,8 +127,8 @@ def draw_views(
         settings: `DistillationDataSettings`.
         seed: of the training.
         plain: photos that are drawn as they are, with the number that says in which style.
-        heed: called before each drawing; what it raises ends the work, and the next call goes on
-            there.
+        check_stop: called before each drawing; what it raises ends the work, and the next call goes
+            on there.
 
     Returns:
         The folder of the drawings: uint8 gray, one for each view.
@@ -147,7 +147,7 @@ def draw_views(
     for path, (row, number, view, style) in track(
         missing.items(), "Teacher's drawings", console=console, disable=not console.is_terminal
     ):
-        heed()
+        check_stop()
         photo = make_view(read_image(data.folder / row.file), settings, seed, number, view)
         make_folder(path.parent)
         write_image(path, teacher.draw(photo, style))

@@ -84,7 +84,7 @@ class PairedExperiment(Experiment):
         return model
 
     def prepare_run(
-        self, model: Paired, run: Path, heed: Callable[[], None] = lambda: None
+        self, model: Paired, run: Path, check_stop: Callable[[], None] = lambda: None
     ) -> None:
         """Lets the filters draw, where they have not yet."""
         settings, console = self.recipe.data, Console(stderr=True)
@@ -95,10 +95,10 @@ class PairedExperiment(Experiment):
         left = draw_missing(run / DRAWN, self.folder, rows, settings.filters, settings.size)
         with Progress(console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("Filters' drawings", total=next(left))
-            heed()
+            check_stop()
             for _ in left:
                 progress.advance(task)
-                heed()
+                check_stop()
             left.close()
 
     def begin(self, model: Paired) -> None:
@@ -110,7 +110,7 @@ class PairedExperiment(Experiment):
         """Held-back photos, or training photos where none were held back."""
         return batches.fixed(self._samples())
 
-    def judges(self, batches: PairedBatches, run: Path) -> list[keras.callbacks.Callback]:
+    def validation(self, batches: PairedBatches, run: Path) -> list[keras.callbacks.Callback]:
         """`Validation` by the filters, whose styles take turns, where photos were held back."""
         judged = self._judged()
         if not judged:

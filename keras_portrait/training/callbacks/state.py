@@ -63,7 +63,7 @@ class StopRequest:
         """Whether the training stops now: somebody asked, and the workers have consulted since."""
         return self.asked if self.exchange is None else self._agreed
 
-    def heed(self, step: int = 0) -> None:
+    def check_stop(self, step: int = 0) -> None:
         """Stops the training where somebody asked for it.
 
         Args:
@@ -96,7 +96,7 @@ class StopWhenAsked(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Stops where it was asked for."""
         self.request.consult()
-        self.request.heed()
+        self.request.check_stop()
 
 
 class FollowChief(keras.callbacks.Callback):
@@ -119,11 +119,11 @@ class FollowChief(keras.callbacks.Callback):
         self.step += 1
         self.request.consult()
         if self.step % self.steps_per_epoch:
-            self.request.heed(self.step)
+            self.request.check_stop(self.step)
 
     def on_epoch_end(self, epoch, logs=None):
         """Stops after the losses of the epoch are gathered."""
-        self.request.heed(self.step)
+        self.request.check_stop(self.step)
 
 
 class CheckpointWriter(keras.callbacks.Callback):
@@ -173,7 +173,7 @@ class CheckpointWriter(keras.callbacks.Callback):
             return  # the end of the epoch sees to it
         if self.request.stops or self.step % self.every == 0:
             save_checkpoint(self.model, self.folder, self.step)
-        self.request.heed(self.step)
+        self.request.check_stop(self.step)
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the epoch, and stops where it was asked for."""
@@ -186,7 +186,7 @@ class CheckpointWriter(keras.callbacks.Callback):
             save_network(network, self.folder / f"{name}.keras")
         # The checkpoint last: it says that the epoch is finished.
         save_checkpoint(self.model, self.folder, self.step)
-        self.request.heed(self.step)
+        self.request.check_stop(self.step)
 
 
 def save_network(network: keras.Model, path: Path) -> None:

@@ -21,7 +21,7 @@ EXAMPLE = (
 # Seconds between two attempts to reach a worker, and for which one that answers may take its time.
 RETRY_SECONDS = 0.5
 ANSWER_SECONDS = 5.0
-# Bytes of the longest greeting that is read.
+# Bytes of the longest handshake that is read.
 LONGEST = 1 << 20
 
 
@@ -109,7 +109,7 @@ def _short(text):
 
 
 @dataclass(frozen=True)
-class Greeting:
+class Handshake:
     """What workers tell each other when they meet; all of it but the index must agree.
 
     Attributes:
@@ -139,7 +139,7 @@ def meet(cluster: Cluster, devices: int, training: str, seconds: float) -> None:
         SettingError: another worker was started with another list of workers, another number of
             devices, another recipe or other pictures.
     """
-    own = Greeting(list(cluster.addresses), cluster.index, devices, training)
+    own = Handshake(list(cluster.addresses), cluster.index, devices, training)
     others = {a for i, a in enumerate(cluster.addresses) if i != cluster.index}
     heard, met, reasons = {}, set(), {}
     deadline = time.monotonic() + seconds
@@ -152,8 +152,8 @@ def meet(cluster: Cluster, devices: int, training: str, seconds: float) -> None:
                     met.add(address)
                 except OSError as error:
                     reasons[address] = error.strerror or str(error)
-            for address, greeting in list(heard.items()):
-                _compare(own, greeting, address)
+            for address, handshake in list(heard.items()):
+                _compare(own, handshake, address)
             if time.monotonic() > deadline:
                 raise _missing(others, met, heard, reasons, seconds)
             time.sleep(RETRY_SECONDS if others - met else RETRY_SECONDS / 10)
@@ -190,7 +190,7 @@ def _told(value):
 
 @contextlib.contextmanager
 def _listening(cluster, own, heard) -> Iterator[None]:
-    """Answers other workers meanwhile; `heard` gets their greetings by their addresses."""
+    """Answers other workers meanwhile; `heard` gets their handshakes by their addresses."""
     host, _, port = cluster.addresses[cluster.index].rpartition(":")
     try:
         server = _server(host, int(port))
@@ -207,8 +207,8 @@ def _listening(cluster, own, heard) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 connection, _ = server.accept()
                 with connection:
-                    greeting = _exchange(connection, own)
-                    heard[greeting.addresses[greeting.index]] = greeting
+                    handshake = _exchange(connection, own)
+                    heard[handshake.addresses[handshake.index]] = handshake
 
     thread = threading.Thread(target=answer, name="meets workers", daemon=True)
     thread.start()
@@ -240,19 +240,19 @@ def _dial(address, own):
 
 
 def _exchange(connection, own):
-    """Tells the own greeting and returns the other's; `OSError` where that is none."""
+    """Tells the own handshake and returns the other's; `OSError` where that is none."""
     connection.settimeout(ANSWER_SECONDS)
     connection.sendall(json.dumps(asdict(own)).encode() + b"\n")
     with connection.makefile("rb") as file:
         line = file.readline(LONGEST)
     try:
-        greeting = Greeting(**json.loads(line))
-        if [type(value) for value in vars(greeting).values()] != [list, int, int, str]:
+        handshake = Handshake(**json.loads(line))
+        if [type(value) for value in vars(handshake).values()] != [list, int, int, str]:
             raise TypeError
-        if not all(isinstance(address, str) for address in greeting.addresses):
+        if not all(isinstance(address, str) for address in handshake.addresses):
             raise TypeError
-        if not 0 <= greeting.index < len(greeting.addresses):
+        if not 0 <= handshake.index < len(handshake.addresses):
             raise ValueError
-        return greeting
+        return handshake
     except (ValueError, TypeError, RecursionError):
         raise OSError("something else answers there") from None

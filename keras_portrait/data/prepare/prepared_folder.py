@@ -15,7 +15,7 @@ from keras_portrait.errors import InputError
 from keras_portrait.files import remove_unfinished, write_whole
 
 
-class Ledger:
+class PreparedFolder:
     """The manifest of a data folder while it is being made.
 
     Args:

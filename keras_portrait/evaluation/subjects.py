@@ -18,7 +18,7 @@ from keras_portrait.inference.stylizer import Stylizer
 
 
 @dataclass(frozen=True)
-class Sitter:
+class Subject:
     """A photo with a face.
 
     Attributes:
@@ -45,7 +45,7 @@ def align(
     size: int,
     detector: Detector,
     progress: Callable[[int, int], None],
-) -> tuple[list[Sitter], list[dict[str, str]]]:
+) -> tuple[list[Subject], list[dict[str, str]]]:
     """Finds the largest face of each photo and cuts out its square.
 
     Args:
@@ -62,7 +62,7 @@ def align(
     Raises:
         InputError: no photo can be drawn.
     """
-    segmenter, sitters, skipped = PersonSegmenter(), [], []
+    segmenter, subjects, skipped = PersonSegmenter(), [], []
     for number, photo in enumerate(photos):
         progress(number, len(photos))
         try:
@@ -80,11 +80,11 @@ def align(
         found = find_landmarks(aligned.square, expected, detector)
         landmarks = expected if found is None else found
         corners = photo_corners(picture.shape, aligned.transform)
-        sitters.append(Sitter(photo, face, aligned.square, landmarks, aligned.inside, corners))
+        subjects.append(Subject(photo, face, aligned.square, landmarks, aligned.inside, corners))
     progress(len(photos), len(photos))
-    if not sitters:
+    if not subjects:
         raise InputError(
             "Expected at least one photo with a face that looks at the camera. "
             f"Received: {len(photos)} that cannot be drawn, the first: {skipped[0]['reason']}"
         )
-    return sitters, skipped
+    return subjects, skipped
