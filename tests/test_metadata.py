@@ -193,7 +193,7 @@ def test_a_field_that_does_not_fit_is_named(tiny_preset, changes, text):
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00", '{"format": 1}'])
 def test_broken_json_is_one_line(tiny_preset, text):
     (tiny_preset / FILE_NAME).write_text(text)
-    with pytest.raises(InputError, match="contract|format") as caught:
+    with pytest.raises(InputError, match="metadata|format") as caught:
         read_metadata(tiny_preset)
     assert "\n" not in str(caught.value)
 
