@@ -467,7 +467,9 @@ def test_pibooth_finds_the_plugin_by_an_entry_point_that_nothing_else_imports():
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [f"keras_portrait = {NAME}"]
     importing = re.compile(r"^\s*(?:import|from) .*pibooth", re.MULTILINE)
-    found = [path.name for path in SOURCE.rglob("*.py") if importing.search(path.read_text("utf-8"))]
+    found = [
+        path.name for path in SOURCE.rglob("*.py") if importing.search(path.read_text("utf-8"))
+    ]
     assert found == ["pibooth_plugin.py"]
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-import keras_portrait
 from keras_portrait.errors import InputError
+from keras_portrait.inference import segmentation as segmentation_of_photos
 from keras_portrait.inference.litert.runner import Runner
 from keras_portrait_export.makers.segmentation import CUSTOM_NAME, with_builtin_operations
 
-SHIPPED = Path(keras_portrait.__file__).with_name("selfie_segmentation.tflite")
+SHIPPED = Path(segmentation_of_photos.__file__).with_name("selfie_segmentation.tflite")
 SIZE = 3
 
 
