@@ -11,7 +11,7 @@ from keras_portrait.models.asymmetric_cycle.config import AsymmetricCycleWeights
 from keras_portrait.models.asymmetric_cycle.model import AsymmetricCycle
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
-from keras_portrait.training.adversarial_model import gradients_of
+from keras_portrait.training.backend import gradients_of
 from reference_step import ReferenceStep
 from tiny_training import light_edges
 

@@ -13,7 +13,7 @@ from keras_portrait.models.cartoongan.landmark_regressor import LandmarkRegresso
 from keras_portrait.models.cartoongan.model import CartoonGAN, ContentStart
 from keras_portrait.models.cartoongan.networks import cartoon_discriminator, cartoon_generator
 from keras_portrait.perceptual.vgg import VGGFeatures
-from keras_portrait.training.adversarial_model import gradients_of
+from keras_portrait.training.backend import gradients_of
 
 SIZE = 16
 EXTRAS = {"style": 2.0, "gray_style": 3.0, "colour": 4.0, "landmarks": 5.0}

@@ -16,7 +16,7 @@ from keras_portrait.layers import (
     ReflectionPadding2D,
     SpectralConv2D,
 )
-from keras_portrait.training.adversarial_model import gradients_of
+from keras_portrait.training.backend import gradients_of
 
 ADDONS = Path(__file__).parent / "reference" / "tensorflow_addons.npz"
 

@@ -4,7 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_portrait.training.backend import average_weights, gradients_of
 from keras_portrait.training.distributed.devices import spans_workers
+from keras_portrait.training.optimizers import Optimizers, Progress
 from keras_portrait.training.saved_networks import restored
 
 # Pictures that `evaluate` scores: some seconds to a minute on a CPU.
@@ -367,64 +369,6 @@ class AdversarialModel(keras.Model):
         return {**means, "loss": total}
 
 
-class Optimizers:
-    """Several optimizers as one, for Keras's callbacks.
-
-    Args:
-        members: optimizers, the one that speaks for all first.
-    """
-
-    def __init__(self, members):
-        self.members = list(members)
-
-    def __len__(self):
-        return len(self.members)
-
-    @property
-    def built(self) -> bool:
-        """Whether all of them have their state."""
-        return all(member.built for member in self.members)
-
-    @property
-    def iterations(self):
-        """Steps of the first."""
-        return self.members[0].iterations
-
-    @property
-    def learning_rate(self):
-        """Learning rate of the first; a new one changes those of the others in proportion."""
-        return self.members[0].learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, value):
-        old = float(ops.convert_to_numpy(self.members[0].learning_rate))
-        for member in self.members:
-            # A rate of 0 leaves no proportion to keep.
-            own = float(ops.convert_to_numpy(member.learning_rate))
-            member.learning_rate = value * own / old if old else value
-
-
-class Progress(keras.callbacks.Callback):
-    """Tells the model how far the training is, 0 at the first epoch.
-
-    Args:
-        epochs: int, N of the paper's schedule; epoch i of 0..N-1 has progress i / N.
-    """
-
-    def __init__(self, epochs: int):
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Sets the progress for the epoch."""
-        self.model.progress.assign(epoch / self.epochs)
-
-
-def in_colour(pictures):
-    """Pictures (N, H, W, 3); gray ones (N, H, W, 1) are repeated over the channels."""
-    return ops.repeat(pictures, 3, axis=-1) if pictures.shape[-1] == 1 else pictures
-
-
 def copy_of(network: keras.Model) -> keras.Model:
     """A second network with the same weights, which no optimizer trains.
 
@@ -438,133 +382,3 @@ def copy_of(network: keras.Model) -> keras.Model:
     copy.set_weights(network.get_weights())
     copy.trainable = False
     return copy
-
-
-def gradients_of(loss_function, variables):
-    """Differentiates on either backend.
-
-    Args:
-        loss_function: callable without arguments that returns `(scalar loss, rest)`; the loss is
-            the mean over the pictures of this device.
-        variables: list of Keras variables.
-
-    Returns:
-        `(gradients, rest)`, gradients in the order of `variables`. Optimizers add the gradients
-        of all devices up, so each is divided by their number here.
-    """
-    if keras.backend.backend() == "torch":
-        import torch
-
-        loss, rest = loss_function()
-        values = [variable.value for variable in variables]
-        return list(torch.autograd.grad(loss, values, allow_unused=True)), rest
-    import tensorflow as tf
-
-    devices = tf.distribute.get_strategy().num_replicas_in_sync
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch([variable.value for variable in variables])
-        loss, rest = loss_function()
-        loss = loss / devices
-    return tape.gradient(loss, [variable.value for variable in variables]), rest
-
-
-def squared_input_gradient(network, x):
-    """How steep a network is at its input, in a form that can itself be differentiated.
-
-    Args:
-        network: callable of `x` to one score for each picture.
-        x: float (N, H, W, C).
-
-    Returns:
-        `(scores, squares)`: what the network returns, and float32 (N,), the squared length of the
-        gradient of each picture's score.
-    """
-    if keras.backend.backend() == "torch":
-        import torch
-
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            scores = network(x)
-            (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
-    else:
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            scores = network(x)
-        gradient = tape.gradient(scores, x)
-    return scores, ops.sum(ops.square(ops.cast(gradient, "float32")), axis=(1, 2, 3))
-
-
-def average_weights(average: keras.Model, model: keras.Model, decay: float, steps):
-    """Moves an exponential moving average one step towards a model's weights.
-
-    The first steps keep less of the old average, (1 + steps) / (10 + steps) of it, as
-    `tf.train.ExponentialMovingAverage` does: otherwise untrained weights would show for thousands
-    of steps.
-
-    Args:
-        average: model of the same architecture that holds the average.
-        model: the model in training.
-        decay: float in [0, 1), the share of the old average that is kept.
-        steps: int tensor, steps the model has taken.
-    """
-    means = average.weights
-    steps = ops.cast(steps, "float32")
-    decay = ops.minimum(decay, (1.0 + steps) / (10.0 + steps))
-    values = [
-        mean * decay + ops.cast(value, mean.dtype) * (1.0 - decay)
-        for mean, value in zip(means, model.weights, strict=True)
-    ]
-    if keras.backend.backend() == "torch":
-        for mean, value in zip(means, values, strict=True):
-            mean.assign(value)
-        return
-    import tensorflow as tf
-
-    def assign(strategy, values):
-        for mean, value in zip(means, values, strict=True):
-            strategy.extended.update(mean.value, _assign, args=(value,), group=False)
-
-    # Every device holds the same weights, and so the same average: each writes its own copy.
-    tf.distribute.get_replica_context().merge_call(assign, args=(values,))
-
-
-def _assign(variable, value):
-    return variable.assign(value)
-
-
-def renamed(batch: dict, names: dict[str, tuple[str, ...]]) -> dict:
-    """A batch whose arrays go by a method's own names.
-
-    Args:
-        batch: arrays by name.
-        names: for each name of the method's what else it may be called, the likeliest first.
-    """
-    found = dict(batch)
-    for name, others in names.items():
-        for other in others:
-            if name not in found and other in found:
-                found[name] = found[other]
-    return found
-
-
-def photos_and_style(inputs, styles: int):
-    """What a generator of drawings takes.
-
-    Args:
-        inputs: photos float (N, H, W, 3), or `(photos, style)`, or a dict of both.
-        styles: int, how many styles there are; with one there is no style input.
-
-    Returns:
-        Photos, or `[photos, style]`; where no style is told, the first.
-    """
-    if isinstance(inputs, dict):
-        inputs = [inputs[name] for name in ("photo", "style") if name in inputs]
-    photos, *style = inputs if isinstance(inputs, (tuple, list)) else [inputs]
-    if styles == 1:
-        return photos
-    if not style:
-        first = ops.one_hot(0, styles)[None]
-        style = [ops.repeat(first, ops.shape(photos)[0], axis=0)]
-    return [photos, style[0]]

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from keras_portrait import losses
-from keras_portrait.training.adversarial_model import AdversarialModel, copy_of, photos_and_style
+from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
+from keras_portrait.training.batch import photos_and_style
 from keras_portrait.training.saved_networks import saved_networks, weights_config
 
 

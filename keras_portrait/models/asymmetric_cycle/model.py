@@ -17,7 +17,8 @@ from keras_portrait.models.asymmetric_cycle.config import AsymmetricCycleWeights
 from keras_portrait.models.asymmetric_cycle.parts import show_part
 from keras_portrait.networks import patch_discriminator, resnet_generator, style_discriminator
 from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
-from keras_portrait.training.adversarial_model import AdversarialModel, copy_of, photos_and_style
+from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
+from keras_portrait.training.batch import photos_and_style
 from keras_portrait.training.saved_networks import (
     frozen_config,
     saved_networks,

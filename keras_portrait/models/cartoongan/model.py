@@ -31,7 +31,8 @@ from keras_portrait.layers import ImagePool
 from keras_portrait.models.cartoongan.config import CartoonGANWeights
 from keras_portrait.models.cartoongan.networks import cartoon_discriminator, cartoon_generator
 from keras_portrait.perceptual.vgg import VGGFeatures
-from keras_portrait.training.adversarial_model import AdversarialModel, copy_of, in_colour, renamed
+from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
+from keras_portrait.training.batch import in_colour, renamed
 from keras_portrait.training.saved_networks import (
     restored,
     saved_networks,

@@ -24,7 +24,8 @@ from keras_portrait import losses
 from keras_portrait.layers import ImagePool
 from keras_portrait.models.cyclegan.config import CycleGANWeights
 from keras_portrait.networks import patch_discriminator, resnet_generator
-from keras_portrait.training.adversarial_model import AdversarialModel, copy_of, in_colour, renamed
+from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
+from keras_portrait.training.batch import in_colour, renamed
 from keras_portrait.training.saved_networks import saved_networks, weights_config, weights_from
 from keras_portrait.training.scorers import PictureScorer
 

@@ -20,13 +20,9 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.models.dcgan.networks import dcgan_discriminator, dcgan_generator
-from keras_portrait.training.adversarial_model import (
-    AdversarialModel,
-    copy_of,
-    in_colour,
-    renamed,
-    squared_input_gradient,
-)
+from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
+from keras_portrait.training.backend import squared_input_gradient
+from keras_portrait.training.batch import in_colour, renamed
 from keras_portrait.training.distributed.devices import normalize_together
 from keras_portrait.training.saved_networks import saved_networks
 from keras_portrait.training.scorers import PictureScorer

@@ -1,6 +1,5 @@
 """What happens beside the steps of a training: logs, pictures, validation, checkpoints, a bar."""
 
-from keras_portrait.training.adversarial_model import Progress
 from keras_portrait.training.callbacks.display import ProgressBar
 from keras_portrait.training.callbacks.log import LossLog, RunPage, TensorBoardLog
 from keras_portrait.training.callbacks.samples import SampleGrid
@@ -12,6 +11,7 @@ from keras_portrait.training.callbacks.state import (
     TrainingStopped,
 )
 from keras_portrait.training.callbacks.validation import Validation
+from keras_portrait.training.optimizers import Progress
 
 __all__ = [
     "CheckpointWriter",
