@@ -240,7 +240,8 @@ def test_without_the_extra_one_line_says_what_to_install(portrait, tiny_preset, 
     def missing(name):
         raise ModuleNotFoundError("No module named 'keras'", name="keras")
 
-    monkeypatch.setattr(COMMAND, "importlib", types.SimpleNamespace(import_module=missing))
+    fake = types.SimpleNamespace(import_module=missing)
+    monkeypatch.setattr("keras_portrait.cli.with_keras.importlib", fake)
     err = refusal(portrait, *given(tiny_preset, place))
     assert err.endswith('needs keras. Install it with: pip install "keras-portrait[train]"\n')
     assert list(place.parent.iterdir()) == []
