@@ -86,11 +86,11 @@ def time_steps(data: Path, overrides: list[str], steps: int) -> tuple[float, flo
 
     recipe = load_recipe("portrait.toml", overrides)
     keras.config.set_dtype_policy(recipe.train.precision)
-    setup = experiment_for(recipe, data)
-    model = setup.build(total_steps=1000, devices=1)
+    experiment = experiment_for(recipe, data)
+    model = experiment.build(total_steps=1000, devices=1)
     model.progress.assign(0.5)
-    setup.prepare_run(model, data)
-    batches = setup.batches(data)
+    experiment.prepare_run(model, data)
+    batches = experiment.batches(data)
     marks = []
 
     class Clock(keras.callbacks.Callback):

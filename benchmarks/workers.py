@@ -98,11 +98,11 @@ def time_steps(data: Path, options: argparse.Namespace) -> float:
     recipe = load_recipe(options.recipe, overrides)
     devices = find_devices("multiworker" if "TF_CONFIG" in os.environ else None, 1, 300)
     keras.config.set_dtype_policy(recipe.train.precision)
-    setup = experiment_for(recipe, data)
+    experiment = experiment_for(recipe, data)
     if devices.name:
         devices.start("benchmark")
     with devices.scope():
-        model = setup.build(total_steps=1000, devices=devices.count)
+        model = experiment.build(total_steps=1000, devices=devices.count)
     marks = []
 
     class Clock(keras.callbacks.Callback):
@@ -111,7 +111,7 @@ def time_steps(data: Path, options: argparse.Namespace) -> float:
             marks.append(time.perf_counter())
 
     count = WARM_UP + options.steps
-    feed = devices.feed(setup.batches(data), 0)
+    feed = devices.feed(experiment.batches(data), 0)
     model.fit(feed, steps_per_epoch=count, shuffle=False, verbose=0, callbacks=[Clock()])
     devices.exchange(0)
     times = [b - a for a, b in zip(marks[WARM_UP - 1 :], marks[WARM_UP:], strict=False)]

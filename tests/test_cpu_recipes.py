@@ -37,7 +37,7 @@ def promised(name, figure):
 
 
 def train(name, data, folder):
-    """Trains a shipped recipe as it is: its setup, its losses epoch by epoch, its generator."""
+    """Trains a shipped recipe as it is: its experiment, its losses, its generator."""
     plan = training.make_plan(load_recipe(name), name, data, folder)
     training.train(plan, verbose=0)
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
@@ -45,11 +45,13 @@ def train(name, data, folder):
 
 
 def test_dcgan_comes_nearer_to_the_data_than_noise_and_than_an_untrained_generator(faces, tmp_path):
-    setup, rows, _ = train("dcgan-cpu", faces, tmp_path / "run")
-    batches, judge = setup.batches(tmp_path), PerceptualDistance()
-    real = batches.fixed(setup.data.held_pictures)
+    experiment, rows, _ = train("dcgan-cpu", faces, tmp_path / "run")
+    batches, judge = experiment.batches(tmp_path), PerceptualDistance()
+    real = batches.fixed(experiment.data.held_pictures)
     noise = np.random.default_rng(0).uniform(-1, 1, real.shape).astype(np.float32)
-    untrained = dcgan_generator(setup.recipe.network.filters)(setup.judged_inputs(batches))
+    untrained = dcgan_generator(experiment.recipe.network.filters)(
+        experiment.judged_inputs(batches)
+    )
     distances = [
         kernel_distance(picture_features(np.asarray(made), judge), picture_features(real, judge))
         for made in (noise, untrained)
@@ -59,14 +61,14 @@ def test_dcgan_comes_nearer_to_the_data_than_noise_and_than_an_untrained_generat
 
 
 def test_cyclegan_finds_its_way_back(faces, tmp_path):
-    setup, rows, generator = train("cyclegan-cpu", faces, tmp_path / "run")
+    experiment, rows, generator = train("cyclegan-cpu", faces, tmp_path / "run")
     limit = promised("cyclegan-cpu", "cycle_a")
     assert rows[0]["cycle_a"] > limit > rows[-1]["cycle_a"]
     assert rows[-1]["cycle_b"] < promised("cyclegan-cpu", "cycle_b")
     # Not by leaving photos as they are: they come nearer to the cartoons.
-    batches, judge = setup.batches(tmp_path), PerceptualDistance()
-    photos = batches.fixed(setup.data.held_photos)
-    real = picture_features(batches.fixed(setup.data.held_pictures), judge)
+    batches, judge = experiment.batches(tmp_path), PerceptualDistance()
+    photos = batches.fixed(experiment.data.held_photos)
+    real = picture_features(batches.fixed(experiment.data.held_pictures), judge)
     made = ops.convert_to_numpy(generator(photos))
     before, after = (
         kernel_distance(picture_features(pictures, judge), real) for pictures in (photos, made)
@@ -75,9 +77,9 @@ def test_cyclegan_finds_its_way_back(faces, tmp_path):
 
 
 def test_cartoongan_keeps_the_content_and_sharpens_edges(faces, tmp_path):
-    setup, rows, generator = train("cartoongan-cpu", faces, tmp_path / "run")
-    batches = setup.batches(tmp_path)
-    photos = batches.fixed(setup.data.held_photos)
+    experiment, rows, generator = train("cartoongan-cpu", faces, tmp_path / "run")
+    batches = experiment.batches(tmp_path)
+    photos = batches.fixed(experiment.data.held_photos)
     cartoons = ops.convert_to_numpy(generator(photos))
     features = VGGFeatures("vgg16", ("block4_conv3",), activated=False)
     of_photos = features(ops.convert_to_tensor(photos))

@@ -157,7 +157,7 @@ def test_the_teacher_drew_every_view_in_its_style(run, teacher, faces):
 
 
 def test_batches_hold_a_view_with_its_drawing_and_style(run, teacher, faces):
-    batches = plan_of(teacher, faces, run).setup.batches(run)
+    batches = plan_of(teacher, faces, run).experiment.batches(run)
     seen = set()
     for step in range(2):
         batch = batches.batch(step)
@@ -353,7 +353,7 @@ def test_going_on_after_an_epoch(run, teacher, faces, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     list_checkpoints(copy)[-1].path.unlink()
-    model = plan_of(teacher, faces, copy).setup.build(2, 1)
+    model = plan_of(teacher, faces, copy).experiment.build(2, 1)
     assert restore_checkpoint(model, copy) == 1
     training.train(plan_of(teacher, faces, copy), verbose=0)
     last, known = list_checkpoints(copy)[-1], state_of(list_checkpoints(run)[-1])
@@ -386,9 +386,9 @@ def test_a_student_without_held_back_photos_or_a_discriminator(drawn_data, tmp_p
 
 
 def test_a_run_teaches_as_a_preset_does(run, faces, tmp_path):
-    setup = plan_of(run, faces, tmp_path).setup
-    assert setup.description()["styles"] == ["thin", "bold"]
-    setup.prepare_run(None, tmp_path)
+    experiment = plan_of(run, faces, tmp_path).experiment
+    assert experiment.description()["styles"] == ["thin", "bold"]
+    experiment.prepare_run(None, tmp_path)
     row = load_photos(faces, "Distillation").held_photos[0]
     drawn = to_signed(read_image(tmp_path / "teacher" / view_file(row, PLAIN, 0)))
     photo = to_signed(read_image(faces / row.file))[None]

@@ -433,7 +433,7 @@ def test_it_goes_on_as_if_it_had_not_stopped(run, faces, tmp_path, monkeypatch):
 
 
 def test_a_restored_model_knows_whether_the_discriminator_is_due(run, faces):
-    model = plan_of(faces, run).setup.build(6, 1)
+    model = plan_of(faces, run).experiment.build(6, 1)
     assert not model.disc_is_due
     assert restore_checkpoint(model, run) == 6
     assert model.disc_is_due
@@ -441,8 +441,8 @@ def test_a_restored_model_knows_whether_the_discriminator_is_due(run, faces):
 
 def test_a_run_goes_on_from_another(run, faces, tmp_path):
     start = f"train.start_from={run}"
-    model = plan_of(faces, tmp_path / "next", start).setup.build(6, 1)
-    plan_of(faces, tmp_path / "next", start).setup.begin(model)
+    model = plan_of(faces, tmp_path / "next", start).experiment.build(6, 1)
+    plan_of(faces, tmp_path / "next", start).experiment.begin(model)
     trained = load_run(run).model
     for one, other in zip(model.generator.weights, trained.weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)

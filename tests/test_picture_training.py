@@ -146,10 +146,10 @@ def test_where_nothing_was_held_back_nothing_is_judged(faces, tmp_path):
     manifest = (data / NAME).read_text().replace('"test"', '"train"')
     (data / NAME).write_text(manifest)
     for method in METHODS:
-        setup = plan_for(method, data, tmp_path / "run").setup
-        batches = setup.batches(tmp_path / "run")
-        assert setup.validation(batches, tmp_path / "run") == []
-        shown = setup.samples(batches)
+        experiment = plan_for(method, data, tmp_path / "run").experiment
+        batches = experiment.batches(tmp_path / "run")
+        assert experiment.validation(batches, tmp_path / "run") == []
+        shown = experiment.samples(batches)
         assert {len(value) for value in shown.values()} == {36 if method == "dcgan" else 6}
 
 
@@ -332,7 +332,7 @@ def test_data_that_lack_something_are_refused(faces, tmp_path, portrait, method,
 def test_what_a_recipe_does_not_use_may_be_missing(faces, tmp_path):
     data = broken(faces, tmp_path, "landmarks")
     shutil.rmtree(data / SMOOTH)
-    assert len(plan_for("cyclegan", data, tmp_path / "run").setup.data.photos) == 8
+    assert len(plan_for("cyclegan", data, tmp_path / "run").experiment.data.photos) == 8
     with pytest.raises(InputError, match="no smooth/avatars/1.png"):
         plan_for("cartoongan", data, tmp_path / "run", "loss.landmarks=0")
 
@@ -370,17 +370,17 @@ def test_missing_weights_leave_nothing_behind(faces, tmp_path, monkeypatch):
 def test_an_epoch_is_a_pass_over_the_larger_set(faces, tmp_path):
     for method in METHODS:
         settings = ("train.steps_per_epoch=0", "data.batch=3")
-        setup = plan_for(method, faces, tmp_path / "run", *settings).setup
-        assert setup.steps_per_pass() == 3
-        setup.data.pictures[:] = setup.data.pictures[:1]
-        assert setup.steps_per_pass() == (1 if method == "dcgan" else 3)
+        experiment = plan_for(method, faces, tmp_path / "run", *settings).experiment
+        assert experiment.steps_per_pass() == 3
+        experiment.data.pictures[:] = experiment.data.pictures[:1]
+        assert experiment.steps_per_pass() == (1 if method == "dcgan" else 3)
 
 
 def test_the_fixed_noise_is_neither_a_steps_nor_the_judges(faces, tmp_path):
-    setup = plan_for("dcgan", faces, tmp_path / "run").setup
-    batches = setup.batches(tmp_path / "run")
-    shown, judged = setup.samples(batches)["noise"], setup.judged_inputs(batches)
-    np.testing.assert_array_equal(shown, setup.samples(batches)["noise"])
+    experiment = plan_for("dcgan", faces, tmp_path / "run").experiment
+    batches = experiment.batches(tmp_path / "run")
+    shown, judged = experiment.samples(batches)["noise"], experiment.judged_inputs(batches)
+    np.testing.assert_array_equal(shown, experiment.samples(batches)["noise"])
     assert shown.shape == (36, 5) and judged.shape == (200, 5)
     assert np.all(shown[0] != judged[0]) and abs(judged.std() - 1) < 0.1
     drawn = np.concatenate([batches.batch(step)["noise"] for step in range(50)])

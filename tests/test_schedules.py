@@ -14,9 +14,9 @@ STEPS = 7
 
 def schedule_of(name):
     """The learning rate that a recipe asks for; no pictures are needed for it."""
-    setup = PictureExperiment.__new__(PictureExperiment)
-    setup.recipe = load_recipe(name)
-    return setup.adam(setup.recipe.train.epochs * STEPS)._learning_rate
+    experiment = PictureExperiment.__new__(PictureExperiment)
+    experiment.recipe = load_recipe(name)
+    return experiment.adam(experiment.recipe.train.epochs * STEPS)._learning_rate
 
 
 @pytest.mark.parametrize(

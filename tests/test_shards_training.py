@@ -70,19 +70,19 @@ def test_a_folder_and_an_object_store_train_alike(bucket, faces, tmp_path, monke
 @pytest.mark.parametrize("method", ["cyclegan", "cartoongan"])
 def test_what_the_methods_with_photos_see(method, bucket, faces, tmp_path):
     extras = ["loss.landmarks=3"] if method == "cartoongan" else []
-    setup = picture_plan_of(method, bucket, tmp_path / "run", *extras).setup
-    batches = setup.batches(tmp_path)
+    experiment = picture_plan_of(method, bucket, tmp_path / "run", *extras).experiment
+    batches = experiment.batches(tmp_path)
     names = {"a", "b", "e", "landmarks"} if method == "cartoongan" else {"a", "b"}
     assert set(batches.batch(5)) == names
-    loose = picture_plan_of(method, faces.parent, tmp_path / "run", *extras).setup
-    for one in (setup, loose):
+    loose = picture_plan_of(method, faces.parent, tmp_path / "run", *extras).experiment
+    for one in (experiment, loose):
         assert one.steps_per_pass() == 4
         assert one.description() == {"photos": 8, "pictures": 8}
-    for name, pictures in setup.samples(batches).items():
+    for name, pictures in experiment.samples(batches).items():
         # Two were held back: the samples show both, in whatever order they were packed.
         others = loose.samples(loose.batches(tmp_path))[name]
         assert sorted(map(bytes, pictures)) == sorted(map(bytes, others))
-    assert len(setup.validation(batches, tmp_path)) == 1
+    assert len(experiment.validation(batches, tmp_path)) == 1
 
 
 def test_changed_shards_are_noticed(faces, tmp_path):

@@ -267,14 +267,14 @@ def test_one_photo_and_one_drawing_train(tmp_path, eager):
 
 
 def test_folders_of_unequal_sizes_make_an_epoch_of_the_larger(drawn_data, tmp_path):
-    setup = plan_of(drawn_data, tmp_path, "data.batch=3").setup
-    prepared = setup.data
+    experiment = plan_of(drawn_data, tmp_path, "data.batch=3").experiment
+    prepared = experiment.data
     for photos, drawings in ((4, 1), (1, 4)):
         few = replace(
             prepared, photos=prepared.photos[:photos], drawings=prepared.drawings[:drawings]
         )
-        setup.data = few
-        assert setup.steps_per_pass() == 2
+        experiment.data = few
+        assert experiment.steps_per_pass() == 2
         batches = PortraitBatches(few, DataSettings(size=64), 0)
         assert batches.batch(3)["photo"].shape == (1, 64, 64, 3)
 
@@ -335,17 +335,19 @@ def test_where_another_start_was_quicker_the_next_number_is_taken(
     assert plan.folder.as_posix() == "runs/002-tiny" and os.listdir("runs/001-tiny") == []
 
 
-def test_the_first_line_says_what_happens(drawn_data, tmp_path, eager, monkeypatch, capsys):
+def test_the_first_lines_say_where_and_what(drawn_data, tmp_path, eager, monkeypatch, capsys):
     folder, page = tmp_path / "run", tmp_path / "run" / "index.html"
 
-    def first_line():
+    def first_lines():
         training.train(plan_of(drawn_data, folder))
-        return capsys.readouterr().err.splitlines()[0]
+        return capsys.readouterr().err.splitlines()[:2]
 
-    assert first_line() == f"{folder} begins; watch it in {page}"
-    assert first_line() == f"{folder} is finished."
+    device, line = first_lines()
+    assert device.startswith("Training on ") and "(float32)" in device
+    assert line == f"{folder} begins; watch it in {page}"
+    assert first_lines() == [f"{folder} is finished."]
     list_checkpoints(folder)[-1].path.unlink()
-    assert first_line() == f"{folder} goes on after step 4; watch it in {page}"
+    assert first_lines() == [device, f"{folder} goes on after step 4; watch it in {page}"]
 
 
 def test_run_folder_that_cannot_be_made_is_one_line(drawn_data, tmp_path, eager):

@@ -35,14 +35,14 @@ class Plan:
     """A training that is ready to start, and nothing written yet.
 
     Attributes:
-        setup: the recipe and the pictures, and what the method makes of them.
+        experiment: the recipe and the pictures, and what the method makes of them.
         folder: the run folder. `train` takes the next number where another start was quicker.
         steps_per_epoch: steps of one epoch.
         devices: which devices share a batch.
         find: finds the run folder once more; None where its name was given.
     """
 
-    setup: Experiment
+    experiment: Experiment
     folder: Path
     steps_per_epoch: int
     devices: Devices = field(default_factory=Devices)
@@ -124,9 +124,9 @@ def make_plan(
             "--strategy multiworker: expected --run-dir, a folder that all workers see, and the "
             "same one for all. Received: none"
         )
-    setup = experiment_for(recipe, data)
-    steps = recipe.train.steps_per_epoch or setup.steps_per_pass()
-    plan = Plan(setup, Path(run_dir or "."), steps, team)
+    experiment = experiment_for(recipe, data)
+    steps = recipe.train.steps_per_epoch or experiment.steps_per_pass()
+    plan = Plan(experiment, Path(run_dir or "."), steps, team)
 
     def finished(folder):
         done = list_checkpoints(folder)
@@ -141,14 +141,14 @@ def make_plan(
             f"options. Received: {other}"
         )
     before = run_folder.read_pictures(folder)
-    if before is not None and (change := changes(before, setup.pictures())):
+    if before is not None and (change := changes(before, experiment.pictures())):
         raise InputError(
-            f"{setup.folder}: the pictures have changed since {folder} began. Expected the "
+            f"{experiment.folder}: the pictures have changed since {folder} began. Expected the "
             f"former ones, or another --run-dir for a new run. Received: {change}"
         )
     if team.is_chief:
         run_folder.refuse_held(folder)
-    return Plan(setup, folder, steps, team, None if run_dir else find)
+    return Plan(experiment, folder, steps, team, None if run_dir else find)
 
 
 def train(plan: Plan, verbose: int | str = "auto") -> Path:
@@ -201,8 +201,7 @@ def _run(model, plan, request, verbose):
         plan.experiment.prepare_run(model, plan.folder, request.check_stop)
     begins, step = _restore(model, plan)
     if verbose:
-        print(describe_devices(plan.recipe.train.precision), file=sys.stderr)
-        print(_first_line(plan, step), file=sys.stderr)
+        print(_first_lines(plan, step), file=sys.stderr)
     if begins:
         _go_through_phases(model, plan, request, verbose)
     _fit(model, plan, step, request, verbose)
@@ -226,13 +225,14 @@ def _restore(model, plan):
     return newest < 0, step
 
 
-def _first_line(plan, step):
+def _first_lines(plan, step):
     folder, name = plan.folder, plan.devices.name
     if step >= plan.total_steps:
         return f"{folder} is finished."
     how = f"goes on after step {step}" if step else "begins"
     who = f", {name}" if name else ""
-    return f"{folder} {how}{who}; watch it in {folder / 'index.html'}"
+    where = describe_devices(plan.recipe.train.precision)
+    return f"{where}\n{folder} {how}{who}; watch it in {folder / 'index.html'}"
 
 
 def _go_through_phases(model, plan, request, verbose):
@@ -270,12 +270,12 @@ def _fit(model, plan, step, request, verbose):
 
 def _writers(plan, batches, step, request, verbose):
     """The callbacks that measure and write: those of one worker, the chief."""
-    setup, folder, steps = plan.experiment, plan.folder, plan.steps_per_epoch
+    experiment, folder, steps = plan.experiment, plan.folder, plan.steps_per_epoch
     settings, method = plan.recipe.train, plan.recipe.method
     total, epochs = plan.total_steps, settings.epochs
     return [
-        *setup.validation(batches, folder),
-        callbacks.SampleGrid(folder, setup.samples(batches)),
+        *experiment.validation(batches, folder),
+        callbacks.SampleGrid(folder, experiment.samples(batches)),
         callbacks.LossLog(folder / "losses.jsonl", method, steps, step, batches),
         callbacks.RunPage(folder),
         callbacks.TensorBoardLog(folder / "tensorboard", steps),
