@@ -78,6 +78,7 @@ def stopping(monkeypatch):
     return at
 
 
+@pytest.mark.timeout(1200)  # it trains twice, and machines may be busy
 @pytest.mark.parametrize(("step", "number"), [(1, signal.SIGINT), (3, signal.SIGTERM)])
 def test_asked_to_stop_it_saves_and_goes_on_later(
     drawn_data, tmp_path, eager, stopping, step, number
