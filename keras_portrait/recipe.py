@@ -135,6 +135,8 @@ class Recipe:
         experiment: class that trains it; None for `EXPERIMENT` of the module `experiment` beside
             the one that defines the recipe.
         trainer: module whose `make_plan` and `train` see to it.
+        takes: "image" for generators of photos, "noise" for those of noise.
+        channels: 1 for drawings, 3 for pictures in colour.
         title: what the method is called on a model card, with its paper; "" where it draws no
             photos and gets no card.
         generator_words: how its generator is built, with fields of `network` in braces.
@@ -144,6 +146,8 @@ class Recipe:
     method: str = ""
     experiment: ClassVar[type | None] = None
     trainer: ClassVar[str] = "keras_portrait.training.run"
+    takes: ClassVar[str] = "image"
+    channels: ClassVar[int] = 1
     title: ClassVar[str] = ""
     generator_words: ClassVar[str] = ""
     waits_for: ClassVar[str] = ""

@@ -190,8 +190,8 @@ def test_settings_are_compared_with_the_nearest_recipe(tmp_path):
     assert facts.settings == [
         ("`data.lines.thin`", '`"filled"`', "–"),
         ("`loss.relaxed`", "`4.0`", "`5.0`"),
-        ("`train.start_from`", '`"first"`', '`""`'),
         ("`train.seed`", "`7`", "`0`"),
+        ("`train.start_from`", '`"first"`', '`""`'),
     ]
 
 

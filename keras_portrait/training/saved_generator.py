@@ -1,5 +1,6 @@
 """The generator of a training run, loaded with Keras, and what is known of it."""
 
+import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from keras_portrait.files import parse_json, read_bounded
 from keras_portrait.inference.alignment import ALIGNMENTS
 from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import Generator
+from keras_portrait.recipe import Recipe
 from keras_portrait.training.model_archive import check_archive
 from keras_portrait.training.run_folder import FORMAT, OPTIONS_NAME
 
@@ -101,18 +103,17 @@ def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
             f"Expected a run folder that holds {file}, or such a file. Received: {run}"
         )
     options = _read_options(path.with_name(OPTIONS_NAME))
-    model = load_model(path)
     trained = TrainedGenerator(
-        model=model,
+        model=load_model(path),
         file=path.name,
         name=path.resolve().parent.name,
         method=options["method"],
         size=options["recipe"]["data"]["size"],
-        styles=_styles(options, model),
+        styles=_styles(options),
         data=_data_folder(options),
         alignment=options.get("alignment", 1),  # runs are older than the others
     )
-    _check_signature(trained, path, colour="styles" not in options)
+    _check_signature(trained, path)
     return trained
 
 
@@ -236,24 +237,30 @@ def _data_folder(options):
     return Path(folder) if isinstance(folder, str) and os.path.isdir(folder) else None
 
 
-def _styles(options, model=None):
-    """Names of the styles; runs of methods that make pictures in colour name none."""
-    if "styles" in options:
-        return tuple(options["styles"])
-    takes_noise = model is None or model.inputs[0].name == "noise"
-    return () if takes_noise else (options["method"],)
+def _recipe_kind(method: str) -> type[Recipe]:
+    """The recipe class of a method; of one that is not known here, that of drawings of photos."""
+    # By its name: what trains methods must not know them.
+    return importlib.import_module("keras_portrait.models").methods().get(method, Recipe)
 
 
-def _check_signature(trained, path, colour):
-    size = trained.size
+def _styles(options):
+    """Names of the styles; one that stands for the method where it makes pictures in colour."""
+    kind = _recipe_kind(options["method"])
+    if kind.channels == 3:
+        return (options["method"],) if kind.takes == "image" else ()
+    return tuple(options["styles"])
+
+
+def _check_signature(trained, path):
+    size, kind = trained.size, _recipe_kind(trained.method)
     found = {tensor.name: tuple(tensor.shape) for tensor in trained.model.inputs}
     outputs = [tuple(tensor.shape) for tensor in trained.model.outputs]
-    if colour and "noise" in found:
-        expected = {"noise": (None, found["noise"][-1])}
-        expected_output = (None, size, size, 3)
+    if kind.takes == "noise":
+        expected = {"noise": (None, found.get("noise", (None, "Z"))[-1])}
+        expected_output = (None, size, size, kind.channels)
     else:
         expected = {"image": (None, None, None, 3)}
-        expected_output = (None, None, None, 3 if colour else 1)
+        expected_output = (None, None, None, kind.channels)
         if len(trained.styles) > 1:
             expected["style"] = (None, len(trained.styles))
     if found != expected or outputs != [expected_output]:

@@ -1,6 +1,7 @@
 """Settings of CartoonGAN."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from keras_portrait.models.picture_config import PictureTrainSettings
 from keras_portrait.recipe import ADVERSARIAL, UPSAMPLINGS, PictureSettings, Recipe, between, one_of
@@ -83,6 +84,7 @@ class CartoonGANRecipe(Recipe):
     """
 
     method: str = "cartoongan"
+    channels: ClassVar[int] = 3
     data: PictureSettings = field(default_factory=PictureSettings)
     network: CartoonGANNetworkSettings = field(default_factory=CartoonGANNetworkSettings)
     loss: CartoonGANWeights = field(default_factory=CartoonGANWeights)

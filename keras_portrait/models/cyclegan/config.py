@@ -1,6 +1,7 @@
 """Settings of CycleGAN."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from keras_portrait.errors import SettingError
 from keras_portrait.models.picture_config import PictureTrainSettings
@@ -76,6 +77,7 @@ class CycleGANRecipe(Recipe):
     """
 
     method: str = "cyclegan"
+    channels: ClassVar[int] = 3
     data: PictureSettings = field(default_factory=PictureSettings)
     network: CycleGANNetworkSettings = field(default_factory=CycleGANNetworkSettings)
     loss: CycleGANWeights = field(default_factory=CycleGANWeights)

@@ -1,6 +1,7 @@
 """Settings of DCGAN."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from keras_portrait.errors import SettingError
 from keras_portrait.models.picture_config import PictureTrainSettings
@@ -65,6 +66,8 @@ class DCGANRecipe(Recipe):
     """
 
     method: str = "dcgan"
+    takes: ClassVar[str] = "noise"
+    channels: ClassVar[int] = 3
     data: DCGANDataSettings = field(default_factory=DCGANDataSettings)
     network: DCGANNetworkSettings = field(default_factory=DCGANNetworkSettings)
     loss: DCGANWeights = field(default_factory=DCGANWeights)
