@@ -464,8 +464,9 @@ def test_a_place_that_cannot_be_written_to(make_run):
 def test_a_missing_package_is_named_with_the_line_that_brings_it(make_run, package):
     code = (
         f"import sys; sys.modules[{package!r}] = None\n"
-        "from keras_portrait import report, errors\n"
-        f"try: report.write_run_page({str(make_run(trained(2)))!r})\n"
+        "from keras_portrait import errors\n"
+        "from keras_portrait.training import run_page\n"
+        f"try: run_page.write_run_page({str(make_run(trained(2)))!r})\n"
         f"except errors.{MissingExtra.__name__} as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

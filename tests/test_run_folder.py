@@ -16,7 +16,7 @@ from keras_portrait.training.run_folder import claim_run, find_run, hold_run, op
 HOLD = """
 import sys
 from pathlib import Path
-from keras_portrait.run_folder import hold_run
+from keras_portrait.training.run_folder import hold_run
 with hold_run(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

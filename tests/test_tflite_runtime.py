@@ -48,7 +48,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from keras_portrait.errors import InputError
-from keras_portrait.runtime import Runner
+from keras_portrait.inference.litert.runner import Runner
 for path in sorted(Path(sys.argv[1]).glob("*.tflite")):
     try:
         results = [Runner(path)(**dict(np.load(given)))

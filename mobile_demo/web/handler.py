@@ -37,7 +37,7 @@ _HEADERS = {
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request; `server` is the server of `mobile_demo/web.py`."""
+    """One request; `server` is the server of `mobile_demo/web/server.py`."""
 
     server_version = "portrait-demo"
     sys_version = ""

@@ -52,7 +52,7 @@ class WebView:
                 `mobile_demo/live.py`.
             host: name or address to listen on; `0.0.0.0` for all of this machine.
             port: 0 takes any that is free.
-            token: what a visitor must bring once; see `mobile_demo/web_access.py`. Without one,
+            token: what a visitor must bring once; see `mobile_demo/web/access.py`. Without one,
                 one is made where the address is not a loopback one.
             booth: takes the page's pictures; None where each visitor takes their own.
 

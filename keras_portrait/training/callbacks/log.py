@@ -58,7 +58,7 @@ class LossLog(keras.callbacks.Callback):
             "steps": done - self.step,
             "seconds": round(seconds, 2),
             "loading_share": round((self.batches.seconds - self.loading) / seconds, 4),
-            **{name: float(f"{float(value):.6g}") for name, value in _terms(logs)},
+            **{name: float(f"{float(value):.6g}") for name, value in _terms(logs, self.model)},
         }
         self.step = done
         try:
@@ -130,7 +130,7 @@ class TensorBoardLog(keras.callbacks.Callback):
         if self.writer is None:
             return
         try:
-            for name, value in _terms(logs):
+            for name, value in _terms(logs, self.model):
                 self.writer.add_scalar(name, float(value), step=(epoch + 1) * self.steps_per_epoch)
             self.writer.flush()
         except Exception as error:
@@ -150,8 +150,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         print(f"No more files for TensorBoard: {reason}", file=sys.stderr)
 
 
-def _terms(logs):
-    """The losses of an epoch by name, without their sum, which is for Keras's own callbacks."""
-    return [
-        (name, value) for name, value in (logs or {}).items() if name not in ("loss", "val_loss")
-    ]
+def _terms(logs, model):
+    """The losses of an epoch by name; of several not their sum, which is for Keras's callbacks."""
+    several = hasattr(model, "loss_names")
+    sums = ("loss", "val_loss") if several else ()
+    return [(name, value) for name, value in (logs or {}).items() if name not in sums]
