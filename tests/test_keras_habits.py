@@ -17,7 +17,12 @@ from small_methods import METHODS, arrays_for, inputs_for
 TENSORFLOW_ALONE = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="of the TensorFlow backend"
 )
-EVERY = pytest.mark.parametrize("method", METHODS)
+# Those whose steps take longest are tried in `make test-slow`; they share their code with the rest.
+LONG = ("cyclegan", "cartoongan", "distillation")
+EVERY = pytest.mark.parametrize(
+    "method",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in METHODS],
+)
 
 
 def model_for(method, **settings):
@@ -96,8 +101,11 @@ def test_fit_takes_batches_in_every_form(method, form):
 @pytest.mark.parametrize(
     "method",
     [
-        *("cartoongan", "paired", "dcgan"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("asymmetric_cycle", "cyclegan")),
+        *("paired", "dcgan"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("asymmetric_cycle", "cyclegan", "cartoongan")
+        ),
     ],
 )
 def test_batches_of_unknown_length_are_traced(method):
@@ -185,7 +193,9 @@ def test_compile_refuses_what_is_no_group():
 
 
 @TENSORFLOW_ALONE
-@pytest.mark.parametrize("how", [{"jit_compile": True}, {"steps_per_execution": 2}])
+@pytest.mark.parametrize(
+    "how", [pytest.param({"jit_compile": True}, marks=pytest.mark.slow), {"steps_per_execution": 2}]
+)
 def test_steps_are_compiled_and_bundled(how):
     model = model_for("dcgan", run_eagerly=False, **how)
     history = fitted(model, "dcgan", x=arrays_for("dcgan", 4), epochs=2)
