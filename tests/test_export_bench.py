@@ -13,7 +13,7 @@ from keras_portrait_export.benchmark.command import bench, estimate_pi4, format_
 from keras_portrait_export.check import count_delegates
 from keras_portrait_export.makers import mobilenet as mobilenet_module
 from keras_portrait_export.makers.mobilenet import mobilenet
-from keras_portrait_export.report.page.statistics import model_statistics
+from keras_portrait_export.report.statistics import model_statistics
 from tiny_preset import _Builder, tiny_model, write_noise_preset
 
 

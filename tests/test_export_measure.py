@@ -18,7 +18,7 @@ from keras_portrait_export.benchmark import fidelity as measure
 from keras_portrait_export.benchmark import speed
 from keras_portrait_export.benchmark.fidelity import line_f1, lpips, measure_fidelity, psnr, ssim
 from keras_portrait_export.benchmark.speed import describe_machine, measure_speed, random_inputs
-from keras_portrait_export.report.page.statistics import model_statistics
+from keras_portrait_export.report.statistics import model_statistics
 from keras_portrait_export.verify import Sample
 from tiny_preset import _Builder, tiny_model, write_tiny_preset
 

@@ -18,8 +18,8 @@ from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait_export.benchmark.fidelity import FidelityReport, Pictures, Score
 from keras_portrait_export.benchmark.speed import Speed, ThreadSpeed
 from keras_portrait_export.report import page as report
-from keras_portrait_export.report.page.page import ReportEntry, measure_preset, write_report
-from keras_portrait_export.report.page.statistics import ModelStatistics
+from keras_portrait_export.report.page import ReportEntry, measure_preset, write_report
+from keras_portrait_export.report.statistics import ModelStatistics
 from keras_portrait_export.verify import Sample
 
 SIZE = 32
