@@ -1,6 +1,5 @@
 import math
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,10 +8,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError
-from keras_portrait.inference import presets
 from keras_portrait.inference.imaging import from_signed, to_signed
 from keras_portrait.inference.litert.runner import Tensor
-from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.presets import BUILT_IN, load_preset
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait_export.benchmark import fidelity as measure
 from keras_portrait_export.benchmark import speed
@@ -21,8 +19,6 @@ from keras_portrait_export.benchmark.speed import describe_machine, measure_spee
 from keras_portrait_export.report.statistics import model_statistics
 from keras_portrait_export.verify import Sample
 from tiny_preset import _Builder, tiny_model, write_tiny_preset
-
-BUILT_IN = Path(presets.__file__).parent
 
 
 def one_operator(name, options, data, kernel, result, bias=None, kernel_type="FLOAT32"):
