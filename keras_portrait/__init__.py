@@ -21,12 +21,7 @@ _DRAWING = {
 # These need Keras, so that `from keras_portrait import *` leaves them out.
 _TRAINING = {
     "load_data": "keras_portrait.data.training_data",
-    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle.model",
-    "CycleGAN": "keras_portrait.models.cyclegan.model",
-    "CartoonGAN": "keras_portrait.models.cartoongan.model",
-    "DCGAN": "keras_portrait.models.dcgan.model",
-    "Distillation": "keras_portrait.models.distillation.model",
-    "Paired": "keras_portrait.models.paired.model",
+    **saved_objects.METHODS,
 }
 
 _DEFINED_IN = {**_DRAWING, **_TRAINING}

@@ -10,6 +10,15 @@ import importlib.abc
 import importlib.util
 import sys
 
+# Public methods -> module that defines them.
+METHODS = {
+    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle.model",
+    "CycleGAN": "keras_portrait.models.cyclegan.model",
+    "CartoonGAN": "keras_portrait.models.cartoongan.model",
+    "DCGAN": "keras_portrait.models.dcgan.model",
+    "Distillation": "keras_portrait.models.distillation.model",
+    "Paired": "keras_portrait.models.paired.model",
+}
 # Registered name -> module that defines the class.
 DEFINED_IN = {
     **dict.fromkeys(
@@ -21,12 +30,7 @@ DEFINED_IN = {
     ),
     **dict.fromkeys(("CaffeNormalization", "ResizeLike"), "keras_portrait.perceptual.hed"),
     **dict.fromkeys(("LinearDecay", "StepDecay"), "keras_portrait.schedules"),
-    "AsymmetricCycle": "keras_portrait.models.asymmetric_cycle.model",
-    "CycleGAN": "keras_portrait.models.cyclegan.model",
-    "CartoonGAN": "keras_portrait.models.cartoongan.model",
-    "DCGAN": "keras_portrait.models.dcgan.model",
-    "Distillation": "keras_portrait.models.distillation.model",
-    "Paired": "keras_portrait.models.paired.model",
+    **METHODS,
 }
 
 

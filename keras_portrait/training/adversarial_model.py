@@ -186,7 +186,7 @@ class AdversarialModel(keras.Model):
         return values if return_dict else list(values.values())
 
     def scorer_for(self, batch: dict):
-        """One of `models.scorers` for held-back pictures, NumPy arrays by name; None for none."""
+        """One of `training.scorers` for held-back pictures, NumPy arrays by name; None for none."""
         return None
 
     def _arrays_of(self, x, y):

@@ -134,12 +134,7 @@ def make_plan(
 
     find = functools.partial(run_folder.find_run, plan.options, finished, name)
     folder = Path(run_dir) if run_dir else find()
-    known = run_folder.read_options(folder)
-    if known is not None and (other := run_folder.difference(known, plan.options)):
-        raise SettingError(
-            f"{folder} holds a run with other options. Expected another --run-dir or the former "
-            f"options. Received: {other}"
-        )
+    run_folder.refuse_other_options(folder, plan.options)
     before = run_folder.read_pictures(folder)
     if before is not None and (change := changes(before, experiment.pictures())):
         raise InputError(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from keras_portrait.errors import InputError
+from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import (
     UNFINISHED_PREFIX,
     make_folder,
@@ -181,6 +181,21 @@ def open_run(folder: Path, options: dict, pictures: dict) -> None:
         _write(folder / PICTURES_NAME, pictures)
         _write(folder / OPTIONS_NAME, options)
     _write(folder / "versions.json", installed_versions(PACKAGES))
+
+
+def refuse_other_options(folder: Path, options: dict) -> None:
+    """Refuses a run folder that holds a run with other options.
+
+    Raises:
+        InputError: its options cannot be read.
+        SettingError: they are others.
+    """
+    known = read_options(folder)
+    if known is not None and (other := difference(known, options)):
+        raise SettingError(
+            f"{folder} holds a run with other options. Expected another --run-dir or the former "
+            f"options. Received: {other}"
+        )
 
 
 def difference(known: dict, options: dict, prefix: str = "") -> str:

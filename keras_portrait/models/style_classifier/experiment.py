@@ -125,12 +125,7 @@ def make_plan(
     tagged = load_tagged(data, recipe.data.holdout)
     plan = StylePlan(recipe, tagged, Path(run_dir or "."))
     folder = Path(run_dir) if run_dir else run_folder.find_run(plan.options, is_finished, name)
-    known = run_folder.read_options(folder)
-    if known is not None and (other := run_folder.difference(known, plan.options)):
-        raise SettingError(
-            f"{folder} holds a run with other options. Expected another --run-dir or the former "
-            f"options. Received: {other}"
-        )
+    run_folder.refuse_other_options(folder, plan.options)
     before = run_folder.read_pictures(folder)
     if before is not None and (change := changes(before, tagged.fingerprint())):
         raise InputError(

@@ -19,7 +19,7 @@ class Validation(keras.callbacks.Callback):
 
     Args:
         folder: run folder; the best generator becomes its `best.keras`, the scores `best.json`.
-        scorer: one of `models.scorers`; the least value of its `best_by` is the best.
+        scorer: one of `training.scorers`; the least value of its `best_by` is the best.
     """
 
     def __init__(self, folder: Path, scorer: Callable[[keras.Model], dict[str, float]]):
