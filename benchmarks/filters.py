@@ -15,8 +15,8 @@ import cv2
 
 import keras_portrait
 from keras_portrait import Stylizer
-from keras_portrait.inference.alignment import find_faces, prepare_face
-from keras_portrait.inference.faces import find_detector, largest_face
+from keras_portrait.inference.alignment import prepare_face
+from keras_portrait.inference.faces import find_detector, find_faces, largest_face
 from keras_portrait.inference.filters import FILTERS, draw_filters
 from keras_portrait.inference.imaging import read_image, resize
 from keras_portrait.inference.segmentation import PersonSegmenter

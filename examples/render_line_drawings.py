@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.data.prepare.squares import part_masks
-from keras_portrait.inference.alignment import find_faces, prepare_face
-from keras_portrait.inference.faces import find_detector, largest_face
+from keras_portrait.inference.alignment import prepare_face
+from keras_portrait.inference.faces import find_detector, find_faces, largest_face
 from keras_portrait.inference.filters.line_filters import LINE_FILTERS
 from keras_portrait.inference.geometry import invert, transform_points
 from keras_portrait.inference.imaging import list_images, read_image, write_image

@@ -9,8 +9,8 @@ import numpy as np
 from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.manifest import NAME, read_manifest
 from keras_portrait.errors import InputError
-from keras_portrait.inference.alignment import ALIGNMENT, find_faces, prepare_face
-from keras_portrait.inference.faces import find_detector, largest_face
+from keras_portrait.inference.alignment import ALIGNMENT, prepare_face
+from keras_portrait.inference.faces import find_detector, find_faces, largest_face
 from keras_portrait.inference.imaging import list_images, read_image, resize, to_signed
 from keras_portrait.inference.segmentation import PersonSegmenter
 from keras_portrait.training.experiment import spread

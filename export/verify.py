@@ -11,8 +11,8 @@ import numpy as np
 import keras_portrait
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import PortraitError
-from keras_portrait.inference.alignment import ALIGNMENT, find_faces, prepare_face
-from keras_portrait.inference.faces import find_detector
+from keras_portrait.inference.alignment import ALIGNMENT, prepare_face
+from keras_portrait.inference.faces import find_detector, find_faces
 from keras_portrait.inference.imaging import from_signed, read_image, to_signed
 from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import Generator

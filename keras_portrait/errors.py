@@ -34,6 +34,17 @@ class MissingExtra(PortraitError):
     """A package that is not installed; the text names the pip line that brings it."""
 
 
+class PictureWarning(UserWarning):
+    """Something odd about a picture that was used nevertheless; one line, as of the errors."""
+
+    def __init__(self, text: str = ""):
+        super().__init__("".join(map(_printable, text)))
+
+
+class TurnedPhotoWarning(PictureWarning):
+    """The face of a photo that is drawn does not stand upright in it."""
+
+
 def _printable(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 

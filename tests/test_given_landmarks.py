@@ -63,7 +63,7 @@ def table(tmp_path):
 def blind(monkeypatch):
     """No face is found in any picture."""
     monkeypatch.setattr(squares, "find_face_in_drawing", lambda sheet, detector: None)
-    monkeypatch.setattr(squares, "find_faces", lambda photo, detector: [])
+    monkeypatch.setattr(squares.FaceFinder, "find", lambda finder, photo: [])
 
 
 def by_source(rows):

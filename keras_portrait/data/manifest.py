@@ -52,6 +52,8 @@ class Row:
         style_shares: what a style classifier says of a drawing, a share in [0, 1] for each style,
             1 together; None where none has looked at it.
         landmarks_given: whether the landmarks were given, and not found by the detector.
+        turn: degrees by which the face stood turned in the picture, 0, 90 or 180; the square holds
+            it upright.
     """
 
     file: str | None
@@ -68,6 +70,7 @@ class Row:
     stamp: str
     style_shares: dict[str, float] | None = None
     landmarks_given: bool = False
+    turn: int = 0
 
     @property
     def broken(self) -> bool:
@@ -160,6 +163,10 @@ class Summary:
         aligned = sum(row.landmarks_given for row in self.rows)
         if aligned:
             lines.append(f"landmarks given: {aligned}")
+        turned = Counter(row.turn for row in self.rows if row.turn)
+        if turned:
+            ways = ", ".join(f"{count} by {turn} degrees" for turn, count in turned.items())
+            lines.append(f"turned upright: {ways}")
         lines += self.remarks
         if self.alignment < ALIGNMENT and "photo" in given:
             lines.append(
@@ -277,8 +284,9 @@ def append_row(folder: Path, row: Row) -> None:
 def row_fields(row: Row) -> dict:
     """The fields of a row, as a line of the manifest holds them."""
     values = {name: getattr(row, name) for name in _FIELDS}
-    if not row.landmarks_given:  # an older version reads the row, too
-        del values["landmarks_given"]
+    for name in ("landmarks_given", "turn"):
+        if not values[name]:  # an older version reads the row, too
+            del values[name]
     return values
 
 

@@ -32,6 +32,7 @@ def row_fits(row) -> bool:
         and (row.score is None or _is_number(row.score))
         and _landmarks_fit(row.landmarks)
         and isinstance(row.landmarks_given, bool)
+        and row.turn in (0, 90, 180)
     )
 
 

@@ -4,12 +4,11 @@ Training data and drawing time both come through here, so they cannot differ.
 """
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from keras_portrait.inference.faces import Box, Detector, Face
 from keras_portrait.inference.filters.engraving import WAVE_SIDE, wave_phase
 from keras_portrait.inference.geometry import (
     border_distance,
@@ -22,8 +21,6 @@ from keras_portrait.inference.imaging import resize
 from keras_portrait.inference.photo_edge import blur_outside, inside_photo
 from keras_portrait.inference.segmentation import PersonSegmenter, keep_region, whiten_background
 
-# Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
-DETECTION_SIDE = 1024
 # Mean alpha between eyes and mouth below which the segmentation has missed the face. Of 565
 # portraits one lay under it, at 0.4; turned heads reach down to 0.8.
 LEAST_FACE = 0.6
@@ -54,30 +51,6 @@ _STROKE_EDGE = 5.0
 # A square is blank from this level up; lines may lie outside by half of the rim, in pixels.
 _BLANK = 245
 _RIM = 11
-
-
-def find_faces(photo: np.ndarray, detector: Detector) -> list[Face]:
-    """Finds faces in a photo of any size.
-
-    Args:
-        photo: uint8 RGB (H, W, 3).
-        detector: it sees the photo reduced to at most `DETECTION_SIDE`.
-
-    Returns:
-        Faces in pixels of the photo as given, best score first.
-    """
-    height, width = photo.shape[:2]
-    ratio = min(1.0, DETECTION_SIDE / max(height, width))
-    small = resize(photo, max(1, round(width * ratio)), max(1, round(height * ratio)))
-    x, y = width / small.shape[1], height / small.shape[0]
-    return [
-        replace(
-            face,
-            box=Box(face.box.left * x, face.box.top * y, face.box.width * x, face.box.height * y),
-            landmarks=((face.landmarks + 0.5) * (x, y) - 0.5).astype(np.float32),
-        )
-        for face in detector.detect(small)
-    ]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ class FilterGenerator(Generator):
         mixed = sum(np.float32(share) * drawings[name] for name, share in chosen.items())
         return np.rint(mixed).astype(np.uint8)[..., None]
 
+    def __reduce__(self):
+        return load_filter, (self.metadata.name,)
+
     def side_for(self, pixels):
         """The photo's own side: lines are cut sharp at any."""
         return int(np.clip(np.ceil(pixels), 256, MOST_SIDE))

@@ -6,7 +6,6 @@ A preset is a folder with `portrait.json` (see `metadata`), the model file that 
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -98,16 +97,17 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
     _check_tensors(runner, metadata, path)
     if metadata.mode != INTEGER_MODE or metadata.inputs == NOISE:
         return Generator(metadata, runner)
-    return Generator(metadata, _with_floats(runner), runner)
+    return Generator(metadata, _FloatNet(runner), runner)
 
 
-def _with_floats(runner: Runner) -> Callable[..., np.ndarray]:
-    """A net of pixels as one of numbers in [-1, 1]."""
+class _FloatNet:
+    """A net of pixels as one of numbers in [-1, 1]; a class, so that it can be pickled."""
 
-    def net(**arrays: np.ndarray) -> np.ndarray:
-        return to_signed(runner(**{**arrays, "image": from_signed(arrays["image"])}))
+    def __init__(self, runner: Runner):
+        self._runner = runner
 
-    return net
+    def __call__(self, **arrays: np.ndarray) -> np.ndarray:
+        return to_signed(self._runner(**{**arrays, "image": from_signed(arrays["image"])}))
 
 
 def _check_tensors(runner: Runner, metadata: PresetMetadata, path: Path) -> None:

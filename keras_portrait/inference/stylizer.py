@@ -6,15 +6,24 @@ head is larger than the face that it was made of.
 """
 
 import os
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from keras_portrait.errors import InputError, SettingError
-from keras_portrait.inference.alignment import find_faces, keep_paper, prepare_whole
+from keras_portrait.errors import InputError, SettingError, TurnedPhotoWarning
+from keras_portrait.inference.alignment import keep_paper, prepare_whole
 from keras_portrait.inference.drawer import FaceDrawer
-from keras_portrait.inference.faces import Face, find_detector, largest_face
+from keras_portrait.inference.faces import (
+    Face,
+    FaceFinder,
+    largest_face,
+    quarter_turns,
+    smallest_face,
+    sure_faces,
+)
 from keras_portrait.inference.geometry import paste_back, scale_of, square_to_photo
 from keras_portrait.inference.imaging import encode_image, enlarge_drawing, grid, read_image, resize
 from keras_portrait.inference.metadata import NOISE
@@ -26,15 +35,12 @@ from keras_portrait.inference.style import check_choice, style_vector
 FACES = ("largest", "all")
 BACKGROUNDS = ("white", "keep")
 
-# Smallest face looked for, in pixels of a photo reduced to `alignment.DETECTION_SIDE`; the second
-# look, four times as slow, is only taken where the first finds nothing.
-_LEAST_FACES = (40, 20)
-# Below this score some finds are no faces; they count only where there is no better one.
-_SURE_SCORE = 0.9
-
 
 class Stylizer:
     """Draws portraits with one preset.
+
+    One stylizer may be called from many threads, and gives the same drawings to each; networks run
+    one at a time. It may be pickled where its generator may: a preset is loaded again there.
 
     Args:
         preset: name of a preset in the package, a folder that is one, the model file in it, or a
@@ -62,8 +68,11 @@ class Stylizer:
             )
         self._generator = generator
         self._drawer = FaceDrawer(generator)
-        self._detectors = {}
-        self._segmenter = None
+        self._finder = FaceFinder(self._threads)
+        self._segmenter, self._lock = None, threading.Lock()
+
+    def __reduce__(self) -> tuple:
+        return Stylizer, (self._generator, self._threads)
 
     def __call__(
         self,
@@ -99,6 +108,9 @@ class Stylizer:
         Raises:
             InputError: the picture cannot be read, or no face was found in it.
             SettingError: there is no such style, or options that exclude each other.
+
+        Warns:
+            TurnedPhotoWarning: the face is turned by about 90 or 180 degrees; it is drawn so, too.
         """
         check_choice("faces", faces, FACES)
         check_choice("background", background, BACKGROUNDS)
@@ -116,7 +128,7 @@ class Stylizer:
         return _same_kind(drawing, image)
 
     def largest_face(self, photo: np.ndarray, name: str = "the photo") -> Face:
-        """Finds the face that is drawn where nothing else is asked for.
+        """Finds the face that is drawn where nothing else is asked for, whichever way it is turned.
 
         Args:
             photo: uint8 RGB (H, W, 3).
@@ -127,6 +139,9 @@ class Stylizer:
 
         Raises:
             InputError: no face was found.
+
+        Warns:
+            TurnedPhotoWarning: the face is turned by about 90 or 180 degrees.
         """
         return self._choose(photo, "largest", name)[0]
 
@@ -196,24 +211,25 @@ class Stylizer:
         return canvas
 
     def _choose(self, photo: np.ndarray, faces: str, name: str) -> list[Face]:
-        for least in _LEAST_FACES:
-            if least not in self._detectors:
-                self._detectors[least] = find_detector(least, self._threads)
-            found = find_faces(photo, self._detectors[least])
-            if found:
-                break
-        else:
+        found = sure_faces(self._finder.find(photo))
+        if not found:
             raise InputError(
-                "No face found. Expected a face that looks at the camera; --whole (whole=True) "
-                f"draws the whole picture as it is. Received: {name}"
+                "No face found, whichever way the photo is turned. Expected a face that looks at "
+                f"the camera, from {smallest_face(photo)} pixels up in this photo; --whole "
+                f"(whole=True) draws the whole picture as it is. Received: {name}"
             )
-        sure = [face for face in found if face.score >= _SURE_SCORE] or found[:1]
-        return sure if faces == "all" else [largest_face(sure)]
+        largest = largest_face(found)
+        quarters = quarter_turns(largest)
+        if quarters:
+            text = f"The face is turned by {quarters} degrees, and drawn so. Received: {name}"
+            warnings.warn(TurnedPhotoWarning(text), stacklevel=3)
+        return found if faces == "all" else [largest]
 
     def _find_segmenter(self) -> PersonSegmenter:
-        if self._segmenter is None:
-            self._segmenter = PersonSegmenter(self._threads)
-        return self._segmenter
+        with self._lock:
+            if self._segmenter is None:
+                self._segmenter = PersonSegmenter(self._threads)
+            return self._segmenter
 
 
 def _name(image) -> str:

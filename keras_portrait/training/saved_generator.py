@@ -131,14 +131,27 @@ def load_generator(run: str | Path) -> Generator:
     """
     trained = load_run(run)
     model = in_float32(trained.model)
-    names = [tensor.name for tensor in model.inputs]
+    return Generator(trained.metadata(), _KerasNet(model))
 
-    def net(**arrays: np.ndarray) -> np.ndarray:
-        given = [arrays[name] for name in names]
-        result = model(given if len(given) > 1 else given[0], training=False)
+
+class _KerasNet:
+    """A function of named arrays that Keras computes."""
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+        self._names = [tensor.name for tensor in model.inputs]
+
+    def __call__(self, **arrays: np.ndarray) -> np.ndarray:
+        given = [arrays[name] for name in self._names]
+        result = self._model(given if len(given) > 1 else given[0], training=False)
         return keras.ops.convert_to_numpy(result)
 
-    return Generator(trained.metadata(), net)
+    def __reduce__(self):
+        raise TypeError(
+            "A generator that Keras runs cannot be pickled. Expected the path of its run folder in "
+            "the pickle, or a preset that `portrait-export` made of it. Received: "
+            f"{self._model.name}"
+        )
 
 
 def raise_contrast(generator: keras.Model, factor: float) -> None:

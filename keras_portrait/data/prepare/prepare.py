@@ -247,6 +247,7 @@ class _Workshop:
             size=self.size,
             stamp=stamp,
             landmarks_given=landmarks is not None,
+            turn=square.turn,
         )
 
     def _write_files(self, source: Source, square: Square) -> None:

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_portrait.data.prepare.drawings import InkLimits, align_drawing, find_face_in_drawing
-from keras_portrait.inference.alignment import ALIGNMENT, cut_square, find_faces, prepare_face
-from keras_portrait.inference.faces import Detector, find_detector, largest_face
+from keras_portrait.inference.alignment import ALIGNMENT, cut_square, prepare_face
+from keras_portrait.inference.faces import (
+    Detector,
+    FaceFinder,
+    find_detector,
+    largest_face,
+    quarter_turns,
+)
 from keras_portrait.inference.geometry import (
     PART_BOXES,
     TEMPLATE_512,
@@ -65,6 +71,7 @@ class Square:
         picture: uint8 RGB (S, S, 3) of a photo or an avatar, or gray (S, S) of a drawing; None with
             a fault.
         mask: uint8 (S, S, 3): eyes, nose, lips; None with a fault, and for avatars.
+        turn: degrees by which the face stood turned in the photo: 0, 90 or 180.
     """
 
     fault: str | None
@@ -72,6 +79,7 @@ class Square:
     landmarks: np.ndarray | None = None
     picture: np.ndarray | None = None
     mask: np.ndarray | None = None
+    turn: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class SquareMaker:
         face_limits: which faces are good enough.
         ink_limits: which drawings are good enough.
         alignment: of photos, one of `alignment.ALIGNMENTS`.
-        photo_detector: finds faces in photos.
+        photo_finder: finds faces in photos, whichever way they lie.
         drawing_detector: finds faces in drawings.
         segmenter: finds persons in photos.
     """
@@ -92,7 +100,7 @@ class SquareMaker:
     face_limits: FaceLimits = field(default_factory=FaceLimits)
     ink_limits: InkLimits = field(default_factory=InkLimits)
     alignment: int = ALIGNMENT
-    photo_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_PHOTO))
+    photo_finder: FaceFinder = field(default_factory=lambda: FaceFinder(least=LEAST_FACE_PHOTO))
     drawing_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
     segmenter: PersonSegmenter = field(default_factory=PersonSegmenter)
 
@@ -103,7 +111,11 @@ class SquareMaker:
             photo: uint8 RGB (H, W, 3).
             given: landmarks, float (5, 2), pixels of the photo; None for those of the largest face.
         """
-        found = self._largest(photo) if given is None else (given, None)
+        turn, found = 0, (given, None)
+        if given is None:
+            face = largest_face(self.photo_finder.find(photo))
+            found = None if face is None else (face.landmarks, face.score)
+            turn = 0 if face is None else quarter_turns(face)
         fault = _unusable(found, photo.shape)
         if fault is not None:
             return Square(fault)
@@ -120,7 +132,7 @@ class SquareMaker:
         if fault is not None:
             return Square(fault, score, aligned)
         face = prepare_face(photo, landmarks, self.size, self.segmenter, self.alignment)
-        return Square(None, score, aligned, face.square, mask)
+        return Square(None, score, aligned, face.square, mask, turn)
 
     def drawing(self, sheet: np.ndarray, given: np.ndarray | None = None) -> Square:
         """Aligns a face of a drawing and whitens the paper.
@@ -145,10 +157,6 @@ class SquareMaker:
         if fault is not None:
             return Square(fault, score, aligned)
         return Square(None, score, aligned, picture, part_masks(aligned, self.size))
-
-    def _largest(self, photo: np.ndarray) -> tuple[np.ndarray, float] | None:
-        face = largest_face(find_faces(photo, self.photo_detector))
-        return None if face is None else (face.landmarks, face.score)
 
     def _misplaced(
         self, score: float | None, aligned: np.ndarray, transform: np.ndarray, most_misfit: float

@@ -1,6 +1,24 @@
 """Faces in photos: where they are and where their eyes, nose and mouth are."""
 
 from keras_portrait.inference.faces.detector import Detector, find_detector, largest_face
+from keras_portrait.inference.faces.finder import (
+    FaceFinder,
+    find_faces,
+    quarter_turns,
+    smallest_face,
+    sure_faces,
+)
 from keras_portrait.inference.faces.types import Box, Face
 
-__all__ = ["Box", "Detector", "Face", "find_detector", "largest_face"]
+__all__ = [
+    "Box",
+    "Detector",
+    "Face",
+    "FaceFinder",
+    "find_detector",
+    "find_faces",
+    "largest_face",
+    "quarter_turns",
+    "smallest_face",
+    "sure_faces",
+]

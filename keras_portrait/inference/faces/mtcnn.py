@@ -12,6 +12,7 @@ levels are left out.
 Candidates are float64 arrays (N, 4) of left, top, right, bottom in pixels of the photo.
 """
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,8 @@ BETTER = np.tri(COMPARED, k=-1, dtype=bool)
 class Mtcnn:
     """Detects faces and their five landmarks.
 
-    Keeps PNet prepared for the last size of photo, so a sequence of equal sizes is fastest.
+    Keeps PNet prepared for the last size of photo, so a sequence of equal sizes is fastest. May be
+    called from many threads; searches wait for each other.
 
     Args:
         min_face: side in pixels of the smallest face to look for, from 12 up.
@@ -78,6 +80,8 @@ class Mtcnn:
         self._rnet = Runner(NETS / "rnet.tflite", threads)
         self._onet = Runner(NETS / "onet.tflite", threads)
         self._pnets: dict[tuple[int, int], Runner] = {}
+        # The nets stay prepared for one size of photo until its search has ended.
+        self._lock = threading.Lock()
 
     def detect(self, photo: np.ndarray) -> list[Face]:
         """Finds the faces of one photo.
@@ -94,7 +98,10 @@ class Mtcnn:
         if not (photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8 and photo.size):
             received = f"{photo.dtype} {photo.shape}"
             raise InputError(f"A photo must be uint8 (height, width, 3). Received: {received}")
-        photo = np.ascontiguousarray(photo)
+        with self._lock:
+            return self._search(np.ascontiguousarray(photo))
+
+    def _search(self, photo: np.ndarray) -> list[Face]:
         boxes = self._propose(photo)
         if not len(boxes):
             return []

@@ -42,3 +42,10 @@ class Face:
     box: Box
     landmarks: np.ndarray = field(compare=False)
     score: float
+
+    @property
+    def turn(self) -> float:
+        """Degrees by which the face is turned clockwise in the photo, above -180 up to 180."""
+        eyes, mouth = self.landmarks[:2].mean(axis=0), self.landmarks[3:].mean(axis=0)
+        down = mouth - eyes
+        return float(np.rad2deg(np.arctan2(-down[0], down[1])))

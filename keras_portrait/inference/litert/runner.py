@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.inference.litert.causes import cannot_run
 
 # Tried in this order; all three have the same Interpreter. The first is the current one, the
 # second its predecessor (32-bit Raspberry Pi OS), the third is slow to import.
@@ -57,8 +58,10 @@ class Runner:
 
     A model that computes in 8 bits takes and returns float arrays as any other does: they are
     quantized and dequantized at the border. Arrays of its own integer type are taken as they are;
-    where there is one among its inputs, integers are returned. One runner must not be called from
-    two threads at a time.
+    where there is one among its inputs, integers are returned.
+
+    It may be called from many threads; calls wait for each other, and what they return is theirs. A
+    pickled runner of a file holds the file's path and reads it again.
 
     Args:
         model: path of a `.tflite` file, or its bytes.
@@ -77,6 +80,9 @@ class Runner:
     def __init__(self, model: str | Path | bytes, threads: int = 1):
         if not isinstance(threads, int) or threads < 1:
             raise SettingError(f"threads must be a whole number from 1 up. Received: {threads!r}")
+        self._source = model, threads
+        # Between its inputs and its outputs an interpreter belongs to one call.
+        self._lock = threading.Lock()
         self._interpreter = _open(model, threads)
         names_in, names_out = _signature_names(self._interpreter)
         details = self._interpreter.get_input_details()
@@ -87,6 +93,17 @@ class Runner:
         self.outputs = [_describe(detail, names_out) for detail in details]
         self._output_index = _indices(self.outputs, details)
         self._allocate()
+
+    def __getstate__(self) -> dict:
+        model, threads = self._source
+        model = model if isinstance(model, bytes) else os.path.abspath(model)
+        return {"source": (model, threads), "sizes": self._sizes}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(*state["source"])
+        for name, shape in state["sizes"].items():
+            if -1 not in shape:
+                self.resize(name, shape)
 
     def resize(self, name: str, shape: tuple[int, ...]) -> None:
         """Gives an input that has open axes the shape of the coming calls.
@@ -106,10 +123,11 @@ class Runner:
         )
         if not fits:
             raise InputError(f"The model's {name} is {tensor.shape}. Received: {tuple(shape)}")
-        if tuple(shape) != self._sizes[name]:
-            self._interpreter.resize_tensor_input(self._input_index[name], shape)
-            self._sizes[name] = tuple(shape)
-            self._allocate()
+        with self._lock:
+            if tuple(shape) != self._sizes[name]:
+                self._interpreter.resize_tensor_input(self._input_index[name], shape)
+                self._sizes[name] = tuple(shape)
+                self._allocate()
 
     def __call__(self, *arrays: np.ndarray, **named: np.ndarray) -> np.ndarray | dict:
         """Runs the model once.
@@ -133,6 +151,10 @@ class Runner:
             known = ", ".join(self._input_index)
             given = ", ".join(named) if len(arrays) <= len(self.inputs) else f"{len(arrays)} arrays"
             raise InputError(f"The model's inputs are: {known}. Received: {given or 'nothing'}")
+        with self._lock:
+            return self._run(named)
+
+    def _run(self, named: dict[str, np.ndarray]) -> np.ndarray | dict:
         raw = False
         for name, array in named.items():
             tensor = self._input(name)
@@ -143,7 +165,7 @@ class Runner:
         try:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise _cannot_run(error) from error
+            raise cannot_run(error) from error
         results = {}
         for tensor in self.outputs:
             array = self._interpreter.get_tensor(self._output_index[tensor.name])
@@ -166,13 +188,8 @@ class Runner:
                 try:
                     self._interpreter.allocate_tensors()
                 except (ValueError, RuntimeError) as error:
-                    raise _cannot_run(error) from error
+                    raise cannot_run(error) from error
             _started = True
-
-
-def _cannot_run(error: Exception) -> InputError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return InputError(f"The installed runtime cannot run this model. Received: {reason}")
 
 
 def _interpreter_class() -> type:
@@ -198,7 +215,7 @@ def _open(model: str | Path | bytes, threads: int):
             warnings.filterwarnings("ignore", message=r"(?s).*tf\.lite\.Interpreter is deprecated")
             return interpreter_class(num_threads=threads, **source)
     except (ValueError, RuntimeError) as error:
-        raise InputError(f"This is not a LiteRT model that runs here. Received: {what}") from error
+        raise cannot_run(error, what) from error
     except SystemError as error:  # how tflite-runtime meets NumPy 2
         raise MissingExtra(
             f"The installed runtime does not fit this NumPy; ai-edge-litert does. {INSTALL}"
