@@ -10,6 +10,8 @@ from keras_portrait_demo import DEFAULT_PRESET
 
 # Seconds in which a camera finds its exposure, and in which a face must come before it.
 SETTLE_SECONDS, FACE_SECONDS = 1.0, 10.0
+# Side in pixels of the smallest face that a camera is waited for to show.
+LEAST_FACE = 40
 
 
 def draw_once(
@@ -93,7 +95,7 @@ def draw_from_source(
 
     stylizer = Stylizer(preset, threads)
     style_vector(style, stylizer.metadata.styles)  # a mistyped style needs no camera
-    photo = _timed("take the photo", lambda: _take_photo(source, width, height, stylizer))
+    photo = _timed("take the photo", lambda: _take_photo(source, width, height))
     drawing = _timed("drawing", lambda: stylizer(photo, style=style))
     _timed("write", lambda: write_image(out, drawing))
     return out
@@ -106,10 +108,12 @@ def is_photo(source: str) -> bool:
     return Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source)
 
 
-def _take_photo(text: str, width: int, height: int, stylizer):
+def _take_photo(text: str, width: int, height: int):
     """The first frame with a face in it, uint8 RGB (height, width, 3)."""
+    from keras_portrait.inference.faces import find_detector, find_faces
     from keras_portrait_demo.sources.camera import PiCamera, UsbCamera, open_source
 
+    detector = find_detector(LEAST_FACE)
     source = open_source(text, width, height, paced=False)
     try:
         begun = time.monotonic()
@@ -120,11 +124,9 @@ def _take_photo(text: str, width: int, height: int, stylizer):
                 break
             if time.monotonic() < settled:
                 continue
-            try:
-                stylizer.largest_face(photo)
-            except InputError:
-                continue
-            return photo
+            # A camera stands upright, and the other turns would cost a Raspberry Pi seconds.
+            if find_faces(photo, detector):
+                return photo
     finally:
         source.close()
     raise InputError(

@@ -108,3 +108,30 @@ def test_every_folder_is_a_method():
     }
     assert folders <= set(methods())
     assert {load_recipe(name).method for name in recipe_files()} == folders
+
+
+def test_the_template_is_evaluated_and_described(example, monkeypatch, tmp_path, portrait):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import new_method  # noqa: F401  makes the method known
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    shutil.copy(ROOT / "keras_portrait" / "example.jpg", photos)
+    report, card = tmp_path / "report", tmp_path / "README.md"
+    code, _, error = portrait(
+        *("evaluate", example / "preset", "--photos", photos, "-o", report, "--no-classical")
+    )
+    assert code == 0, error
+    entries = json.loads((report / "evaluation.json").read_text())["entries"]
+    assert entries[0]["name"] == "preset"
+    notes = tmp_path / "notes.toml"
+    notes.write_text(
+        'weights_licence = "MIT"\nintended_use = ["a test"]\nfailures = ["all"]\n'
+        '[[sources]]\nname = "invented"\nused_for = "photos"\nlicence = "none"\n'
+    )
+    code, _, error = portrait(
+        *("card", example / "preset", "--run", example / "run", "--evaluation", report),
+        *("--notes", notes, "-o", card),
+    )
+    assert code == 0, error
+    assert "sketches (this example)" in card.read_text()

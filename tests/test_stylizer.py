@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 
 from cut_photos import CUTS, cut_photo
-from found_faces import FoundFaces
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.alignment import keep_paper
 from keras_portrait.inference.faces import Box, Face
@@ -151,9 +150,7 @@ def test_whole_whitens_behind_people_but_never_blanks_a_picture(stylizer, exampl
 
 
 def test_no_face_names_the_way_out(stylizer):
-    with pytest.raises(
-        InputError, match=r"No face found.*--whole.*Received: array \(90, 90, 3\)"
-    ):
+    with pytest.raises(InputError, match=r"No face found.*--whole.*Received: array \(90, 90, 3\)"):
         stylizer(np.full((90, 90, 3), 128, np.uint8))
 
 
@@ -262,7 +259,7 @@ def test_options_that_do_not_exist_or_fit(stylizer, example):
 
 def finding(stylizer, face):
     """The stylizer, which finds this face and takes all for the person."""
-    stylizer._detectors = {40: FoundFaces([face])}
+    stylizer._finder.find = lambda photo: [face]
     stylizer._segmenter = lambda square: np.ones(square.shape[:2], np.float32)
     return stylizer
 

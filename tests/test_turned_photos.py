@@ -128,7 +128,7 @@ def test_a_face_that_is_small_in_a_large_photo(example, finder):
     photo[10 : 10 + small.shape[0], 2000 : 2000 + small.shape[1]] = small
     found = largest_face(finder.find(photo))
     wanted = (face.landmarks + 0.5) * scale - 0.5 + (2000, 10)
-    assert error(found, wanted) < 0.15
+    assert error(found, wanted) < 0.25  # 4 of its 16 pixels from eye to eye
 
 
 def test_what_is_too_small_is_said_in_pixels_of_the_photo(tiny_preset):
