@@ -38,6 +38,8 @@ PARTS = tuple(PART_BOXES)
 # MTCNN was trained on photos: a drawing is shown to it small, in pixels of its longer side, so that
 # hatching melts into tone.
 DRAWING_DETECTION_SIDE = 320
+# Rows that are laid on a photo at a time, so that a large one is not in memory as floats.
+_ROWS = 128
 # Width of a mask's soft edge in pixels of the 512 x 512 square.
 _SOFT_EDGE = 8.0
 
@@ -204,8 +206,6 @@ def paste_back(
     Returns:
         uint8 (H, W, 3), the canvas with the square on it.
     """
-    if square.ndim == 2:
-        square = np.repeat(square[..., None], 3, axis=2)
     size = square.shape[0]
     (left, top), (right, bottom) = _extent(square_to_photo, size, 0, canvas.shape)
     result = canvas.copy()
@@ -214,8 +214,11 @@ def paste_back(
     window_to_square = invert(square_to_photo)
     window_to_square[:, 2] += window_to_square[:, :2] @ (left, top)
     edge = _feathered_edge(size, feather)
-    alpha = np.outer(edge, edge)
-    layer = np.dstack([square.astype(np.float32) * alpha[..., None], alpha])
+    # Three colours, and how much of the square lies there.
+    layer = np.empty((size, size, 4), np.float32)
+    np.outer(edge, edge, out=layer[..., 3])
+    colours = square[..., None] if square.ndim == 2 else square
+    np.multiply(colours, layer[..., 3:], out=layer[..., :3])
     layer, matrix = _prefiltered(layer, window_to_square)
     layer = cv2.warpAffine(
         layer,
@@ -226,8 +229,9 @@ def paste_back(
         borderValue=(0, 0, 0, 0),
     )
     window = result[top:bottom, left:right]
-    mixed = layer[..., :3] + window * (1 - np.clip(layer[..., 3:], 0, 1))
-    result[top:bottom, left:right] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    for rows in (slice(at, at + _ROWS) for at in range(0, len(layer), _ROWS)):
+        mixed = layer[rows, :, :3] + window[rows] * (1 - np.clip(layer[rows, :, 3:], 0, 1))
+        window[rows] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return result
 
 
