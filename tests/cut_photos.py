@@ -1,5 +1,7 @@
 """Photos of invented faces that end at the chin, the crown or an ear, or were turned."""
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -21,7 +23,7 @@ def cut_photo(where: str, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The photo, uint8 RGB (H, W, 3), and its landmarks (5, 2) in pixels.
     """
-    face = draw_face(seed, _SIDE)
+    face = _face(seed)
     photo, points = face.photo, face.landmarks.astype(float)
     middle = points[:2].mean(axis=0)
     unit = points[1, 0] - points[0, 0]
@@ -44,3 +46,10 @@ def cut_photo(where: str, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 
 CUTS = ("chin", "crown", "left ear", "right ear", "turned")
+
+
+@functools.lru_cache(maxsize=4)
+def _face(seed):
+    face = draw_face(seed, _SIDE)
+    face.photo.setflags(write=False)
+    return face

@@ -11,6 +11,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 # Drawn this much larger and averaged down, for smooth edges.
 OVERSAMPLING = 4
+# Distance between the eyes as a share of the side.
+EYES = 0.21
 SKIN_TONES = ((247, 214, 190), (226, 179, 142), (189, 134, 96), (141, 92, 61), (92, 58, 40))
 HAIR_TONES = ((28, 22, 20), (70, 44, 28), (140, 98, 52), (196, 160, 104), (150, 150, 150))
 PAPER, INK = 255, 16
@@ -61,7 +63,7 @@ class _Shape:
         ]
 
 
-def draw_face(seed: int, size: int = 256, face: float = 0.21) -> DrawnFace:
+def draw_face(seed: int, size: int = 256, face: float = EYES) -> DrawnFace:
     """Invents a face; the same seed gives the same face.
 
     Args:
@@ -72,7 +74,7 @@ def draw_face(seed: int, size: int = 256, face: float = 0.21) -> DrawnFace:
     Returns:
         The photo stand-in, its line drawing and its five points.
     """
-    shape = _invent(np.random.default_rng(seed), size * OVERSAMPLING, face)
+    shape = _shape_of(seed, size, face)
     landmarks = [
         shape.at(-0.5, 0),
         shape.at(0.5, 0),
@@ -82,11 +84,7 @@ def draw_face(seed: int, size: int = 256, face: float = 0.21) -> DrawnFace:
     ]
     # Pillow's coordinates start at a pixel's corner, landmarks at its centre.
     landmarks = np.asarray(landmarks, np.float32) / OVERSAMPLING - 0.5
-    return DrawnFace(
-        np.asarray(_shrink(_paint(shape, size * OVERSAMPLING), size)),
-        np.asarray(_shrink(_sketch(shape, size * OVERSAMPLING), size)),
-        landmarks,
-    )
+    return DrawnFace(_photo(shape, size), _drawing(shape, size), landmarks)
 
 
 def write_drawn_faces(folder: str | Path, count: int, size: int = 256, seed: int = 0) -> None:
@@ -102,10 +100,14 @@ def write_drawn_faces(folder: str | Path, count: int, size: int = 256, seed: int
     for place in (photos, drawings):
         place.mkdir(parents=True, exist_ok=True)
     for index in range(count):
-        photo = draw_face(seed + 2 * index, size).photo
-        drawing = draw_face(seed + 2 * index + 1, size).drawing
+        even, odd = (_shape_of(seed + 2 * index + other, size) for other in (0, 1))
+        photo, drawing = _photo(even, size), _drawing(odd, size)
         Image.fromarray(photo).save(photos / f"{index:04d}.png")
         Image.fromarray(drawing).save(drawings / f"{index:04d}.png")
+
+
+def _shape_of(seed: int, size: int, face: float = EYES) -> _Shape:
+    return _invent(np.random.default_rng(seed), size * OVERSAMPLING, face)
 
 
 def _invent(rng: np.random.Generator, side: int, face: float) -> _Shape:
@@ -130,6 +132,14 @@ def _invent(rng: np.random.Generator, side: int, face: float) -> _Shape:
     )
 
 
+def _photo(shape: _Shape, size: int) -> np.ndarray:
+    return np.asarray(_shrink(_paint(shape, size * OVERSAMPLING), size))
+
+
+def _drawing(shape: _Shape, size: int) -> np.ndarray:
+    return np.asarray(_shrink(_sketch(shape, size * OVERSAMPLING), size))
+
+
 def _paint(shape: _Shape, side: int) -> Image.Image:
     """The photo stand-in, enlarged."""
     picture = Image.new("RGB", (side, side), shape.background)
@@ -140,7 +150,7 @@ def _paint(shape: _Shape, side: int) -> Image.Image:
     pen.rectangle([*shape.at(-0.55, 1.3), *shape.at(0.55, 2.6)], fill=_tone(shape.skin, 0.85))
     pen.ellipse(shape.box(0, 3.6, 2.2, 1.5), fill=_tone(shape.background, 0.5))
     pen.ellipse(_head(shape), fill=shape.skin)
-    picture.paste(_shading(shape, side, picture), (0, 0))
+    _light_head(picture, shape)
     pen = ImageDraw.Draw(picture)
     for x in (-0.5, 0.5):
         pen.ellipse(shape.box(x, -0.02, 0.27, 0.19), fill=dark)
@@ -226,17 +236,18 @@ def _glasses(pen: ImageDraw.ImageDraw, shape: _Shape, tone, width: float) -> Non
     pen.line([shape.at(-0.15, 0), shape.at(0.15, 0)], tone, thick)
 
 
-def _shading(shape: _Shape, side: int, picture: Image.Image) -> Image.Image:
-    """The picture with light from the upper left on the head."""
-    columns, rows = np.meshgrid(np.arange(side), np.arange(side))
+def _light_head(picture: Image.Image, shape: _Shape) -> None:
+    """Lets light from the upper left fall on the head."""
     left, top, right, bottom = _head(shape)
-    x = (columns - (left + right) / 2) / ((right - left) / 2)
-    y = (rows - (top + bottom) / 2) / ((bottom - top) / 2)
+    box = [max(0, int(left)), max(0, int(top))]
+    box += [min(picture.width, int(right) + 1), min(picture.height, int(bottom) + 1)]
+    x = (np.arange(box[0], box[2]) - (left + right) / 2) / ((right - left) / 2)
+    y = (np.arange(box[1], box[3])[:, None] - (top + bottom) / 2) / ((bottom - top) / 2)
     inside = x**2 + y**2 < 1
     light = 1.05 - 0.22 * np.clip(0.6 * x + 0.4 * y + 0.8 * (x**2 + y**2) - 0.3, 0, 1.4)
-    pixels = np.asarray(picture).astype(np.float32)
+    pixels = np.asarray(picture.crop(box)).astype(np.float32)
     pixels = np.where(inside[..., None], pixels * light[..., None], pixels)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    picture.paste(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), box[:2])
 
 
 def _tone(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
