@@ -271,7 +271,7 @@ def test_a_run_folder_of_another_recipe_is_refused(runs, faces):
 @pytest.mark.parametrize(("own", "foreign"), [("cyclegan", "dcgan"), ("dcgan", "cartoongan")])
 def test_a_checkpoint_of_another_recipe_is_refused(runs, faces, tmp_path, own, foreign):
     plan = plan_for(own, faces, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     for path in runs(foreign).glob("checkpoint-*"):
         shutil.copy(path, plan.folder)
     with pytest.raises(InputError, match="expected a whole checkpoint. Received: .*not be loaded"):
@@ -283,7 +283,7 @@ def test_unfinished_runs_are_found_by_their_options(faces, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     plan = plan_for("cyclegan", faces, None, "train.drop_epochs=[1]")
     assert plan.folder.as_posix() == "runs/001-tiny"
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     assert plan_for("cyclegan", faces, None, "train.drop_epochs=[1]").folder == plan.folder
     assert plan_for("cyclegan", faces, None).folder.as_posix() == "runs/002-tiny"
 
@@ -350,7 +350,7 @@ def test_changed_pictures_are_named(faces, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(faces, data)
     plan = plan_for("cartoongan", data, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     write_image(data / SMOOTH / "avatars" / "2.png", np.zeros((64, 64, 3), np.uint8))
     write_image(data / "photos" / "8.png", np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(InputError, match="changed photos/8.png, smooth/avatars/2.png"):

@@ -9,8 +9,8 @@ from keras import ops
 
 from keras_portrait.errors import SettingError
 from keras_portrait.models.distillation.networks import student_generator
-from keras_portrait.models.initial_weights import drawings_of, take_weights
 from keras_portrait.networks import line_generator, resnet_generator
+from keras_portrait.training.initial_weights import Start, check_start, drawings_of, take_weights
 from keras_portrait.training.saved_generator import TrainedGenerator
 
 
@@ -27,9 +27,9 @@ from keras_portrait.training.saved_generator import TrainedGenerator
 def test_styles_of_a_start_are_found_by_name(build):
     keras.utils.set_random_seed(0)
     model, new = build(styles=2), build(styles=3)
-    start = TrainedGenerator(model, "generator.keras", "first", "paired", 32, ("ink", "line"))
-    styles = ["line", "brush", "ink"]
-    take_weights(new, start, styles)
+    old = TrainedGenerator(model, "generator.keras", "first", "paired", 32, ("ink", "line"))
+    start = Start(old, "", ("line", "brush", "ink"))
+    take_weights(new, start)
     photos = ops.convert_to_tensor(
         np.random.default_rng(0).uniform(-1, 1, (3, 32, 32, 3)), "float32"
     )
@@ -41,12 +41,12 @@ def test_styles_of_a_start_are_found_by_name(build):
     expected = np.asarray(model([photos, mixed]))
     np.testing.assert_allclose(new([photos, ops.eye(3)]), expected, atol=1e-5)
     assert np.abs(np.asarray(model([photos, turned])) - expected).max() > 1e-4
-    held = drawings_of(start, styles)(photos, ops.eye(3))
+    held = drawings_of(start)(photos, ops.eye(3))
     np.testing.assert_allclose(held, expected, atol=1e-5)
 
 
 def test_a_start_with_another_wave_is_refused():
     model = line_generator(1, filters=2, blocks=1, period=16)
-    start = TrainedGenerator(model, "generator.keras", "first", "paired", 512, ("ink",))
+    old = TrainedGenerator(model, "generator.keras", "first", "paired", 512, ("ink",))
     with pytest.raises(SettingError, match="expected a run of data.size=256.*Received: 512 in fir"):
-        take_weights(line_generator(1, filters=2, blocks=1, period=8), start, ["ink"])
+        check_start(line_generator(1, filters=2, blocks=1, period=8), Start(old, "", ("ink",)))

@@ -491,8 +491,8 @@ def test_a_picture_that_cannot_be_read_is_named(drawings, tmp_path):
 
 def test_other_options_and_other_drawings_are_refused(drawings, tmp_path):
     folder = style_training.train(plan_of(drawings, tmp_path / "run", "train.epochs=1"), verbose=0)
-    with pytest.raises(SettingError, match="recipe.train.epochs: 1 there, 2 now"):
-        plan_of(drawings, folder, "train.epochs=2")
+    with pytest.raises(SettingError, match="-s data.views=2.*data.views: 2 there, 3 now"):
+        plan_of(drawings, folder, "train.epochs=1", "data.views=3")
     (drawings / "dots" / "0.png").rename(drawings / "stripes" / "new.png")
     with pytest.raises(InputError, match="added stripes/new.png; removed dots/0.png"):
         plan_of(drawings, folder, "train.epochs=1")

@@ -6,7 +6,7 @@ from keras import ops
 
 from keras_portrait.training.backend import average_weights, gradients_of
 from keras_portrait.training.distributed.devices import spans_workers
-from keras_portrait.training.optimizers import Optimizers, Progress
+from keras_portrait.training.optimizers import Optimizers, Progress, adam
 from keras_portrait.training.saved_networks import restored
 
 # Pictures that `evaluate` scores: some seconds to a minute on a CPU.
@@ -93,8 +93,7 @@ class AdversarialModel(keras.Model):
     def _optimizer(self, given) -> keras.optimizers.Optimizer:
         """What Keras takes for an optimizer, or "auto", as an optimizer."""
         if isinstance(given, str) and given == "auto":
-            # PyTorch's epsilon, which the papers' codes train with; Keras has 1e-7.
-            return keras.optimizers.Adam(self.learning_rate, self.beta_1, epsilon=1e-8)
+            return adam(self.learning_rate, self.beta_1)
         return keras.optimizers.get(given)
 
     def get_compile_config(self):

@@ -1,0 +1,184 @@
+"""Trainings that start from a generator that was trained before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.files import file_sha256
+from keras_portrait.layers import AppendStyle, PlaneWave
+from keras_portrait.recipe import WAVES
+from keras_portrait.training.saved_generator import DIRECTIONS, TrainedGenerator, load_run
+
+
+@dataclass(frozen=True)
+class Start:
+    """A generator that was trained before, for a training with styles of its own.
+
+    Attributes:
+        generator: `TrainedGenerator`.
+        sha256: hash of its file, in hexadecimal.
+        styles: names of the styles of the new training.
+        folder: the run folder that was named; None where it was a file, or a preset.
+    """
+
+    generator: TrainedGenerator
+    sha256: str
+    styles: tuple[str, ...] = ()
+    folder: Path | None = None
+
+    @property
+    def model(self) -> keras.Model:
+        """The network."""
+        return self.generator.model
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Which of its styles the styles of the training begin as.
+
+        float32 (K, L): for each style 1 where the start has one of that name, or equal shares of
+        all that it has.
+        """
+        known = list(self.generator.styles)
+        rows = [
+            [float(name == other) if name in known else 1 / len(known) for other in known]
+            for name in self.styles
+        ]
+        return np.float32(rows).reshape(len(self.styles), len(known))
+
+
+def open_start(source: str, styles: Sequence[str], direction: str = "a-to-b") -> Start | None:
+    """Opens the generator that a recipe starts from.
+
+    Args:
+        source: a run folder or a `.keras` file of one; empty for none.
+        styles: names of the styles of the training.
+        direction: a key of `DIRECTIONS`, of a run folder.
+
+    Returns:
+        The generator, or None.
+
+    Raises:
+        InputError: there is no such run, or it is broken.
+        SettingError: it draws none of these styles.
+    """
+    if not source:
+        return None
+    generator, path = load_run(source, direction), Path(source)
+    folder = None if path.suffix == ".keras" else path
+    if len(styles) > 1 and not set(generator.styles) & set(styles):
+        raise SettingError(
+            f"train.start_from: expected a run with some of the styles {', '.join(styles)}. "
+            f"Received: {', '.join(generator.styles) or 'none'} in {source}"
+        )
+    file = folder / DIRECTIONS[direction] if folder else path
+    try:
+        return Start(generator, file_sha256(file), tuple(styles), folder)
+    except OSError as error:
+        raise InputError(
+            f"Cannot read the generator ({error.strerror}). Received: {file}"
+        ) from error
+
+
+def drawings_of(start: Start) -> Callable:
+    """What a start draws: for losses that hold on to it.
+
+    Args:
+        start: the trained generator.
+
+    Returns:
+        A function of photos float (N, H, W, 3) and style (N, K) to drawings (N, H, W, 1) without a
+        gradient, both in [-1, 1]. No model: checkpoints would hold it.
+    """
+    shares = start.shares
+
+    def draw(photos, style):
+        several = len(start.model.inputs) > 1
+        inputs = [photos, ops.matmul(style, shares)] if several else photos
+        return ops.stop_gradient(start.model(inputs, training=False))
+
+    return draw
+
+
+def check_start(generator: keras.Model, start: Start) -> None:
+    """Refuses a start for a network of another form.
+
+    Args:
+        generator: the new one.
+        start: the trained one.
+
+    Raises:
+        SettingError: the two networks differ, or their plane waves do.
+    """
+    _fitting(generator, start)
+
+
+def take_weights(generator: keras.Model, start: Start) -> None:
+    """Puts the weights of a trained generator into a new one.
+
+    Args:
+        generator: the new one.
+        start: the trained one. A style that it does not know begins as the mean of those that it
+            knows.
+
+    Raises:
+        SettingError: the two networks differ, or their plane waves do.
+    """
+    for layer, arrays in _fitting(generator, start):
+        layer.set_weights(arrays)
+
+
+def _fitting(generator, start):
+    """The layers of a generator, and the arrays of the start that each of them takes."""
+    waves, known_waves = (_periods(model) for model in (generator, start.model))
+    if waves and known_waves and waves != known_waves:
+        raise SettingError(
+            f"train.start_from: expected a run of data.size={WAVES * waves[0]}, as this one: the "
+            f"plane wave follows it. Received: {WAVES * known_waves[0]} in {start.generator.name}"
+        )
+    weighted, known = (
+        [layer for layer in model.layers if layer.weights] for model in (generator, start.model)
+    )
+    values = [
+        _with_styles(layer.get_weights(), start.shares)
+        if _sees_style(layer)
+        else layer.get_weights()
+        for layer in known
+    ]
+    shapes = [[array.shape for array in arrays] for arrays in values]
+    if shapes != [[tuple(weight.shape) for weight in layer.weights] for layer in weighted]:
+        raise SettingError(
+            "train.start_from: expected a generator of the size that the recipe's [network] says. "
+            f"Received: another one, {start.generator.name}/{start.generator.file}"
+        )
+    return list(zip(weighted, values, strict=True))
+
+
+def _periods(model):
+    return [layer.period for layer in model.layers if isinstance(layer, PlaneWave)]
+
+
+def _sees_style(layer: keras.Layer) -> bool:
+    """Whether the last channels that a layer sees are those of the style vector."""
+    if not isinstance(layer, layers.Conv2D):
+        return False
+    before = _before(layer)
+    if isinstance(before, layers.ZeroPadding2D):
+        before = _before(before)
+    return isinstance(before, (AppendStyle, layers.Reshape))
+
+
+def _before(layer):
+    return layer._inbound_nodes[0].parent_nodes[0].operation
+
+
+def _with_styles(weights, shares):
+    """The weights of a convolution whose last channels are mixed anew."""
+    kernel, *bias = weights
+    count = shares.shape[1]
+    mixed = np.einsum("kl,hwlo->hwko", shares, kernel[:, :, -count:])
+    return [np.concatenate([kernel[:, :, :-count], mixed], axis=2), *bias]
