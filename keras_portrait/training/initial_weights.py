@@ -1,5 +1,6 @@
 """Trainings that start from a generator that was trained before."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,18 @@ from keras import layers, ops
 
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import file_sha256
+from keras_portrait.inference.filter_presets import is_filter
+from keras_portrait.inference.presets import find_preset, is_preset
 from keras_portrait.layers import AppendStyle, PlaneWave
 from keras_portrait.recipe import WAVES
-from keras_portrait.training.saved_generator import DIRECTIONS, TrainedGenerator, load_run
+from keras_portrait.training.run_folder import OPTIONS_NAME
+from keras_portrait.training.saved_generator import (
+    DIRECTIONS,
+    TrainedGenerator,
+    load_model,
+    load_run,
+    run_folder_of,
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,9 @@ def open_start(source: str, styles: Sequence[str], direction: str = "a-to-b") ->
     """Opens the generator that a recipe starts from.
 
     Args:
-        source: a run folder or a `.keras` file of one; empty for none.
+        source: a run folder, a `.keras` file, or a preset as `presets.find_preset` takes it, which
+            wins over a folder of its name; empty for none. A file without the `options.json` of its
+            run is taken where there are no styles to be told apart.
         styles: names of the styles of the training.
         direction: a key of `DIRECTIONS`, of a run folder.
 
@@ -63,25 +75,58 @@ def open_start(source: str, styles: Sequence[str], direction: str = "a-to-b") ->
         The generator, or None.
 
     Raises:
-        InputError: there is no such run, or it is broken.
-        SettingError: it draws none of these styles.
+        InputError: there is no such generator, or it is broken, or its preset does not tell how
+            its network is built.
+        SettingError: it draws none of these styles, or is a filter.
     """
     if not source:
         return None
-    generator, path = load_run(source, direction), Path(source)
-    folder = None if path.suffix == ".keras" else path
+    path, folder = Path(source), None
+    if is_preset(source):
+        generator, file = _of_preset(source)
+    elif path.suffix == ".keras":
+        generator, file = _of_file(path, styles), path
+    else:
+        generator, file, folder = load_run(source, direction), path / DIRECTIONS[direction], path
     if len(styles) > 1 and not set(generator.styles) & set(styles):
         raise SettingError(
             f"train.start_from: expected a run with some of the styles {', '.join(styles)}. "
             f"Received: {', '.join(generator.styles) or 'none'} in {source}"
         )
-    file = folder / DIRECTIONS[direction] if folder else path
     try:
         return Start(generator, file_sha256(file), tuple(styles), folder)
     except OSError as error:
         raise InputError(
             f"Cannot read the generator ({error.strerror}). Received: {file}"
         ) from error
+
+
+def _of_preset(source):
+    """The generator of a preset, and its file."""
+    # Only here: it reads model files, for which 32-bit boards have another package.
+    from keras_portrait.training.preset_generator import recover_generator
+
+    if is_filter(source):
+        raise SettingError(
+            f"train.start_from: expected a generator; filters have no weights. Received: {source}"
+        )
+    path, generator = find_preset(source), recover_generator(source)
+    return generator, path / generator.file if path.is_dir() else path
+
+
+def _of_file(path, styles):
+    """The generator of a file of a run, or of a file alone, which tells no names of styles."""
+    if not os.path.isfile(path) or os.path.isfile(run_folder_of(path) / OPTIONS_NAME):
+        return load_run(path)
+    return TrainedGenerator(
+        model=load_model(path),
+        file=path.name,
+        name=path.resolve().parent.name,
+        method="",
+        size=0,
+        styles=tuple(styles) if len(styles) == 1 else (),
+        kind="model",
+    )
 
 
 def drawings_of(start: Start) -> Callable:
@@ -143,6 +188,16 @@ def _fitting(generator, start):
     weighted, known = (
         [layer for layer in model.layers if layer.weights] for model in (generator, start.model)
     )
+    normalized, known_normalized = (
+        any(isinstance(layer, layers.BatchNormalization) for layer in layers_of)
+        for layers_of in (weighted, known)
+    )
+    if normalized and not known_normalized and start.generator.kind == "preset":
+        raise SettingError(
+            "train.start_from: expected the run that the preset was made of: its batch "
+            "normalization is multiplied into the convolutions, and a training needs it apart. "
+            f"Received: preset {start.generator.name}"
+        )
     values = [
         _with_styles(layer.get_weights(), start.shares)
         if _sees_style(layer)
