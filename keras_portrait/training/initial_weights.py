@@ -12,6 +12,7 @@ from keras import layers, ops
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import file_sha256
 from keras_portrait.inference.filter_presets import is_filter
+from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.presets import find_preset, is_preset
 from keras_portrait.layers import AppendStyle, PlaneWave
 from keras_portrait.recipe import WAVES
@@ -31,7 +32,7 @@ class Start:
 
     Attributes:
         generator: `TrainedGenerator`.
-        sha256: hash of its file, in hexadecimal.
+        sha256: hash of its file, of a preset of its model, in hexadecimal.
         styles: names of the styles of the new training.
         folder: the run folder that was named; None where it was a file, or a preset.
     """
@@ -83,18 +84,23 @@ def open_start(source: str, styles: Sequence[str], direction: str = "a-to-b") ->
         return None
     path, folder = Path(source), None
     if is_preset(source):
-        generator, file = _of_preset(source)
+        generator, sha256 = _of_preset(source)
     elif path.suffix == ".keras":
-        generator, file = _of_file(path, styles), path
+        generator, sha256 = _of_file(path, styles), _sha256(path)
     else:
-        generator, file, folder = load_run(source, direction), path / DIRECTIONS[direction], path
+        generator, folder = load_run(source, direction), path
+        sha256 = _sha256(path / DIRECTIONS[direction])
     if len(styles) > 1 and not set(generator.styles) & set(styles):
         raise SettingError(
             f"train.start_from: expected a run with some of the styles {', '.join(styles)}. "
             f"Received: {', '.join(generator.styles) or 'none'} in {source}"
         )
+    return Start(generator, sha256, tuple(styles), folder)
+
+
+def _sha256(file):
     try:
-        return Start(generator, file_sha256(file), tuple(styles), folder)
+        return file_sha256(file)
     except OSError as error:
         raise InputError(
             f"Cannot read the generator ({error.strerror}). Received: {file}"
@@ -102,7 +108,7 @@ def open_start(source: str, styles: Sequence[str], direction: str = "a-to-b") ->
 
 
 def _of_preset(source):
-    """The generator of a preset, and its file."""
+    """The generator of a preset, and the hash that its metadata has."""
     # Only here: it reads model files, for which 32-bit boards have another package.
     from keras_portrait.training.preset_generator import recover_generator
 
@@ -110,8 +116,7 @@ def _of_preset(source):
         raise SettingError(
             f"train.start_from: expected a generator; filters have no weights. Received: {source}"
         )
-    path, generator = find_preset(source), recover_generator(source)
-    return generator, path / generator.file if path.is_dir() else path
+    return recover_generator(source), read_metadata(find_preset(source)).sha256
 
 
 def _of_file(path, styles):
