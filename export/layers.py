@@ -5,16 +5,13 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_portrait.layers.plane_wave import wave_place, wave_table
+from keras_portrait.training.preset_generator import NEXT_TO_NOTHING
 
 # A concatenation of more inputs than this is not accelerated.
 MAX_CONCATENATED = 4
 
 # Kernels of convolutions work on this many output channels at a time: 8 on Arm, 16 on x86.
 FULL_WIDTH = 16
-
-# Weight whose product with any feature is lost in the last digit of a wave between -1 and 1, while
-# offsets in its scale still fit into 32 bits.
-NEXT_TO_NOTHING = 1e-6
 
 
 class SlicedReflection(layers.Layer):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.presets import is_preset
+from keras_portrait.training.preset_generator import recover_generator
 from keras_portrait.training.run_folder import OPTIONS_NAME
 from keras_portrait.training.saved_generator import TrainedGenerator, load_model, load_run
-from keras_portrait_export.recover import recover_generator
 
 # What the method of a model is called that no training here has made.
 FOREIGN = "foreign"

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -117,6 +118,16 @@ def read_bounded(path: Path, limit: int = MOST_TEXT) -> bytes:
     if data is None or len(data) > limit:
         raise OSError(errno.EFBIG, f"More than {limit} bytes", str(path))
     return data
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def parse_json(text: str | bytes) -> object:

@@ -1,6 +1,7 @@
 """How recipes are declared: numbers with their range, words with their choices; what all share."""
 
-from dataclasses import dataclass, field, fields, is_dataclass
+import json
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import ClassVar
 
 from keras_portrait.errors import SettingError
@@ -103,6 +104,10 @@ class TrainSettings:
     """How long and how fast; methods add to it.
 
     Attributes:
+        start_from: a run folder, a `.keras` file of one, or the name of a preset, whose generator
+            goes on learning; its network must be that of the recipe. Styles are found by their
+            names; one that it does not know begins as the mean of those that it knows. All other
+            networks and the optimizers start anew. Empty starts with random weights.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means a pass over the larger set.
         learning_rate: of Adam at the start, for the generators.
@@ -115,6 +120,7 @@ class TrainSettings:
         seed: of weights, noise, data order, augmentation and pools.
     """
 
+    start_from: str = ""
     epochs: int = between(100, 1, 1_000_000)
     steps_per_epoch: int = between(0, 0, 1_000_000_000)
     learning_rate: float = between(2e-4, 1e-12, 1)
@@ -124,6 +130,19 @@ class TrainSettings:
     keep_every: int = between(10, 1, 1_000_000)
     precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
     seed: int = between(0, 0, 2**31)
+
+
+@dataclass(frozen=True)
+class DecayTrainSettings(TrainSettings):
+    """`TrainSettings`, and learning rates that fall to 0.
+
+    Attributes:
+        discriminator_learning_rate: of Adam, for the discriminators.
+        decay_from: share of the training after which the learning rates fall linearly to 0.
+    """
+
+    discriminator_learning_rate: float = between(2e-4, 1e-12, 1)
+    decay_from: float = between(0.5, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -159,6 +178,11 @@ class Recipe:
     def describe_generator(cls, network: dict) -> str:
         """How the generator is built, from the recipe's section `network`."""
         return cls.generator_words.format(**network)
+
+
+def as_options(recipe: Recipe) -> dict:
+    """A recipe as `options.json` holds it and as it is read back: JSON has lists, no tuples."""
+    return json.loads(json.dumps(asdict(recipe)))
 
 
 def check_values(settings, prefix: str = "") -> None:

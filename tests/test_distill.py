@@ -374,6 +374,27 @@ def test_another_teacher_under_the_same_path_is_refused(teacher, faces, run, tmp
         plan_of(moved, faces, tmp_path / "run")
 
 
+def test_a_run_goes_on_where_it_teacher_and_pictures_moved_and_for_more_epochs(
+    teacher, faces, run, tmp_path, capsys
+):
+    shutil.copytree(teacher, tmp_path / "moved")
+    shutil.copytree(faces, tmp_path / "data")
+    shutil.copytree(run, tmp_path / "run")
+    more = ("train.epochs=3", f"train.start_from={run}")
+    with pytest.raises(SettingError, match="train.start_from: nothing there, .*run now"):
+        plan_of(tmp_path / "moved", tmp_path / "data", tmp_path / "run", *more)
+    plan = plan_of(tmp_path / "moved", tmp_path / "data", tmp_path / "run", *more[:1])
+    training.train(plan)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith(f"The same pictures, now in {tmp_path / 'data'} instead of ")
+    # The learning rate falls from 0.3 of the training on: (1 - 2/3) / 0.7 of it is left.
+    assert "3 epochs instead of 2: after step 2, " in told[1]
+    assert "the learning rate is 0.000476 instead of 0, and" in told[1]
+    assert [row["step"] for row in losses_of(tmp_path / "run")] == [1, 2, 3]
+    recipe = json.loads((tmp_path / "run" / "options.json").read_text())["recipe"]
+    assert (recipe["teacher"], recipe["train"]["epochs"]) == (str(tmp_path / "moved"), 3)
+
+
 def test_a_student_without_held_back_photos_or_a_discriminator(drawn_data, tmp_path):
     teacher = write_tiny_preset(tmp_path / "one", styles=("only",), alignment=2)
     run = training.train(

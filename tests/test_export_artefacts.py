@@ -28,6 +28,7 @@ from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.layers import InstanceNormalization
 from keras_portrait.models.distillation.networks import student_generator
 from keras_portrait.networks import resnet_generator
+from keras_portrait.training.preset_generator import recover_generator
 from keras_portrait.training.saved_generator import TrainedGenerator, load_run
 from keras_portrait_export import calibration, convert, layers, rebuild, verify
 from keras_portrait_export import exporter as artefacts
@@ -35,7 +36,6 @@ from keras_portrait_export.__main__ import main
 from keras_portrait_export.compact import compact
 from keras_portrait_export.exporter import ExportOptions, export_generator
 from keras_portrait_export.load import open_source
-from keras_portrait_export.recover import recover_generator
 from tiny_runs import NOISE, tiny_net
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.

@@ -11,11 +11,11 @@ from keras_portrait.errors import SettingError
 from keras_portrait.inference.imaging import write_image
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.networks import line_generator
+from keras_portrait.training.preset_generator import recover_generator
 from keras_portrait.training.saved_generator import load_run
 from keras_portrait_export import exporter as artefacts
 from keras_portrait_export import rebuild, verify
 from keras_portrait_export.exporter import ExportOptions, export_generator
-from keras_portrait_export.recover import recover_generator
 
 # TensorFlow's variables and NumPy 2 disagree on `__array__`; Keras meets it when it saves a model.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

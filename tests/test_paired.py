@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -30,6 +31,7 @@ from keras_portrait.training import callbacks
 from keras_portrait.training import run as training
 from keras_portrait.training.adversarial_model import AdversarialModel
 from keras_portrait.training.checkpoints import list_checkpoints, restore_checkpoint
+from keras_portrait.training.run_folder import read_options
 from keras_portrait.training.saved_generator import load_generator, load_run
 from keras_portrait.training.scorers import PairedScorer
 from tiny_training import state_of, without_tracing
@@ -449,6 +451,17 @@ def test_a_run_goes_on_from_another(run, faces, tmp_path):
     with pytest.raises(SettingError, match="expected a generator of the size"):
         plan = plan_of(faces, tmp_path / "next", start, "network.blocks=2")
         plan.experiment.begin(plan.experiment.build(6, 1))
+
+
+def test_a_run_that_moved_with_its_photos_grows(run, faces, tmp_path):
+    shutil.copytree(faces, tmp_path / "data")
+    shutil.copytree(run, tmp_path / "elsewhere")
+    epochs = read_options(run)["recipe"]["train"]["epochs"]
+    plan = plan_of(tmp_path / "data", tmp_path / "elsewhere", f"train.epochs={epochs + 1}")
+    training.train(plan, verbose=0)
+    rows = (plan.folder / "losses.jsonl").read_text().splitlines()
+    assert [json.loads(row)["epoch"] for row in rows] == list(range(1, epochs + 2))
+    assert list_checkpoints(plan.folder)[-1].step == plan.total_steps
 
 
 def test_squares_that_are_too_small_are_refused(faces, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from cartoon_faces import write_cartoon_faces
 from keras_portrait.data.manifest import NAME, SMOOTH
 from keras_portrait.errors import InputError, MissingExtra, SettingError
+from keras_portrait.files import file_sha256
 from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.models.cartoongan import experiment as cartoongan
 from keras_portrait.training import callbacks, run_folder
@@ -196,6 +197,76 @@ def test_asked_to_stop_it_goes_on_as_if_it_had_not(runs, faces, tmp_path, stoppi
     assert [row["phase"] for row in losses_of(parts)] == [method, method]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_shorter_run_that_moved_with_its_pictures_grows_to_the_same_end(
+    runs, faces, tmp_path, method
+):
+    shutil.copytree(faces, tmp_path / "data")
+    short = plan_for(method, tmp_path / "data", tmp_path / "run", "train.epochs=1")
+    training.train(short, verbose=0)
+    (tmp_path / "data").rename(tmp_path / "moved")
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    plan = plan_for(method, tmp_path / "moved", tmp_path / "elsewhere")
+    training.train(plan, verbose=0)
+    assert_same_end(runs(method), tmp_path / "elsewhere")
+    assert [row["phase"] for row in losses_of(plan.folder)] == [*PHASES[method], method, method]
+    assert "2 of 2" in (plan.folder / "index.html").read_text()
+
+
+def trained_weights(generator):
+    """All but the statistics that batches leave."""
+    return {w.path: np.asarray(w) for w in generator.weights if "moving" not in w.path}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_training_starts_from_another_run(runs, faces, tmp_path, method):
+    first = runs(method)
+    slow = ("train.learning_rate=1e-9", "train.epochs=1", "train.seed=7")
+    plan = plan_for(method, faces, tmp_path / "next", f"train.start_from={first}", *slow)
+    second = training.train(plan, verbose=0)
+    names = ["generator", *(["inverse_generator"] if method == "cyclegan" else [])]
+    for name in names:
+        old, new = (
+            list(trained_weights(keras.models.load_model(run / f"{name}.keras")).values())
+            for run in (first, second)
+        )
+        for one, other in zip(old, new, strict=True):
+            np.testing.assert_allclose(other, one, atol=1e-6)
+    # A generator that knows the content needs no initialization.
+    phases = [row["phase"] for row in losses_of(second)]
+    assert phases == [*(phase for phase in PHASES[method] if phase != "initialization"), method]
+
+
+def test_a_generator_of_another_kind_starts_nothing_and_leaves_nothing(runs, faces, tmp_path):
+    for file in (runs("dcgan"), runs("cartoongan") / "best.keras"):
+        plan = plan_for("cyclegan", faces, tmp_path / "run", f"train.start_from={file}")
+        with pytest.raises(SettingError, match="expected a generator of the size"):
+            training.train(plan, verbose=0)
+        assert not (tmp_path / "run").exists()
+
+
+def test_files_of_generators_start_a_training(runs, faces, tmp_path):
+    run, alone = tmp_path / "run", tmp_path / "alone.keras"
+    shutil.copytree(runs("cyclegan"), run)
+    (run / "generators").mkdir()
+    shutil.copy(run / "generator.keras", run / "generators" / "epoch-0002.keras")
+    shutil.copy(run / "generator.keras", alone)
+    expected = keras.models.load_model(alone).get_weights()
+    for file in (run / "generators" / "epoch-0002.keras", alone):
+        plan = plan_for("cyclegan", faces, tmp_path / "next", f"train.start_from={file}")
+        assert plan.options["start_from_sha256"] == file_sha256(alone)
+        model = plan.experiment.build(4, 1)
+        inverse = model.inverse_generator.get_weights()
+        plan.experiment.begin(model)
+        for one, other in zip(model.generator.get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        # The other generator is in no such file.
+        for one, other in zip(model.inverse_generator.get_weights(), inverse, strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(InputError, match="Expected a run folder that holds generator.keras"):
+        plan_for("cyclegan", faces, tmp_path / "next", f"train.start_from={tmp_path}/none.keras")
+
+
 def test_stopped_in_a_phase_and_again_later_it_goes_on(
     runs, faces, tmp_path, monkeypatch, stopping
 ):
@@ -271,7 +342,7 @@ def test_a_run_folder_of_another_recipe_is_refused(runs, faces):
 @pytest.mark.parametrize(("own", "foreign"), [("cyclegan", "dcgan"), ("dcgan", "cartoongan")])
 def test_a_checkpoint_of_another_recipe_is_refused(runs, faces, tmp_path, own, foreign):
     plan = plan_for(own, faces, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     for path in runs(foreign).glob("checkpoint-*"):
         shutil.copy(path, plan.folder)
     with pytest.raises(InputError, match="expected a whole checkpoint. Received: .*not be loaded"):
@@ -283,7 +354,7 @@ def test_unfinished_runs_are_found_by_their_options(faces, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     plan = plan_for("cyclegan", faces, None, "train.drop_epochs=[1]")
     assert plan.folder.as_posix() == "runs/001-tiny"
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     assert plan_for("cyclegan", faces, None, "train.drop_epochs=[1]").folder == plan.folder
     assert plan_for("cyclegan", faces, None).folder.as_posix() == "runs/002-tiny"
 
@@ -350,7 +421,7 @@ def test_changed_pictures_are_named(faces, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(faces, data)
     plan = plan_for("cartoongan", data, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     write_image(data / SMOOTH / "avatars" / "2.png", np.zeros((64, 64, 3), np.uint8))
     write_image(data / "photos" / "8.png", np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(InputError, match="changed photos/8.png, smooth/avatars/2.png"):

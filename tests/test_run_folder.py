@@ -12,6 +12,7 @@ import pytest
 from keras_portrait.errors import InputError
 from keras_portrait.training import run_folder
 from keras_portrait.training.run_folder import claim_run, find_run, hold_run, open_run, refuse_held
+from keras_portrait.training.run_identity import RunIdentity
 
 HOLD = """
 import sys
@@ -22,6 +23,7 @@ with hold_run(Path(sys.argv[1])):
     sys.stdin.read()
 """
 OPTIONS = {"recipe": {"seed": 1}}
+RUN = RunIdentity(OPTIONS, {})
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def holder(tmp_path):
 
 
 def find(runs, options=OPTIONS, finished=lambda folder: False):
-    return find_run(options, finished, "tiny", runs)
+    return find_run(RunIdentity(options, {}), finished, "tiny", runs)
 
 
 def test_a_folder_is_held_by_one_process_and_free_when_that_is_killed(tmp_path, holder):
@@ -77,7 +79,7 @@ def test_where_there_are_no_locks_it_goes_without(tmp_path, monkeypatch, lacking
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "novel.txt").touch()
-    for refused in (hold_run(tmp_path).__enter__, lambda: open_run(tmp_path, OPTIONS, {})):
+    for refused in (hold_run(tmp_path).__enter__, lambda: open_run(tmp_path, RUN)):
         with pytest.raises(InputError, match="holds something else. Expected.*Received: "):
             refused()
     assert os.listdir(tmp_path) == ["novel.txt"]
@@ -87,16 +89,16 @@ def test_what_a_killed_start_leaves_is_nothing_else(tmp_path):
     for name in (".lock", "pictures.json", ".part-17-options.json"):
         (tmp_path / name).write_text("{}")
     with hold_run(tmp_path):
-        open_run(tmp_path, OPTIONS, {"a.png": [1]})
+        open_run(tmp_path, RunIdentity(OPTIONS, {"a.png": [1]}))
     assert run_folder.read_pictures(tmp_path) == {"a.png": [1]}
     assert not (tmp_path / ".part-17-options.json").exists()
 
 
 def test_a_folder_that_another_training_took_is_refused(tmp_path):
-    open_run(tmp_path, OPTIONS, {})
-    open_run(tmp_path, OPTIONS, {})
-    with pytest.raises(InputError, match="taken by another.*recipe.seed: 1 there, 2 now$"):
-        open_run(tmp_path, {"recipe": {"seed": 2}}, {})
+    open_run(tmp_path, RUN)
+    open_run(tmp_path, RUN)
+    with pytest.raises(InputError, match="taken by another.* seed: 1 there, 2 now$"):
+        open_run(tmp_path, RunIdentity({"recipe": {"seed": 2}}, {}))
     assert run_folder.read_options(tmp_path) == OPTIONS
 
 
@@ -105,8 +107,8 @@ def test_numbers_have_three_digits_or_more(tmp_path):
     for name in ("999-a", "1000-b", "12-c", "x001-d", "2000", "5000"):
         (tmp_path / name).mkdir()
     assert find(tmp_path).name == "1001-tiny"
-    open_run(tmp_path / "1000-b", OPTIONS, {})
-    open_run(tmp_path / "1002-b", OPTIONS, {})
+    open_run(tmp_path / "1000-b", RUN)
+    open_run(tmp_path / "1002-b", RUN)
     assert find(tmp_path).name == "1000-b"
     assert find(tmp_path, finished=lambda folder: folder.name == "1000-b").name == "1002-b"
     assert find(tmp_path, options={}).name == "1003-tiny"
@@ -121,9 +123,9 @@ def test_starts_at_the_same_moment_take_different_numbers(tmp_path):
 
 def test_a_number_that_was_taken_meanwhile_is_left_to_runs_with_other_options(tmp_path):
     found = find(tmp_path)
-    open_run(found, {"recipe": {"seed": 2}}, {})
+    open_run(found, RunIdentity({"recipe": {"seed": 2}}, {}))
     assert claim_run(found, partial(find, tmp_path)).name == "002-tiny"
-    open_run(tmp_path / "002-tiny", OPTIONS, {})
+    open_run(tmp_path / "002-tiny", RUN)
     # The same options began meanwhile: it is their folder, whoever holds it.
     assert claim_run(found, partial(find, tmp_path)).name == "002-tiny"
     assert claim_run(tmp_path / "002-tiny", partial(find, tmp_path)).name == "002-tiny"

@@ -88,7 +88,7 @@ def test_what_the_methods_with_photos_see(method, bucket, faces, tmp_path):
 def test_changed_shards_are_noticed(faces, tmp_path):
     copy = shutil.copytree(faces.parent, tmp_path / "data")
     plan = picture_plan_of("dcgan", copy / FOLDER, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     picture_plan_of("dcgan", copy / FOLDER, tmp_path / "run")
     pack_shards(copy, read_manifest(copy)[:-2], 3, smooth=True)
     with pytest.raises(InputError, match=r"pictures have changed.*avatar-train-0000\d\.tar"):
@@ -163,7 +163,7 @@ def test_methods_that_need_loose_pictures_say_so(faces, tmp_path, portrait):
 
 def test_the_card_counts_the_samples_of_shards(faces, tmp_path):
     plan = picture_plan_of("cyclegan", faces, tmp_path / "run")
-    run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+    run_folder.open_run(plan.folder, plan.identity)
     assert picture_rows(plan.folder, plan.options, {}) == [
         ("photos", "8 for training, 2 held back"),
         ("avatars", "8 for training, 2 held back"),

@@ -32,6 +32,7 @@ from keras_portrait.models.style_classifier.networks import (
 from keras_portrait.models.style_classifier.results import is_finished
 from keras_portrait.recipe import DataSettings
 from keras_portrait.training import callbacks, run_folder
+from keras_portrait.training.run_folder import open_run, read_options
 
 SIZE = 64
 TINY = [
@@ -491,11 +492,43 @@ def test_a_picture_that_cannot_be_read_is_named(drawings, tmp_path):
 
 def test_other_options_and_other_drawings_are_refused(drawings, tmp_path):
     folder = style_training.train(plan_of(drawings, tmp_path / "run", "train.epochs=1"), verbose=0)
-    with pytest.raises(SettingError, match="recipe.train.epochs: 1 there, 2 now"):
-        plan_of(drawings, folder, "train.epochs=2")
+    with pytest.raises(SettingError, match="-s data.views=2.*data.views: 2 there, 3 now"):
+        plan_of(drawings, folder, "train.epochs=1", "data.views=3")
     (drawings / "dots" / "0.png").rename(drawings / "stripes" / "new.png")
     with pytest.raises(InputError, match="added stripes/new.png; removed dots/0.png"):
         plan_of(drawings, folder, "train.epochs=1")
+
+
+def test_a_run_whose_drawings_moved_trains_for_more_epochs(drawings, tmp_path, capsys):
+    folder = style_training.train(plan_of(drawings, tmp_path / "run", "train.epochs=1"), verbose=0)
+    drawings.rename(tmp_path / "moved")
+    folder.rename(tmp_path / "elsewhere")
+    plan = plan_of(tmp_path / "moved", tmp_path / "elsewhere", "train.epochs=2")
+    style_training.train(plan)
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        f"The same pictures, now in {tmp_path / 'moved'} instead of {drawings}.",
+        "2 epochs instead of 1: the head begins anew, and its learning rate falls to 0 over all "
+        "of them.",
+    ]
+    assert [row["epoch"] for row in read_lines(plan.folder / "losses.jsonl")] == [1, 2]
+    options = json.loads((plan.folder / "options.json").read_text())
+    assert (options["data"], options["recipe"]["train"]["epochs"]) == (str(tmp_path / "moved"), 2)
+    with pytest.raises(SettingError, match="-s train.epochs=2.*train.epochs: 2 there, 1 now"):
+        plan_of(tmp_path / "moved", plan.folder, "train.epochs=1")
+
+
+def test_weights_of_the_trunk_are_known_by_their_content(drawings, tmp_path):
+    for name in ("one.h5", "copy.h5"):
+        (tmp_path / name).write_bytes(b"weights")
+    first, second = (
+        plan_of(drawings, tmp_path / "run", f"network.weights={tmp_path / name}")
+        for name in ("one.h5", "copy.h5")
+    )
+    open_run(first.folder, first.identity)
+    assert second.identity.differences(read_options(first.folder)) == []
+    (tmp_path / "copy.h5").write_bytes(b"others")
+    with pytest.raises(SettingError, match="network.weights: .*one.h5 there, .*copy.h5 now"):
+        plan_of(drawings, tmp_path / "run", f"network.weights={tmp_path / 'copy.h5'}")
 
 
 def test_runs_are_numbered_and_the_unfinished_one_is_found(drawings, tmp_path, monkeypatch):

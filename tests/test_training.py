@@ -23,14 +23,14 @@ from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.models.asymmetric_cycle import experiment as portrait_setup
 from keras_portrait.models.asymmetric_cycle.edge_cache import store_edges
 from keras_portrait.models.asymmetric_cycle.model import AsymmetricCycle
-from keras_portrait.models.initial_weights import open_start, take_weights
 from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait.recipe import DataSettings
 from keras_portrait.schedules import LinearDecay
 from keras_portrait.training import callbacks, run_folder
 from keras_portrait.training import run as training
 from keras_portrait.training.checkpoints import list_checkpoints
-from keras_portrait.training.saved_generator import load_run
+from keras_portrait.training.initial_weights import open_start, take_weights
+from keras_portrait.training.saved_generator import load_run, raise_contrast
 from tiny_training import TINY, plan_of, state_of
 
 
@@ -170,10 +170,11 @@ def test_a_training_goes_on_from_another_run_and_looks_for_faces(drawn_data, tmp
 
 def test_contrast_steepens_the_tones_of_a_start(drawn_data, tmp_path, eager):
     folder = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
-    start = load_run(folder)
+    start = open_start(str(folder), ["drawn"])
     photos = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
     generator = keras.models.clone_model(start.model)
-    take_weights(generator, start, ["drawn"], contrast=2.0)
+    take_weights(generator, start)
+    raise_contrast(generator, 2.0)
     before = np.clip(start.model(photos), -1 + 1e-6, 1 - 1e-6)
     np.testing.assert_allclose(generator(photos), np.tanh(2 * np.arctanh(before)), atol=1e-4)
 
@@ -291,8 +292,18 @@ def test_other_options_in_the_same_folder_are_refused(drawn_data, tmp_path):
     (tmp_path / "run").mkdir()
     plan = plan_of(drawn_data, tmp_path / "run")
     (tmp_path / "run" / "options.json").write_text(json.dumps(plan.options))
-    with pytest.raises(SettingError, match="recipe.loss.strict: 5.0 there, 4.0 now"):
-        plan_of(drawn_data, tmp_path / "run", "loss.strict=4")
+    changed = ("loss.strict=4", "data.flip=false", "data.lines.drawn=thin")
+    with pytest.raises(SettingError) as error:
+        plan_of(drawn_data, tmp_path / "run", *changed[:2])
+    assert str(error.value) == (
+        f"{tmp_path / 'run'} holds a run with other options. Expected the former ones "
+        "(-s data.flip=true -s loss.strict=5.0), or another --run-dir for a new run. "
+        "Received: data.flip: True there, False now; loss.strict: 5.0 there, 4.0 now"
+    )
+    # No command takes back what was not there; and not all is named.
+    with pytest.raises(SettingError, match="the former ones, or another.*2 more$") as error:
+        plan_of(drawn_data, tmp_path / "run", *changed, "data.scale=1", "train.seed=3")
+    assert "data.lines.drawn: nothing there, thin now" in str(error.value)
 
 
 def test_runs_are_numbered_and_unfinished_ones_found(drawn_data, tmp_path, monkeypatch):
@@ -312,7 +323,7 @@ def test_a_run_that_another_process_trains_is_not_begun_anew(
     monkeypatch.chdir(tmp_path)
     plan = plan_of(drawn_data, None)
     with run_folder.hold_run(plan.folder):
-        run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+        run_folder.open_run(plan.folder, plan.identity)
         recipe = [part for key in TINY for part in ("-s", key)]
         code, out, err = portrait("train", "portrait-cpu", drawn_data, *recipe, preset=None)
         assert (code, out) == (2, "") and err.count("\n") == 1

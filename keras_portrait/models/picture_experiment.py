@@ -54,14 +54,12 @@ class PictureExperiment(Experiment):
         largest = max(len(self.data.photos), len(self.data.pictures))
         return -(-largest // self.recipe.data.batch)
 
-    def adam(self, total_steps: int) -> keras.optimizers.Optimizer:
-        """An optimizer whose learning rate drops after the recipe's epochs."""
+    def schedule(self, rate: float, total_steps: int) -> StepDecay:
+        """A learning rate that drops after the recipe's epochs, however many there are."""
         train = self.recipe.train
         steps = total_steps // train.epochs
         drops = [epoch * steps for epoch in train.drop_epochs]
-        schedule = StepDecay(train.learning_rate, drops, train.drop_factor)
-        # PyTorch's epsilon, as the implementations in use have it; Keras has 1e-7.
-        return keras.optimizers.Adam(schedule, beta_1=train.beta_1, epsilon=1e-8)
+        return StepDecay(rate, drops, train.drop_factor)
 
     def judged_inputs(self, batches: PictureBatches) -> np.ndarray | None:
         """What the generator makes judged pictures of; None where nothing was held back."""

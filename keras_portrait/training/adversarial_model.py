@@ -6,14 +6,15 @@ from keras import ops
 
 from keras_portrait.training.backend import average_weights, gradients_of
 from keras_portrait.training.distributed.devices import spans_workers
-from keras_portrait.training.optimizers import Optimizers, Progress
+from keras_portrait.training.named_batches import NamedBatches
+from keras_portrait.training.optimizers import Optimizers, Progress, adam
 from keras_portrait.training.saved_networks import restored
 
 # Pictures that `evaluate` scores: some seconds to a minute on a CPU.
 SCORED = 200
 
 
-class AdversarialModel(keras.Model):
+class AdversarialModel(NamedBatches, keras.Model):
     """A Keras model that holds networks and trains them against each other.
 
     A method declares `loss_names`, builds its networks in `__init__`, and writes `train_step` with
@@ -27,8 +28,6 @@ class AdversarialModel(keras.Model):
     accuracy_names: tuple[str, ...] = ()
     # What a person watches while it trains.
     headline_names: tuple[str, ...] = ()
-    # What the arrays of a batch are that has no names, in this order.
-    batch_names: tuple[str, ...] = ()
     # Of the method's paper, for `compile` without an optimizer.
     learning_rate = 2e-4
     beta_1 = 0.5
@@ -93,8 +92,7 @@ class AdversarialModel(keras.Model):
     def _optimizer(self, given) -> keras.optimizers.Optimizer:
         """What Keras takes for an optimizer, or "auto", as an optimizer."""
         if isinstance(given, str) and given == "auto":
-            # PyTorch's epsilon, which the papers' codes train with; Keras has 1e-7.
-            return keras.optimizers.Adam(self.learning_rate, self.beta_1, epsilon=1e-8)
+            return adam(self.learning_rate, self.beta_1)
         return keras.optimizers.get(given)
 
     def get_compile_config(self):
@@ -219,59 +217,6 @@ class AdversarialModel(keras.Model):
         used = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         used = [one for one in used if one is not None]
         return used if any(isinstance(one, Progress) for one in used) else [progress, *used]
-
-    def named(self, data) -> dict:
-        """The arrays of a batch by name.
-
-        Args:
-            data: a dict; or arrays in the order of `batch_names`, nested in tuples or not.
-
-        Raises:
-            ValueError: more arrays than names, or what the method needs is missing.
-        """
-        while isinstance(data, (tuple, list)) and len(data) == 1:
-            data = data[0]
-        if isinstance(data, dict):
-            return self.completed(dict(data))
-        arrays = [array for array in keras.tree.flatten(data) if array is not None]
-        if len(arrays) > len(self.batch_names):
-            raise ValueError(
-                f"A batch of {self.name}: expected a dict, or {', '.join(self.batch_names)} in "
-                f"this order. Received: {len(arrays)} arrays"
-            )
-        return self.completed(dict(zip(self.batch_names, arrays, strict=False)))
-
-    def completed(self, batch: dict) -> dict:
-        """A batch with what can be filled in; a method says what that is."""
-        return batch
-
-    def require(self, batch: dict, *names: str) -> None:
-        """Refuses a batch without some of its arrays.
-
-        Raises:
-            ValueError: one of the names is not there.
-        """
-        if missing := [name for name in names if name not in batch]:
-            raise ValueError(
-                f"A batch of {self.name}: expected {', '.join(names)}. Received: no "
-                f"{', no '.join(missing)}, but {', '.join(sorted(batch)) or 'nothing'}"
-            )
-
-    def check_size(self, pictures, size: tuple[int, int] | None) -> None:
-        """Refuses pictures of another size than the pools hold.
-
-        Args:
-            pictures: float (N, H, W, C).
-            size: height and width in pixels; None lets any pass.
-
-        Raises:
-            ValueError: the size is another.
-        """
-        if size is not None and tuple(pictures.shape[1:3]) != size:
-            raise ValueError(
-                f"Expected pictures of {size[0]} x {size[1]} pixels, the size of this model. "
-                f"Received: {pictures.shape[1]} x {pictures.shape[2]}"
-            )
 
     def call(self, inputs, training=False):
         """What the averaged generator, the one that is exported, makes of its input."""

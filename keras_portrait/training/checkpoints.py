@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
 import math
 import os
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_portrait.errors import InputError
-from keras_portrait.files import whole_file, write_whole
+from keras_portrait.files import file_sha256, whole_file, write_whole
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +88,7 @@ def save_checkpoint(model: "keras.Model", folder: Path, step: int) -> None:
         _require_space(model, folder)
         model.save_weights(part)
         # The sum first: a checkpoint that is there can always be checked.
-        write_whole(checkpoint.digest_path, _digest(part).encode())
+        write_whole(checkpoint.digest_path, file_sha256(part).encode())
     for old in list_checkpoints(folder)[:-KEPT]:
         # One that cannot be removed is in nobody's way: the newest is used.
         with contextlib.suppress(OSError):
@@ -155,13 +154,8 @@ def _fault(checkpoint):
     """What is wrong with a checkpoint's file, or None."""
     try:
         expected = checkpoint.digest_path.read_text(encoding="ascii").strip()
-        if _digest(checkpoint.path) == expected:
+        if file_sha256(checkpoint.path) == expected:
             return None
     except (OSError, ValueError) as error:
         return f"no {checkpoint.digest_path.name} to check it by ({type(error).__name__})"
     return "a truncated or altered file"
-
-
-def _digest(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """What every method tells the training."""
 
+import functools
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,14 +8,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_portrait.data.batches import Batches
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.shards.reader import data_alignment, least_side, without_landmarks
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.recipe import Recipe
+from keras_portrait.recipe import DecayTrainSettings, Recipe
+from keras_portrait.schedules import LinearDecay, StepDecay
 from keras_portrait.storage import as_place, public_name
 from keras_portrait.training.adversarial_model import AdversarialModel
+from keras_portrait.training.initial_weights import Start, check_start, open_start, take_weights
+from keras_portrait.training.optimizers import adam
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,23 @@ class Experiment:
         self.folder = as_place(public_name(data))
         self.alignment = data_alignment(data)
 
+    @functools.cached_property
+    def start(self) -> Start | None:
+        """What `train.start_from` names, opened; None where it names nothing.
+
+        Raises:
+            InputError: there is no such generator, or its file is broken.
+            SettingError: it draws none of the styles.
+        """
+        return open_start(self.recipe.train.start_from, self.description().get("styles", ()))
+
     def description(self) -> dict:
         """What `options.json` tells of the pictures: counts, and names of styles."""
         raise TypeError(f"{type(self).__name__} must describe its pictures.")
+
+    def contents(self) -> dict[str, str]:
+        """What lies at the paths that the recipe names: SHA-256 by `NAME_sha256`."""
+        return {"start_from_sha256": self.start.sha256} if self.start else {}
 
     def pictures(self) -> dict[str, list]:
         """What tells that a picture is still the same, by file."""
@@ -69,6 +88,28 @@ class Experiment:
     def steps_per_pass(self) -> int:
         """Steps in which each picture of the larger set is seen about once."""
         raise TypeError(f"{type(self).__name__} must say how long a pass is.")
+
+    def schedule(self, rate: float, total_steps: int) -> LearningRateSchedule:
+        """The learning rate at each step: as `DecayTrainSettings` say, else flat.
+
+        Args:
+            rate: at the start.
+            total_steps: steps of the whole training.
+        """
+        if isinstance(self.recipe.train, DecayTrainSettings):
+            return LinearDecay(rate, total_steps, self.recipe.train.decay_from)
+        return StepDecay(rate, ())
+
+    def adam(self, rate: float, total_steps: int, **settings) -> keras.optimizers.Optimizer:
+        """An optimizer with the recipe's schedule and decay.
+
+        Args:
+            rate: learning rate at the start.
+            total_steps: steps of the whole training.
+            **settings: further ones of `optimizers.adam`.
+        """
+        schedule = self.schedule(rate, total_steps)
+        return adam(schedule, self.recipe.train.beta_1, **settings)
 
     def build(self, total_steps: int, devices: int) -> AdversarialModel:
         """The model, compiled, with everything built that a checkpoint must find."""
@@ -83,8 +124,23 @@ class Experiment:
         on.
         """
 
+    def starts(self, model: AdversarialModel) -> list[tuple[keras.Model, Start]]:
+        """Networks that do not start with random weights, each with what it starts from."""
+        return [(model.generator, self.start)] if self.start else []
+
+    def check_starts(self, model: AdversarialModel) -> None:
+        """Refuses a start whose network is another one.
+
+        Raises:
+            SettingError: the two networks differ, or their plane waves do.
+        """
+        for network, start in self.starts(model):
+            check_start(network, start)
+
     def begin(self, model: AdversarialModel) -> None:
         """Gives the networks of a new run what they start with, where it is not random."""
+        for network, start in self.starts(model):
+            take_weights(network, start)
 
     def phases(self, model: AdversarialModel) -> list[Phase]:
         """What comes before the training proper."""
@@ -160,4 +216,6 @@ def experiment_for(recipe: Recipe, data: str | Path) -> Experiment:
     if kind is None:
         package = type(recipe).__module__.rpartition(".")[0]
         kind = importlib.import_module(f"{package}.experiment").EXPERIMENT
-    return kind(recipe, data)
+    experiment = kind(recipe, data)
+    _ = experiment.start  # opened before anything is written
+    return experiment

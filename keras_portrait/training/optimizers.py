@@ -4,6 +4,21 @@ import keras
 from keras import ops
 
 
+def adam(
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    beta_1: float,
+    beta_2: float = 0.999,
+) -> keras.optimizers.Optimizer:
+    """Adam as the papers' codes train with it: PyTorch's epsilon of 1e-8, where Keras has 1e-7.
+
+    Args:
+        learning_rate: float, or a schedule of the step.
+        beta_1: float, decay of the mean of the gradients.
+        beta_2: float, decay of the mean of their squares.
+    """
+    return keras.optimizers.Adam(learning_rate, beta_1, beta_2, epsilon=1e-8)
+
+
 class Optimizers:
     """Several optimizers as one, for Keras's callbacks.
 

@@ -1,20 +1,14 @@
 """From a recipe and a data folder to a run folder: builds, fits, resumes. No mathematics."""
 
 import functools
-import hashlib
-import json
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import keras
 
-from keras_portrait.data.fingerprint import changes
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.recipe import Recipe, check_backend
-from keras_portrait.storage import full_name
 from keras_portrait.training import callbacks, run_folder
 from keras_portrait.training.checkpoints import (
     list_checkpoints,
@@ -22,68 +16,13 @@ from keras_portrait.training.checkpoints import (
     restore_checkpoint,
     wait_for_checkpoint,
 )
-from keras_portrait.training.distributed.devices import Devices, describe_devices
+from keras_portrait.training.distributed.devices import describe_devices
 from keras_portrait.training.distributed.workers import WAIT_SECONDS, find_devices
-from keras_portrait.training.experiment import Experiment, experiment_for
+from keras_portrait.training.experiment import experiment_for
+from keras_portrait.training.plan import Plan
 
 # Seconds after which a disk shows what another machine has written: NFS keeps listings for 60.
 SHARED_DISK_SECONDS = 90.0
-
-
-@dataclass
-class Plan:
-    """A training that is ready to start, and nothing written yet.
-
-    Attributes:
-        experiment: the recipe and the pictures, and what the method makes of them.
-        folder: the run folder. `train` takes the next number where another start was quicker.
-        steps_per_epoch: steps of one epoch.
-        devices: which devices share a batch.
-        find: finds the run folder once more; None where its name was given.
-    """
-
-    experiment: Experiment
-    folder: Path
-    steps_per_epoch: int
-    devices: Devices = field(default_factory=Devices)
-    find: Callable[[], Path] | None = None
-
-    @property
-    def recipe(self) -> Recipe:
-        """The resolved recipe."""
-        return self.experiment.recipe
-
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole training, earlier phases left out."""
-        return self.recipe.train.epochs * self.steps_per_epoch
-
-    @property
-    def options(self) -> dict:
-        """What `options.json` holds; two runs with the same recipe and folder agree in it."""
-        alignment = self.experiment.alignment
-        return {
-            "format": run_folder.FORMAT,
-            # Runs that began before there was a second one go on.
-            **({} if alignment == 1 else {"alignment": alignment}),
-            "method": self.recipe.method,
-            "data": full_name(self.experiment.folder),
-            **self.experiment.description(),
-            # As it is read back: JSON has lists, no tuples.
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
-        }
-
-    @property
-    def digest(self) -> str:
-        """What tells that other workers train the same; where their data lie may differ."""
-        options = {name: value for name, value in self.options.items() if name != "data"}
-        told = json.dumps([options, self.experiment.pictures(), self.total_steps], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-    @property
-    def summary(self) -> str:
-        """What a dry run says."""
-        return f"{self.recipe.train.epochs} epochs of {self.steps_per_epoch} steps"
 
 
 def make_plan(
@@ -111,10 +50,11 @@ def make_plan(
         The plan.
 
     Raises:
-        InputError: the data folder cannot be used, or has changed since the run began, or another
-            process trains in the run folder.
+        InputError: the data folder cannot be used, or its pictures are not those that the run
+            began with, or another process trains in the run folder.
         SettingError: `run_dir` holds a run with other options, the batch cannot be shared, there
             are no such devices, or the prepared pictures are smaller than what shall be trained on.
+            More epochs than it began with are no other options.
     """
     check_backend(keras.backend.backend())
     team = find_devices(strategy, devices, wait)
@@ -132,15 +72,10 @@ def make_plan(
         done = list_checkpoints(folder)
         return bool(done) and done[-1].step >= plan.total_steps
 
-    find = functools.partial(run_folder.find_run, plan.options, finished, name)
+    identity = plan.identity
+    find = functools.partial(run_folder.find_run, identity, finished, name)
     folder = Path(run_dir) if run_dir else find()
-    run_folder.refuse_other_options(folder, plan.options)
-    before = run_folder.read_pictures(folder)
-    if before is not None and (change := changes(before, experiment.pictures())):
-        raise InputError(
-            f"{experiment.folder}: the pictures have changed since {folder} began. Expected the "
-            f"former ones, or another --run-dir for a new run. Received: {change}"
-        )
+    run_folder.refuse_other_run(folder, identity)
     if team.is_chief:
         run_folder.refuse_held(folder)
     return Plan(experiment, folder, steps, team, None if run_dir else find)
@@ -179,6 +114,7 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
         ):
             with devices.scope():
                 model = plan.experiment.build(plan.total_steps, devices.count)
+                plan.experiment.check_starts(model)
             if plan.find is not None:
                 plan.folder = run_folder.claim_run(plan.folder, plan.find)
             with run_folder.hold_run(plan.folder) if devices.is_chief else nullcontext():
@@ -190,13 +126,13 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
 
 def _run(model, plan, request, verbose):
     """Everything that happens in the run folder, which nobody else writes to meanwhile."""
-    devices = plan.devices
+    devices, news = plan.devices, plan.news()
     if devices.is_chief:
-        run_folder.open_run(plan.folder, plan.options, plan.experiment.pictures())
+        run_folder.open_run(plan.folder, plan.identity)
         plan.experiment.prepare_run(model, plan.folder, request.check_stop)
     begins, step = _restore(model, plan)
     if verbose:
-        print(_first_lines(plan, step), file=sys.stderr)
+        print(*news, _first_lines(plan, step), sep="\n", file=sys.stderr)
     if begins:
         _go_through_phases(model, plan, request, verbose)
     _fit(model, plan, step, request, verbose)

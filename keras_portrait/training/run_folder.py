@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-from keras_portrait.errors import InputError, SettingError
+from keras_portrait.errors import InputError
 from keras_portrait.files import (
     UNFINISHED_PREFIX,
     make_folder,
@@ -17,6 +17,8 @@ from keras_portrait.files import (
     remove_unfinished,
     write_whole,
 )
+from keras_portrait.training.checkpoints import newest_step
+from keras_portrait.training.run_identity import RunIdentity, describe
 
 try:
     import fcntl
@@ -29,18 +31,16 @@ FORMAT = 2
 PICTURES_NAME = "pictures.json"
 LOCK_NAME = ".lock"
 PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy")
-# Told in the options, and compared picture by picture elsewhere.
-COUNTS = ("photos", "drawings", "pictures")
 _NUMBERED = re.compile(r"([0-9]{3,})-.*")
 
 
 def find_run(
-    options: dict, finished: Callable[[Path], bool], name: str, runs: Path = Path("runs")
+    identity: RunIdentity, finished: Callable[[Path], bool], name: str, runs: Path = Path("runs")
 ) -> Path:
-    """The unfinished run with these options, or a folder with the next number.
+    """The unfinished run with these options and pictures, or a folder with the next number.
 
     Args:
-        options: what `options.json` must hold, counts of pictures left out.
+        identity: which run it is.
         finished: says whether the run in a folder has come to its end.
         name: what follows the number in a new folder's name.
         runs: where the run folders lie.
@@ -54,7 +54,8 @@ def find_run(
         # A folder whose options cannot be read is somebody else's.
         with contextlib.suppress(InputError):
             known = read_options(folder)
-            if known is not None and not difference(known, options) and not finished(folder):
+            same = known is not None and identity.is_of(known, read_pictures(folder))
+            if same and not finished(folder):
                 return folder
     last = numbered[-1][0] if numbered else 0
     return runs / f"{last + 1:03d}-{name}"
@@ -162,53 +163,41 @@ def read_pictures(folder: Path) -> dict | None:
     return _read(folder / PICTURES_NAME, "the pictures of a run")
 
 
-def open_run(folder: Path, options: dict, pictures: dict) -> None:
+def open_run(folder: Path, identity: RunIdentity) -> None:
     """Makes a run folder, with the options, pictures and versions that it is trained with.
+
+    One that is gone on with notes where its pictures lie now, and how many epochs there are to be.
 
     Raises:
         InputError: it cannot be written.
     """
     _make(folder)
     known = read_options(folder)
-    if known is not None and (other := difference(known, options)):
+    if known is not None and (other := identity.differences(known)):
         # Another training took the folder after this one had looked.
         raise InputError(
             f"{folder} was taken by another training. Expected to start again, which takes "
-            f"the next number. Received: {other}"
+            f"the next number. Received: {describe(other)}"
         )
     remove_unfinished(folder)
     if known is None:
-        _write(folder / PICTURES_NAME, pictures)
-        _write(folder / OPTIONS_NAME, options)
+        _write(folder / PICTURES_NAME, identity.pictures)
+        _write(folder / OPTIONS_NAME, identity.options)
+    elif (renewed := identity.renewed(known, begun=newest_step(folder) >= 0)) != known:
+        _write(folder / OPTIONS_NAME, renewed)
     _write(folder / "versions.json", installed_versions(PACKAGES))
 
 
-def refuse_other_options(folder: Path, options: dict) -> None:
-    """Refuses a run folder that holds a run with other options.
+def refuse_other_run(folder: Path, identity: RunIdentity) -> None:
+    """Refuses a run folder that holds another run; one that has moved, or grows, is the same.
 
     Raises:
-        InputError: its options cannot be read.
-        SettingError: they are others.
+        InputError: its options cannot be read, or its pictures are others.
+        SettingError: its options are others.
     """
     known = read_options(folder)
-    if known is not None and (other := difference(known, options)):
-        raise SettingError(
-            f"{folder} holds a run with other options. Expected another --run-dir or the former "
-            f"options. Received: {other}"
-        )
-
-
-def difference(known: dict, options: dict, prefix: str = "") -> str:
-    """Names the first three keys in which two option dictionaries differ; "" where none does."""
-    names = []
-    for key in sorted({*known, *options} - {*COUNTS}):
-        old, new = known.get(key), options.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            if old != new:
-                names.append(difference(old, new, f"{prefix}{key}."))
-        elif old != new:
-            names.append(f"{prefix}{key}: {old} there, {new} now")
-    return "; ".join(names[:3])
+    if known is not None:
+        identity.refuse_others(folder, known, read_pictures(folder))
 
 
 def _make(folder):

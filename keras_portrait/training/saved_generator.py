@@ -20,6 +20,8 @@ from keras_portrait.training.model_archive import check_archive
 from keras_portrait.training.run_folder import FORMAT, OPTIONS_NAME
 
 GENERATOR_FILE = "generator.keras"
+# Folder of those of former epochs, in a run folder.
+KEPT_FOLDER = "generators"
 # Which way a generator goes -> its file. Only runs of cyclegan have both.
 DIRECTIONS = {"a-to-b": GENERATOR_FILE, "b-to-a": "inverse_generator.keras"}
 
@@ -79,7 +81,7 @@ def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
     """Reads a run folder.
 
     Args:
-        run: the folder, or a `.keras` file; `options.json` lies beside it.
+        run: the folder, or a `.keras` file in it or in its `generators/`.
         direction: a key of `DIRECTIONS`; of a file, only the first.
 
     Returns:
@@ -102,11 +104,12 @@ def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
         raise InputError(
             f"Expected a run folder that holds {file}, or such a file. Received: {run}"
         )
-    options = _read_options(path.with_name(OPTIONS_NAME))
+    folder = run_folder_of(path)
+    options = _read_options(folder / OPTIONS_NAME)
     trained = TrainedGenerator(
         model=load_model(path),
         file=path.name,
-        name=path.resolve().parent.name,
+        name=folder.resolve().name,
         method=options["method"],
         size=options["recipe"]["data"]["size"],
         styles=_styles(options),
@@ -115,6 +118,12 @@ def load_run(run: str | Path, direction: str = "a-to-b") -> TrainedGenerator:
     )
     _check_signature(trained, path)
     return trained
+
+
+def run_folder_of(file: Path) -> Path:
+    """The run folder that a generator's file belongs to, its `generators/` included."""
+    folder = file.parent
+    return folder.parent if folder.name == KEPT_FOLDER else folder
 
 
 def load_generator(run: str | Path) -> Generator:

@@ -71,10 +71,7 @@ class SupervisedModel(AdversarialModel):
             ValueError: there are several styles and none is told, or something else is missing.
         """
         self.require(batch, "photo", "drawing")
-        if "style" not in batch:
-            if len(self.style_names) > 1:
-                self.require(batch, "style")
-            batch["style"] = ops.ones((ops.shape(batch["photo"])[0], 1))
+        self.fill_style(batch, len(self.style_names))
         return batch
 
     def generator_input(self, inputs):

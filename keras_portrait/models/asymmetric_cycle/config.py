@@ -9,8 +9,8 @@ from keras_portrait.recipe import (
     STYLE_INPUTS,
     UPSAMPLINGS,
     DataSettings,
+    DecayTrainSettings,
     Recipe,
-    TrainSettings,
     between,
     one_of,
 )
@@ -96,28 +96,19 @@ class AsymmetricCycleWeights:
 
 
 @dataclass(frozen=True)
-class AsymmetricCycleTrainSettings(TrainSettings):
-    """`TrainSettings`, and where it starts and how it decays.
+class AsymmetricCycleTrainSettings(DecayTrainSettings):
+    """`DecayTrainSettings`, the pools, and how it starts.
 
     Attributes:
-        start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
-            network must be that of the recipe. Styles are found by their names; one that it does
-            not know begins as the mean of those that it knows. The inverse generator starts anew.
-            Empty starts with random weights.
-        start_contrast: factor of what goes into the tanh of that generator: above 1 it begins with
-            fewer tones between ink and paper.
-        discriminator_learning_rate: of Adam, for the discriminators.
-        decay_from: share of the training after which the learning rates fall linearly to 0.
+        start_contrast: factor of what goes into the tanh of the generator that it starts from:
+            above 1 it begins with fewer tones between ink and paper.
         pool: fakes kept for the discriminators; 0 turns the pools off.
         warm_start_steps: steps that teach the inverse generator to make photos of line drawings
             before the adversarial training; 0 leaves them out, as the paper does.
     """
 
-    start_from: str = ""
     start_contrast: float = between(1.0, 0.1, 10)
     epochs: int = between(300, 1, 1_000_000)
-    discriminator_learning_rate: float = between(2e-4, 1e-12, 1)
-    decay_from: float = between(0.5, 0, 1)
     pool: int = between(50, 0, 10_000)
     warm_start_steps: int = between(0, 0, 1_000_000_000)
 

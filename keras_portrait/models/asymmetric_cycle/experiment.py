@@ -15,7 +15,6 @@ from keras_portrait.models.asymmetric_cycle.config import AsymmetricCycleRecipe
 from keras_portrait.models.asymmetric_cycle.edge_cache import EDGES, store_edges
 from keras_portrait.models.asymmetric_cycle.model import AsymmetricCycle
 from keras_portrait.models.asymmetric_cycle.warm_start import WarmStart
-from keras_portrait.models.initial_weights import drawings_of, open_start, take_weights
 from keras_portrait.networks import (
     line_generator,
     patch_discriminator,
@@ -24,7 +23,6 @@ from keras_portrait.networks import (
 )
 from keras_portrait.perceptual import EdgeDetector, FaceFinder, PerceptualDistance
 from keras_portrait.recipe import WAVES
-from keras_portrait.schedules import LinearDecay
 from keras_portrait.training.callbacks import Validation
 from keras_portrait.training.experiment import (
     Experiment,
@@ -33,6 +31,8 @@ from keras_portrait.training.experiment import (
     require_landmarks,
     spread,
 )
+from keras_portrait.training.initial_weights import drawings_of
+from keras_portrait.training.saved_generator import raise_contrast
 from keras_portrait.training.scorers import PortraitScorer
 
 # Photos of the sample grids, and held-back pictures that each epoch is judged by.
@@ -47,9 +47,9 @@ class AsymmetricCycleExperiment(Experiment):
         data: the pictures to train on, `PreparedData`.
 
     Raises:
-        SettingError: the squares are smaller than `data.size`, `data.lines` names a style that
-            there is not, or `train.start_from` draws other styles.
-        InputError: `loss.face` has a photo without landmarks, or `train.start_from` is none.
+        SettingError: the squares are smaller than `data.size`, or `data.lines` names a style that
+            there is not.
+        InputError: `loss.face` has a photo without landmarks.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -65,7 +65,6 @@ class AsymmetricCycleExperiment(Experiment):
             )
         if recipe.loss.face:
             require_landmarks(self.data.photos, "loss.face")
-        self.start = open_start(recipe.train.start_from, self.data.styles)
 
     def description(self) -> dict:
         """Names of the styles, and how many photos and drawings there are."""
@@ -74,6 +73,11 @@ class AsymmetricCycleExperiment(Experiment):
             "photos": len(self.data.photos),
             "drawings": len(self.data.drawings),
         }
+
+    def contents(self) -> dict[str, str]:
+        """As in `Experiment`; and what the anchor holds on to, which must stay the same."""
+        held = self.start is not None and self.recipe.loss.anchor > 0
+        return super().contents() | ({"anchor_sha256": self.start.sha256} if held else {})
 
     def pictures(self) -> dict[str, list]:
         """Photos and drawings, held-back ones too."""
@@ -98,17 +102,11 @@ class AsymmetricCycleExperiment(Experiment):
 
     def build(self, total_steps: int, devices: int) -> AsymmetricCycle:
         """Every network of the method, frozen ones with their weights; optimizers; pools."""
-        recipe = self.recipe
-        model = build_asymmetric_cycle(recipe, self.data.styles, self._draw_start())
-
-        def adam(learning_rate):
-            schedule = LinearDecay(learning_rate, total_steps, recipe.train.decay_from)
-            # PyTorch's epsilon, which the paper's code trains with; Keras has 1e-7.
-            return keras.optimizers.Adam(schedule, beta_1=recipe.train.beta_1, epsilon=1e-8)
-
+        train = self.recipe.train
+        model = build_asymmetric_cycle(self.recipe, self.data.styles, self._draw_start())
         model.compile(
-            generator=adam(recipe.train.learning_rate),
-            discriminator=adam(recipe.train.discriminator_learning_rate),
+            generator=self.adam(train.learning_rate, total_steps),
+            discriminator=self.adam(train.discriminator_learning_rate, total_steps),
         )
         return model
 
@@ -120,10 +118,10 @@ class AsymmetricCycleExperiment(Experiment):
             store_edges(run, self.data.folder, self.data.photos, model.edge_detector, check_stop)
 
     def begin(self, model: AsymmetricCycle) -> None:
-        """The generator may go on from an earlier run."""
+        """As in `Experiment`, with the contrast that the recipe asks for."""
+        super().begin(model)
         if self.start:
-            contrast = self.recipe.train.start_contrast
-            take_weights(model.generator, self.start, self.data.styles, contrast)
+            raise_contrast(model.generator, self.recipe.train.start_contrast)
 
     def phases(self, model: AsymmetricCycle) -> list[Phase]:
         """The warm start, where the recipe asks for it."""
@@ -155,7 +153,7 @@ class AsymmetricCycleExperiment(Experiment):
 
     def _draw_start(self):
         """Anchor and warm start hold on to what the start draws; None where a filter draws."""
-        return drawings_of(self.start, self.data.styles) if self.start else None
+        return drawings_of(self.start) if self.start else None
 
     def _stores_edges(self):
         return self.recipe.data.stored_edges and self.recipe.loss.forward_cycle == "edges"

@@ -151,11 +151,8 @@ class AsymmetricCycle(AdversarialModel):
         """
         self.require(batch, "photo", "drawing")
         self.check_size(batch["photo"], (self.size, self.size))
+        self.fill_style(batch, self.styles)
         count = ops.shape(batch["photo"])[0]
-        if "style" not in batch:
-            if self.styles > 1:
-                self.require(batch, "style")
-            batch["style"] = ops.ones((count, 1))
         for part in PARTS if self.part_discs else ():
             mask = np.float32(part_mask(face_template(self.size), self.size, part))[None, ..., None]
             for kind in ("photo", "drawing"):

@@ -62,7 +62,8 @@ class CartoonGANTrainSettings(PictureTrainSettings):
     """How long and how fast, and what comes before.
 
     Attributes:
-        initialization_steps: steps that teach G the content alone before the adversarial training.
+        initialization_steps: steps that teach G the content alone before the adversarial training;
+            left out where it starts from another generator.
         landmark_steps: steps that teach the landmark network, where its loss has a weight.
         pool: fakes kept for the discriminator; 0 turns the pool off.
     """

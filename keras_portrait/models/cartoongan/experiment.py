@@ -13,6 +13,8 @@ from keras_portrait.models.cartoongan.networks import cartoon_discriminator, car
 from keras_portrait.models.picture_experiment import PictureExperiment
 from keras_portrait.perceptual.vgg import VGGFeatures
 from keras_portrait.training.experiment import Phase, require_landmarks, spread
+from keras_portrait.training.optimizers import adam
+from keras_portrait.training.run_identity import content_of
 
 # Photos of the sample grids.
 SAMPLES = 6
@@ -29,6 +31,11 @@ class CartoonGANExperiment(PictureExperiment):
         super().__init__(recipe, data)
         if recipe.loss.landmarks:
             require_landmarks(self.data.photos, "loss.landmarks")
+
+    def contents(self) -> dict[str, str]:
+        """As in `Experiment`; and the trunk's weights, where a file holds them."""
+        trunk = self.recipe.network.trunk_weights
+        return super().contents() | content_of(trunk_weights=trunk)
 
     def batches(self, run: Path) -> PictureBatches:
         """`a`, `b` and `e`, and the landmarks of `a` where they are wanted."""
@@ -61,11 +68,17 @@ class CartoonGANExperiment(PictureExperiment):
             average_decay=recipe.train.average_decay,
             seed=recipe.train.seed,
         )
-        model.compile(generator=self.adam(total_steps), discriminator=self.adam(total_steps))
+        rate = recipe.train.learning_rate
+        model.compile(
+            generator=self.adam(rate, total_steps), discriminator=self.adam(rate, total_steps)
+        )
         return model
 
     def phases(self, model: CartoonGAN) -> list[Phase]:
-        """The landmark network's training where it is needed, and the initialization of G."""
+        """The landmark network's training where it is needed, and the initialization of G.
+
+        A generator that starts from another one knows the content already.
+        """
         train, data = self.recipe.train, self.data
         photos = {"a": ("", data.photos)}
         found = []
@@ -76,10 +89,9 @@ class CartoonGANExperiment(PictureExperiment):
                 data, self.recipe.data, train.seed + 2, {"photo": photos["a"]}, landmarks="photo"
             )
             found.append(Phase("landmarks", teacher, batches, train.landmark_steps))
-        if train.initialization_steps:
+        if train.initialization_steps and not self.start:
             starter = ContentStart(model.generator, model.features, self.recipe.loss.content)
-            adam = keras.optimizers.Adam(train.learning_rate, train.beta_1, epsilon=1e-8)
-            starter.compile(generator=adam)
+            starter.compile(generator=adam(train.learning_rate, train.beta_1))
             batches = PictureBatches(data, self.recipe.data, train.seed + 1, photos)
             found.append(Phase("initialization", starter, batches, train.initialization_steps))
         return found

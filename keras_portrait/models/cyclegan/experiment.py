@@ -1,5 +1,7 @@
 """How CycleGAN is trained: photos as A, avatars (or drawings) as B, four networks, two pools."""
 
+import functools
+import os
 from pathlib import Path
 
 from keras_portrait.data.pictures import PictureBatches
@@ -7,6 +9,8 @@ from keras_portrait.models.cyclegan.model import CycleGAN
 from keras_portrait.models.picture_experiment import PictureExperiment
 from keras_portrait.networks import patch_discriminator, resnet_generator
 from keras_portrait.training.experiment import spread
+from keras_portrait.training.initial_weights import Start, open_start
+from keras_portrait.training.saved_generator import DIRECTIONS
 
 # Pictures of each domain in the sample grids.
 SAMPLES = 6
@@ -43,8 +47,25 @@ class CycleGANExperiment(PictureExperiment):
             average_decay=recipe.train.average_decay,
             seed=recipe.train.seed,
         )
-        model.compile(generator=self.adam(total_steps), discriminator=self.adam(total_steps))
+        rate = recipe.train.learning_rate
+        model.compile(
+            generator=self.adam(rate, total_steps), discriminator=self.adam(rate, total_steps)
+        )
         return model
+
+    @functools.cached_property
+    def inverse_start(self) -> Start | None:
+        """The inverse generator of the run folder that is started from, where it has one."""
+        folder = self.start and self.start.folder
+        if not folder or not os.path.isfile(folder / DIRECTIONS["b-to-a"]):
+            return None
+        return open_start(str(folder), (), "b-to-a")
+
+    def starts(self, model: CycleGAN) -> list:
+        """Both generators, where the run that is started from has both."""
+        inverse = self.inverse_start
+        others = [(model.inverse_generator, inverse)] if inverse else []
+        return super().starts(model) + others
 
     def samples(self, batches: PictureBatches) -> dict:
         """Held-back photos and pictures, or those trained on where none were held back."""

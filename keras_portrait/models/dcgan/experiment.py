@@ -36,7 +36,10 @@ class DCGANExperiment(PictureExperiment):
             average_decay=recipe.train.average_decay,
             gradient_penalty=recipe.loss.gradient_penalty,
         )
-        model.compile(generator=self.adam(total_steps), discriminator=self.adam(total_steps))
+        rate = recipe.train.learning_rate
+        model.compile(
+            generator=self.adam(rate, total_steps), discriminator=self.adam(rate, total_steps)
+        )
         return model
 
     def samples(self, batches: PictureBatches) -> dict:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from keras_portrait.errors import SettingError
-from keras_portrait.recipe import Recipe, TrainSettings, between
+from keras_portrait.recipe import DecayTrainSettings, Recipe, between
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,10 @@ class DistillationWeights:
 
 
 @dataclass(frozen=True)
-class DistillationTrainSettings(TrainSettings):
-    """`TrainSettings` of the student, and where it starts and how it decays.
+class DistillationTrainSettings(DecayTrainSettings):
+    """`DecayTrainSettings` of the student."""
 
-    Attributes:
-        start_from: a run folder or a `.keras` file in it, whose student goes on learning; its
-            network must be that of the recipe. Styles are found by their names. Empty starts with
-            random weights.
-        discriminator_learning_rate: of Adam, for the discriminator.
-        decay_from: share of the training after which the learning rates fall linearly to 0.
-    """
-
-    start_from: str = ""
     learning_rate: float = between(1e-3, 1e-12, 1)
-    discriminator_learning_rate: float = between(2e-4, 1e-12, 1)
     decay_from: float = between(0.3, 0, 1)
     average_decay: float = between(0.998, 0, 0.99999)
 

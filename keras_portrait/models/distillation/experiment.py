@@ -14,10 +14,8 @@ from keras_portrait.models.distillation.batches import TeacherBatches
 from keras_portrait.models.distillation.model import Distillation
 from keras_portrait.models.distillation.networks import student_generator
 from keras_portrait.models.distillation.teacher import DRAWINGS, draw_views, open_teacher
-from keras_portrait.models.initial_weights import open_start, take_weights
 from keras_portrait.networks import patch_discriminator
 from keras_portrait.perceptual import PerceptualDistance
-from keras_portrait.schedules import LinearDecay
 from keras_portrait.training.callbacks import Validation
 from keras_portrait.training.experiment import Experiment, check_size, spread
 from keras_portrait.training.scorers import TeacherScorer
@@ -35,9 +33,7 @@ class DistillationExperiment(Experiment):
         teacher: `Teacher`.
 
     Raises:
-        SettingError: the teacher makes no drawings of photos, or of another size or alignment; or
-            `train.start_from` draws other styles.
-        InputError: `train.start_from` is no run.
+        SettingError: the teacher makes no drawings of photos, or of another size or alignment.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -50,7 +46,6 @@ class DistillationExperiment(Experiment):
                 f"Received: {recipe.data.size}"
             )
         require_alignment(self.folder, self.teacher.generator.metadata.alignment, "The teacher")
-        self.start = open_start(recipe.train.start_from, self.teacher.styles)
         # The size is the teacher's: no smaller one would do.
         sets = (self.data.photos, self.data.held_photos)
         check_size(recipe.data.size, sets, self.folder, multiple=0)
@@ -96,7 +91,7 @@ class DistillationExperiment(Experiment):
         rates = {"generator": train.learning_rate}
         if adversarial:
             rates["discriminator"] = train.discriminator_learning_rate
-        model.compile(**{name: self._adam(rate, total_steps) for name, rate in rates.items()})
+        model.compile(**{name: self.adam(rate, total_steps) for name, rate in rates.items()})
         return model
 
     def prepare_run(
@@ -114,11 +109,6 @@ class DistillationExperiment(Experiment):
             check_stop,
         )
 
-    def begin(self, model: Distillation) -> None:
-        """The student may go on from an earlier one."""
-        if self.start:
-            take_weights(model.generator, self.start, self.teacher.styles)
-
     def samples(self, batches: TeacherBatches) -> dict:
         """Held-back photos, or training photos where none were held back."""
         return batches.fixed(self._samples())
@@ -133,10 +123,6 @@ class DistillationExperiment(Experiment):
 
     def _samples(self):
         return spread(self.data.held_photos or self.data.photos, SAMPLES)
-
-    def _adam(self, rate, total_steps):
-        schedule = LinearDecay(rate, total_steps, self.recipe.train.decay_from)
-        return keras.optimizers.Adam(schedule, beta_1=self.recipe.train.beta_1, epsilon=1e-8)
 
 
 EXPERIMENT = DistillationExperiment

@@ -1,6 +1,5 @@
 """The trained generator that a student learns from, and what it draws beforehand."""
 
-import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich.progress import track
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.photos import PhotoData
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.files import make_folder
+from keras_portrait.files import file_sha256, make_folder
 from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.inference.presets import Generator, is_preset, load_preset
 from keras_portrait.models.distillation.batches import PLAIN, make_view, style_turn, view_file
@@ -104,7 +103,7 @@ def _run_file(given: str) -> Path | None:
 
 def _sha256(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise InputError(f"Cannot read the teacher ({error.strerror}). Received: {path}") from error
 

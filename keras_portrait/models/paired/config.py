@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from keras_portrait.errors import SettingError
 from keras_portrait.inference.filters import FILTERS
-from keras_portrait.recipe import LINE_GENERATOR, WAVES, Recipe, TrainSettings, between
+from keras_portrait.recipe import LINE_GENERATOR, WAVES, DecayTrainSettings, Recipe, between
 
 
 @dataclass(frozen=True)
@@ -87,19 +87,13 @@ class PairedWeights:
 
 
 @dataclass(frozen=True)
-class PairedTrainSettings(TrainSettings):
-    """`TrainSettings`, and where it starts and how it decays.
+class PairedTrainSettings(DecayTrainSettings):
+    """`DecayTrainSettings`, and Adam's other number.
 
     Attributes:
-        start_from: a run folder or a `.keras` file in it, whose generator goes on learning; its
-            network must be that of the recipe. Styles are found by their names. Empty starts with
-            random weights.
-        discriminator_learning_rate: of Adam, for the discriminator.
         beta_2: of Adam.
-        decay_from: share of the training after which the learning rates fall linearly to 0.
     """
 
-    start_from: str = ""
     epochs: int = between(26, 1, 1_000_000)
     steps_per_epoch: int = between(250, 0, 1_000_000_000)
     learning_rate: float = between(5e-4, 1e-12, 1)

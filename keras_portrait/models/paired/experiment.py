@@ -11,12 +11,10 @@ from rich.progress import Progress
 
 from keras_portrait.data.fingerprint import sizes
 from keras_portrait.data.photos import load_photos
-from keras_portrait.models.initial_weights import open_start, take_weights
 from keras_portrait.models.paired.batches import PairedBatches
 from keras_portrait.models.paired.filter_drawings import draw_missing
 from keras_portrait.models.paired.model import Paired
 from keras_portrait.networks import line_generator, pair_discriminator
-from keras_portrait.schedules import LinearDecay
 from keras_portrait.training.callbacks import Validation
 from keras_portrait.training.experiment import Experiment, check_size, spread
 from keras_portrait.training.scorers import PairedScorer
@@ -35,9 +33,8 @@ class PairedExperiment(Experiment):
         data: the photos, `PhotoData`.
 
     Raises:
-        SettingError: the squares are smaller than `data.size`, or `train.start_from` draws other
-            styles.
-        InputError: the folder holds no photos, or `train.start_from` is no run.
+        SettingError: the squares are smaller than `data.size`.
+        InputError: the folder holds no photos.
     """
 
     def __init__(self, recipe, data: str | Path):
@@ -45,7 +42,6 @@ class PairedExperiment(Experiment):
         self.data = load_photos(data, "Paired training")
         sets = (self.data.photos, self.data.held_photos)
         check_size(recipe.data.size, sets, self.folder, multiple=0)
-        self.start = open_start(recipe.train.start_from, recipe.data.filters)
 
     def description(self) -> dict:
         """Names of the styles, and how many photos there are."""
@@ -74,12 +70,12 @@ class PairedExperiment(Experiment):
             weights=recipe.loss,
             average_decay=train.average_decay,
         )
-        optimizers = {"generator": self._adam(train.learning_rate, total_steps)}
+        optimizers = {"generator": self.adam(train.learning_rate, total_steps)}
         if judged:
             # It joins in late and ends with the generator.
             steps = max(total_steps - recipe.loss.adversarial_from, 1)
             rate = train.discriminator_learning_rate
-            optimizers["discriminator"] = self._adam(rate, steps)
+            optimizers["discriminator"] = self.adam(rate, steps)
         model.compile(**optimizers)
         return model
 
@@ -101,10 +97,9 @@ class PairedExperiment(Experiment):
                 check_stop()
             left.close()
 
-    def begin(self, model: Paired) -> None:
-        """The generator may go on from an earlier one."""
-        if self.start:
-            take_weights(model.generator, self.start, self.recipe.data.filters)
+    def adam(self, rate: float, total_steps: int, **settings) -> keras.optimizers.Optimizer:
+        """As in `Experiment`, with both of Adam's decays."""
+        return super().adam(rate, total_steps, beta_2=self.recipe.train.beta_2, **settings)
 
     def samples(self, batches: PairedBatches) -> dict:
         """Held-back photos, or training photos where none were held back."""
@@ -129,13 +124,6 @@ class PairedExperiment(Experiment):
 
     def _samples(self):
         return spread(self.data.held_photos or self.data.photos, SAMPLES)
-
-    def _adam(self, rate, total_steps):
-        train = self.recipe.train
-        schedule = LinearDecay(rate, total_steps, train.decay_from)
-        return keras.optimizers.Adam(
-            schedule, beta_1=train.beta_1, beta_2=train.beta_2, epsilon=1e-8
-        )
 
 
 EXPERIMENT = PairedExperiment

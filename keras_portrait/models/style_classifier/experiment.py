@@ -7,7 +7,7 @@ finished; the head begins anew.
 
 import math
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -16,8 +16,7 @@ from keras import ops
 from rich.console import Console
 from rich.progress import Progress
 
-from keras_portrait.data.fingerprint import changes
-from keras_portrait.errors import InputError, SettingError
+from keras_portrait.errors import SettingError
 from keras_portrait.files import whole_file
 from keras_portrait.models.style_classifier.config import (
     StyleClassifierRecipe,
@@ -33,9 +32,10 @@ from keras_portrait.models.style_classifier.results import (
     write_results,
 )
 from keras_portrait.perceptual.vgg import TRUNKS, VGGFeatures
-from keras_portrait.recipe import check_backend
+from keras_portrait.recipe import as_options, check_backend
 from keras_portrait.training import callbacks, run_folder
 from keras_portrait.training import run_page as report
+from keras_portrait.training.run_identity import RunIdentity, content_of
 from keras_portrait.training.run_page.confusion import require_matplotlib
 
 FORMAT = 1
@@ -77,8 +77,14 @@ class StylePlan:
             "styles": self.data.styles,
             "data": str(self.data.folder.resolve()),
             "drawings": len(self.data.drawings),
-            "recipe": asdict(self.recipe),
+            **content_of(weights=self.recipe.network.weights),
+            "recipe": as_options(self.recipe),
         }
+
+    @property
+    def identity(self) -> RunIdentity:
+        """What tells this run from another."""
+        return RunIdentity(self.options, self.data.fingerprint(), as_options(type(self.recipe)()))
 
     @property
     def summary(self) -> str:
@@ -89,10 +95,24 @@ class StylePlan:
             for style, some, others in zip(self.data.styles, learned, held, strict=True)
         )
         untagged = sum(drawing.tag is None for drawing in self.data.drawings)
-        return (
-            f"drawings to learn from, and kept back: {counts}; {untagged} without a tag\n"
-            f"{self.recipe.train.epochs} epochs of {self.steps_per_epoch} steps"
-        )
+        lines = [
+            f"drawings to learn from, and kept back: {counts}; {untagged} without a tag",
+            f"{self.recipe.train.epochs} epochs of {self.steps_per_epoch} steps",
+        ]
+        return "\n".join([*lines, *self.news()])
+
+    def news(self) -> list[str]:
+        """What is not as it was when the run began, and what follows from it; a line each."""
+        known, identity = run_folder.read_options(self.folder), self.identity
+        if known is None:
+            return []
+        lines, former = identity.moves(known), identity.former_epochs(known)
+        if former is not None:
+            lines.append(
+                f"{self.recipe.train.epochs} epochs instead of {former}: the head begins anew, and "
+                "its learning rate falls to 0 over all of them."
+            )
+        return lines
 
 
 def make_plan(
@@ -116,7 +136,8 @@ def make_plan(
         The plan.
 
     Raises:
-        InputError: the data folder cannot be used, or has changed since the run began.
+        InputError: the data folder cannot be used, or its drawings are not those that the run
+            began with.
         SettingError: `run_dir` holds a run with other options, or there are several devices.
     """
     check_backend(keras.backend.backend())
@@ -124,14 +145,9 @@ def make_plan(
         raise SettingError(f"--devices: a style classifier trains on one. Received: {devices}")
     tagged = load_tagged(data, recipe.data.holdout)
     plan = StylePlan(recipe, tagged, Path(run_dir or "."))
-    folder = Path(run_dir) if run_dir else run_folder.find_run(plan.options, is_finished, name)
-    run_folder.refuse_other_options(folder, plan.options)
-    before = run_folder.read_pictures(folder)
-    if before is not None and (change := changes(before, tagged.fingerprint())):
-        raise InputError(
-            f"{tagged.folder}: the drawings have changed since {folder} began. Expected the former "
-            f"ones, or another --run-dir for a new run. Received: {change}"
-        )
+    identity = plan.identity
+    folder = Path(run_dir) if run_dir else run_folder.find_run(identity, is_finished, name)
+    run_folder.refuse_other_run(folder, identity)
     return StylePlan(recipe, tagged, folder)
 
 
@@ -172,7 +188,10 @@ def train(plan: StylePlan, verbose: int | str = "auto") -> Path:
 
 def _run(plan, trunk, stop, verbose):
     """Everything that happens in the run folder, which nobody else writes to meanwhile."""
-    run_folder.open_run(plan.folder, plan.options, plan.data.fingerprint())
+    news = plan.news()
+    run_folder.open_run(plan.folder, plan.identity)
+    if verbose:
+        print(*news, sep="\n", end="\n" if news else "", file=sys.stderr)
     store = StatisticsStore(plan.folder, plan.data, plan.recipe, trunk)
     upright, views = _look(plan, store, stop, verbose)
     head = _fit(plan, upright, views, stop, verbose)
