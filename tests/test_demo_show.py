@@ -26,7 +26,7 @@ from waiting import wait_until
 class Camera:
     """Stands in for a camera that can be unplugged."""
 
-    name = "camera"
+    name, skipped = "camera", 0
 
     def __init__(self):
         self.unplugged, self.taken, self.reopened = False, 0, 0
@@ -92,15 +92,19 @@ def show_until_ctrl_c(view, preset, work, **settings) -> float:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
-    view, camera, window, tiny_preset, capsys
+    view, camera, window, tiny_preset, monkeypatch, capsys
 ):
+    said = []
+    monkeypatch.setattr(
+        show, "print", lambda line, **_: said.append(line) or print(line, **_), raising=False
+    )
+
     def unplug_and_plug_in_again():
         wait_until(lambda: camera.taken > 3)
         camera.unplugged = True
-        wait_until(lambda: camera.reopened >= 2)
+        wait_until(lambda: any("No such camera" in line for line in said))
         camera.unplugged = False
-        taken = camera.taken
-        wait_until(lambda: camera.taken > taken + 20)
+        wait_until(lambda: any("All is well" in line for line in said))
 
     assert show_until_ctrl_c(view, tiny_preset, unplug_and_plug_in_again) < 2
     *first, second, last = capsys.readouterr().err.splitlines()
@@ -176,21 +180,30 @@ def test_a_video_that_cannot_be_written_ends_it_in_every_view(
 def test_what_counts_as_displayed(
     view, recorded, displays, camera, window, tiny_preset, tmp_path, monkeypatch
 ):
-    states = []
-    status = Live.status
+    states, shown = [], []
+    status, displayed = Live.status, Live.displayed
     monkeypatch.setattr(Live, "status", lambda self: states.append(status(self)) or states[-1])
-    record = tmp_path / "out" if recorded else None
-    show_until_ctrl_c(
-        view, tiny_preset, lambda: wait_until(lambda: camera.taken > 15), record=record
+    monkeypatch.setattr(
+        Live, "displayed", lambda self, number: displayed(self, number) or shown.append(number)
     )
+    record = tmp_path / "out" if recorded else None
+
+    def look():
+        wait_until(lambda: camera.taken > 5)
+        if displays:
+            wait_until(lambda: len(shown) > 3)
+
+    show_until_ctrl_c(view, tiny_preset, look, record=record)
+    assert bool(shown) == displays
     assert len(states) == 1, "each picture in the window costs a whole status"
     assert states[-1]["frames"] >= 1
     assert states[-1]["latency_to"] == ("display" if displays else "drawing")
-    assert 0 < states[-1]["latency_ms"]["p50"] <= states[-1]["latency_ms"]["p95"]
+    assert states[-1]["latency_ms"]["p50"] > 0
 
 
 # Runs the command on a camera that gives so many pictures and then makes a reader wait as long as
-# OpenCV does for one that stands still; says at the end which threads are left.
+# OpenCV does for one that stands still; says when it begins to wait for a first picture, and at the
+# end which threads are left.
 COMMAND = """
 import pathlib, sys, threading, time
 import cv2, numpy as np
@@ -202,6 +215,7 @@ class Capture:
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 
     def __init__(self, *_):
+        self.is_new = True
         print("opening", flush=True)
 
     def isOpened(self):
@@ -211,7 +225,10 @@ class Capture:
         return True
 
     def read(self):
+        is_new, self.is_new = self.is_new, False
         if Capture.left <= 0:
+            if is_new:
+                print("waiting", flush=True)
             time.sleep(camera.READ_SECONDS)
             return False, None
         time.sleep(0.02)
@@ -267,31 +284,33 @@ def address_of(process) -> str:
     return re.search(r"http://\S+", process.stdout.readline())[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it_in_time_while_a_camera_is_awaited(number, command):
+def frames_of(address) -> int:
+    with urllib.request.urlopen(address + "status.json", timeout=5) as answer:
+        return json.load(answer)["frames"]
+
+
+def test_ctrl_c_ends_it_in_time_while_a_camera_is_awaited_again(command):
     process = command(pictures=5)
-    address = address_of(process)
-
-    def is_lost():
-        with urllib.request.urlopen(address + "status.json", timeout=5) as answer:
-            return json.load(answer)["error"]
-
-    wait_until(is_lost)
-    time.sleep(0.8)  # now it waits for a first picture
-    error = ends_cleanly(process, number)
+    assert "waiting\n" in iter(process.stdout.readline, "")
+    error = ends_cleanly(process, signal.SIGINT)
     assert error.startswith("portrait-demo: Reconnecting. ") and error.count("\n") <= 2
 
 
 def test_sigterm_ends_it_in_time_before_the_first_picture(command):
-    assert ends_cleanly(command(pictures=0), signal.SIGTERM) == ""
+    process = command(pictures=0)
+    assert process.stdout.readline() == "waiting\n"
+    assert ends_cleanly(process, signal.SIGTERM) == ""
 
 
 def test_sigterm_ends_it_in_time_while_a_viewer_does_not_read(command):
     process = command(pictures=10**9)
-    port = urlsplit(address_of(process)).port
+    address = address_of(process)
+    port = urlsplit(address).port
     with socket.create_connection(("127.0.0.1", port)) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /stream.mjpg?picture=pair HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert slow.recv(20).startswith(b"HTTP/1.0 200")
-        time.sleep(1)  # a few pictures of noise, 400 kB each, are more than is taken unread
+        # A few pictures of noise, 400 kB each, are more than is taken unread.
+        frames = frames_of(address)
+        wait_until(lambda: frames_of(address) > frames + 8)
         assert ends_cleanly(process, signal.SIGTERM) == ""
