@@ -156,16 +156,62 @@ def test_unplugged_and_plugged_in_again(drawer):
     assert live._stopping.asked[:7] == [0.25, 0.5, 1, 2, 4, 4, 4]
 
 
+def test_a_source_that_comes_and_goes_is_tried_ever_more_seldom(drawer, monkeypatch):
+    class Brief(Frames):
+        """Opens each time, gives a picture and is lost again."""
+
+        def read(self):
+            self.unplugged = self.number > self.reopened
+            return super().read()
+
+        def reopen(self):
+            self.reopened += 1
+
+    source = Brief()
+    live = Live(source, drawer)
+    live._stopping = ShortWaits()
+    with live:
+        wait_until(lambda: source.reopened > 6)
+    assert live._stopping.asked[:7] == [0.25, 0.5, 1, 2, 4, 4, 4]
+    assert source.number >= 6  # each time one came
+
+
+def test_it_is_well_again_when_a_picture_has_come(drawer):
+    source, gives = Frames(), threading.Event()
+    live = Live(source, drawer)
+    live._stopping = ShortWaits()
+    read, reopen = source.read, source.reopen
+
+    def open_without_a_picture():
+        reopen()
+        source.read = lambda: gives.wait(10) and read()
+
+    with live:
+        wait_until(lambda: live.status()["frames"] > 2)
+        source.unplugged, source.reopen = True, open_without_a_picture
+        wait_until(lambda: source.reopened)
+        source.unplugged = False
+        wait_until(lambda: source.read is not read)
+        for _ in range(3):
+            assert live.error.startswith("Reconnecting. "), "nothing has come yet"
+            time.sleep(0.01)
+        gives.set()
+        wait_until(lambda: live.error is None)
+
+
 def test_a_lost_camera_stops_in_time_and_shows_no_stale_face(drawer, monkeypatch):
     found = [TrackedFace(0, Box(8, 4, 30, 30), face_at(8, 4, 30).landmarks)]
     monkeypatch.setattr(Tracker, "update", lambda self, photo, captured: found)
     source = Frames()
     live = Live(source, drawer)
+    assert live.status()["faces"] is live.status()["found"] is None
     live.start()
     wait_until(lambda: live.status()["faces"] == 1)
     source.unplugged = True
     wait_until(lambda: live.status()["faces"] == 0)
     result = live.latest()
+    # The sheet is no new picture: whoever asks how old the newest is must not take it for one.
+    assert result.captured == max(frame.captured for frame in live._history._frames)
     assert (result.drawing == placeholder(48, 64)).all() and (result.photo >= 200).all()
     started = time.monotonic()
     live.stop()
@@ -198,6 +244,45 @@ def test_a_frame_that_cannot_be_drawn_is_said_and_passed_over(drawer, monkeypatc
         wait_until(lambda: (live.status()["error"] or "").startswith("Landmarks"))
         assert live.wait_newer(-1, 2) is not None
         assert live.status()["error"] is None
+    assert live.status()["dropped"] >= 1, "it was not drawn"
+
+
+def test_a_missed_face_is_drawn_and_not_told_as_seen(drawer, monkeypatch):
+    place = face_at(8, 4, 30)
+    faces = [TrackedFace(0, place.box, place.landmarks, found=False)]
+    monkeypatch.setattr(Tracker, "update", lambda self, photo, captured: faces)
+    with Live(Frames(), drawer) as live:
+        assert live.wait_newer(-1, 10).faces == 1
+        assert (live.status()["faces"], live.status()["found"]) == (1, 0)
+
+
+def test_what_a_source_leaves_out_is_counted(drawer):
+    source = Frames(count=5)
+    source.skipped = 7
+    with Live(source, drawer) as live:
+        assert live.finished.wait(10)
+        assert live.status()["frames"] + live.status()["dropped"] == 5 + 7
+
+
+def test_the_source_has_ended_when_its_last_frame_is_drawn(drawer, monkeypatch):
+    draw, goes_on = drawer.draw, threading.Event()
+    monkeypatch.setattr(drawer, "draw", lambda *given: goes_on.wait(10) and draw(*given))
+    source = Frames(count=1)
+    with Live(source, drawer) as live:
+        wait_until(lambda: source.closed)
+        assert live.status()["ended"] is False
+        goes_on.set()
+        assert live.finished.wait(10)
+        assert live.status()["ended"] is True and live.status()["frames"] == 1
+
+
+def test_nothing_is_claimed_before_the_first_frame(drawer):
+    live = Live(Frames(), drawer)
+    status = json.loads(json.dumps(live.status()))
+    assert status["fps"] is live.fps is None and status["stages"] == {}
+    assert status["latency_ms"] == {"p50": None, "p95": None}
+    assert (status["frames"], status["dropped"], status["ended"]) == (0, 0, False)
+    live.stop()
 
 
 @pytest.mark.parametrize("layout", ["drawing", "side-by-side", "overlay"])
