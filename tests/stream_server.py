@@ -32,7 +32,7 @@ class CameraServer(ThreadingHTTPServer):
     it. `asked` are the paths of all requests.
     """
 
-    daemon_threads = True
+    daemon_threads = False  # they are waited for
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Camera)
@@ -60,6 +60,8 @@ class CameraServer(ThreadingHTTPServer):
 
 
 class _Camera(BaseHTTPRequestHandler):
+    timeout = 10
+
     def do_GET(self):  # noqa: N802
         self.server.asked.append(self.path)
         path = self.path.partition("?")[0].strip("/")
@@ -103,7 +105,7 @@ class RtspServer(socketserver.ThreadingTCPServer):
     `most` pictures come, and then it hangs up; `refuses` answers DESCRIBE with that status.
     """
 
-    daemon_threads = True
+    daemon_threads = False
     allow_reuse_address = True
 
     def __init__(self):
@@ -131,6 +133,8 @@ _SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AV
 
 
 class _Rtsp(socketserver.StreamRequestHandler):
+    timeout = 10
+
     def handle(self):
         while line := self.rfile.readline().decode().strip():
             method = line.split()[0]

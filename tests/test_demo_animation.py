@@ -119,6 +119,8 @@ def test_a_picture_that_does_not_move_is_a_photo(tmp_path, kind):
     Image.new("RGB", (64, 48), (50, 50, 50)).save(path)
     assert not is_animated(path)
     assert isinstance(open_source(str(path), 64, 48), Photos)
+    Image.new("RGB", (64, 48)).save(tmp_path / "jpeg.png", "JPEG")
+    assert isinstance(open_source(str(tmp_path / "jpeg.png"), 64, 48), Photos)
     assert not is_animated(tmp_path / "none.gif") and not is_animated(tmp_path)
 
 
@@ -140,6 +142,27 @@ def test_one_that_is_cut_short_ends_in_one_line(tmp_path, tiny_preset, capsys):
     error = capsys.readouterr().err
     assert error.splitlines()[-1].startswith("portrait-demo: The animation cannot be played")
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_files_play_or_end_in_one_line(tmp_path, kind):
+    rng = np.random.default_rng(3)
+    whole = write(tmp_path / f"whole.{kind}", [20] * 6).read_bytes()
+    path, refused = tmp_path / f"a.{kind}", 0
+    for _ in range(60):
+        data = bytearray(whole[: rng.integers(30, len(whole) + 1)])
+        for place in rng.integers(6, len(data), rng.integers(0, 8)):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            source = open_source(str(path), 64, 48, paced=False)
+            with contextlib.closing(source):
+                frames = [source.read() for _ in range(8)]
+            assert {frame.shape for frame in frames if frame is not None} <= {(48, 64, 3)}
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused, "no file was damaged"
 
 
 def test_what_is_no_picture_has_its_own_line(tmp_path):

@@ -27,8 +27,11 @@ def is_animated(path: Path) -> bool:
     if path.suffix.lower() not in _SUFFIXES or not path.is_file():
         return False
     read_image(path)  # with its limits, before a decoder takes the whole file into memory
-    with _open(path) as image:
-        return getattr(image, "is_animated", False)
+    try:
+        with _open(path) as image:
+            return getattr(image, "is_animated", False)
+    except Exception:  # another format under this suffix, or only its first frame can be read
+        return False
 
 
 def _open(path: Path) -> Image.Image:
