@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLE
-from keras_portrait.errors import SettingError
+from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.alignment import ALIGNMENTS
 from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait_demo import once, show
@@ -224,6 +224,19 @@ def test_once_waits_for_a_face_but_not_for_ever(tmp_path, tiny_preset, monkeypat
     write_image(tmp_path / "c.png", read_image(EXAMPLE))
     monkeypatch.setattr(once, "FACE_SECONDS", 10)
     assert main(options) == 0 and out.exists()
+
+
+def test_once_says_in_how_many_pictures_of_a_source_there_is_no_face(tmp_path, tiny_preset):
+    writer = cv2.VideoWriter(
+        str(tmp_path / "wall.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 96)
+    )
+    for level in (128, 99, 70):
+        writer.write(np.full((96, 96, 3), level, np.uint8))
+    writer.release()
+    out = tmp_path / "out.png"
+    with pytest.raises(InputError, match="No face found in 3 pictures, all that the source has"):
+        once.draw_from_source(str(tmp_path / "wall.avi"), out, str(tiny_preset))
+    assert not out.exists()
 
 
 def test_names_that_raspberry_pi_users_know():

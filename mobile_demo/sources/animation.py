@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from keras_portrait.errors import InputError
 from keras_portrait.inference.imaging import read_image
@@ -30,8 +30,10 @@ def is_animated(path: Path) -> bool:
     try:
         with _open(path) as image:
             return getattr(image, "is_animated", False)
-    except Exception:  # another format under this suffix, or only its first frame can be read
+    except UnidentifiedImageError:  # another format under this suffix
         return False
+    except Exception:  # what its other frames are is told when they are played
+        return True
 
 
 def _open(path: Path) -> Image.Image:
