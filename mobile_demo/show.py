@@ -186,12 +186,14 @@ def _show_window(live: Live, watch: _Watch, booth: Booth) -> None:
         if result is not None:
             number, view = result.number, result.view
         count, notice = (booth.status()[name] for name in ("left", "notice"))
-        if view is not None and (result is not None or (count, notice) != told):
-            told = count, notice
+        # A picture that stands still must not go on telling how fast it was.
+        now = count, notice or live.error or "", live.fps
+        if view is not None and (result is not None or now != told):
+            count, notice, fps = told = now
             picture = cv2.cvtColor(view, cv2.COLOR_RGB2BGR)
-            if live.fps is not None:
-                _write(picture, f"{live.fps:.1f} FPS", (8, 24))
-            lines = textwrap.wrap(notice or "", picture.shape[1] // 10)
+            if fps is not None:
+                _write(picture, f"{fps:.1f} FPS", (8, 24))
+            lines = textwrap.wrap(notice, picture.shape[1] // 10)
             for row, line in enumerate(reversed(lines)):
                 _write(picture, line, (8, picture.shape[0] - 12 - 24 * row))
             if count is not None:

@@ -530,6 +530,7 @@ def test_photos_take_turns_and_broken_ones_are_passed_over(tmp_path):
     frames = [source.read() for _ in range(4)]
     assert {frame.shape for frame in frames} == {(48, 64, 3)}
     assert [tuple(frame[24, 32]) for frame in frames] == [BLUE, RED, BLUE, RED]
+    assert source.skipped == 2, "each time that its turn came"
     assert (frames[0][0] == 255).all() and (frames[1][:, 0] == 255).all()  # fitted on white
 
 

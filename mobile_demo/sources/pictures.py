@@ -180,6 +180,7 @@ class Photos:
             try:
                 self._frame = fit_frame(read_image(path), *self._size)
             except InputError as error:
+                self.skipped += 1
                 broken = error
                 continue
             self._next = (self._next + attempt + 1) % len(self._paths)

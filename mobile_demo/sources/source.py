@@ -22,7 +22,7 @@ class Source(Protocol):
 
     Attributes:
         name: what a status calls it; without passwords.
-        skipped: frames that were left out here because they were late.
+        skipped: frames that were left out here: they were late, or cannot be read.
     """
 
     name: str
