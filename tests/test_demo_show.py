@@ -19,6 +19,7 @@ import pytest
 from keras_portrait.errors import InputError
 from keras_portrait_demo import VIEWS, show, timing
 from keras_portrait_demo.live import Live
+from keras_portrait_demo.sources import source
 from keras_portrait_demo.sources.source import SourceLost
 from waiting import wait_until
 
@@ -216,8 +217,8 @@ def test_a_window_tells_that_its_picture_stands_still(camera, window, tiny_prese
 
 
 # Runs the command on a camera that gives so many pictures and then makes a reader wait as long as
-# OpenCV does for one that stands still; says when it begins to wait for a first picture, and at the
-# end which threads are left.
+# OpenCV does for one that stands still, or so many seconds; says when it begins to wait for a first
+# picture, and at the end which threads are left.
 COMMAND = """
 import pathlib, sys, threading, time
 import cv2, numpy as np
@@ -225,7 +226,7 @@ from keras_portrait_demo.sources import camera
 from keras_portrait_demo.__main__ import main
 
 class Capture:
-    left = int(sys.argv[2])
+    left, seconds = int(sys.argv[2]), float(sys.argv[3])
     noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 
     def __init__(self, *_):
@@ -243,7 +244,7 @@ class Capture:
         if Capture.left <= 0:
             if is_new:
                 print("waiting", flush=True)
-            time.sleep(camera.READ_SECONDS)
+            time.sleep(Capture.seconds)
             return False, None
         time.sleep(0.02)
         Capture.left -= 1
@@ -255,7 +256,7 @@ class Capture:
 camera._DEVICES = pathlib.Path(sys.argv[1])
 camera.FIRST_SECONDS = 60
 cv2.VideoCapture = Capture
-code = main(["--source", "usb:0", "--port", "0", *sys.argv[3:]])
+code = main(["--source", "usb:0", "--port", "0", *sys.argv[4:]])
 print("left:", *[thread.name for thread in threading.enumerate()])
 sys.exit(code)
 """
@@ -267,8 +268,16 @@ def command(tmp_path):
     (tmp_path / "video0").touch()
     started = []
 
-    def start(pictures):
-        options = [tmp_path, pictures, "--preset", "fast", "--threads", 1]  # not tried first
+    def start(pictures, seconds=source.READ_SECONDS):
+        options = [
+            tmp_path,
+            pictures,
+            seconds,
+            "--preset",
+            "fast",
+            "--threads",
+            1,
+        ]  # not tried first
         process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, *map(str, options)],
             stdout=subprocess.PIPE,
@@ -307,7 +316,7 @@ def frames_of(address) -> int:
 
 
 def test_ctrl_c_ends_it_in_time_while_a_camera_is_awaited_again(command):
-    process = command(pictures=5)
+    process = command(pictures=5, seconds=0.6)
     assert "waiting\n" in iter(process.stdout.readline, "")
     error = ends_cleanly(process, signal.SIGINT)
     assert error.startswith("portrait-demo: Reconnecting. ") and error.count("\n") <= 2

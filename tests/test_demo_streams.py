@@ -252,11 +252,22 @@ def test_too_large_pictures_are_refused(server, paced, monkeypatch):
         open_source(f"http://{server.address}/stream.mjpg", paced=paced)
 
 
-def test_every_wait_ends_when_asked(server):
+def test_every_wait_ends_when_asked(server, monkeypatch):
+    monkeypatch.setattr(streams, "READ_SECONDS", 0.1)
+    server.most, server.stalls = 3, True
     stopping = threading.Event()
-    server.pause = 10**6
+    source = open_source(f"http://{server.address}/stream.mjpg", stopping=stopping)
+    levels(source, 3)
+    threading.Timer(0.1, stopping.set).start()
+    started = time.monotonic()
+    with pytest.raises(SourceLost, match="The demo ends"):
+        source.read()
+    source.close()
+    assert time.monotonic() - started < streams.STALL_SECONDS - 1
+    server.ends.set()
+    stopping.clear()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        threading.Timer(0.2, stopping.set).start()
+        threading.Timer(0.1, stopping.set).start()
         started = time.monotonic()
         with pytest.raises(SourceLost, match="The demo ends"):
             open_source(f"http://127.0.0.1:{silent.getsockname()[1]}/", stopping=stopping)

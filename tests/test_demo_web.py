@@ -119,6 +119,7 @@ def test_pair_holds_photo_and_drawing(client, live):
 
 
 def test_many_viewers_cost_one_encode_a_frame(view, client, live, monkeypatch):
+    monkeypatch.setattr(web_stream, "_LOOK_SECONDS", 0.05)
     encoded = []
     encode = cv2.imencode
     monkeypatch.setattr(cv2, "imencode", lambda *a: encoded.append(a[0]) or encode(*a))
@@ -158,7 +159,7 @@ def test_viewer_that_does_not_read_is_dropped_and_blocks_nobody(view, client, li
     with add_slow_viewer():
         wait_until(lambda: view._server.viewers._value == web.MOST_VIEWERS - 2)
         show_noise(10)
-        monkeypatch.setattr(web_stream, "SEND_SECONDS", 0.1)
+        monkeypatch.setattr(web_stream, "SEND_SECONDS", 0.4)
         with add_slow_viewer():
             wait_until(lambda: view._server.viewers._value == web.MOST_VIEWERS - 3)
             show_noise(10)
@@ -166,7 +167,8 @@ def test_viewer_that_does_not_read_is_dropped_and_blocks_nobody(view, client, li
     quick.close()
 
 
-def test_viewer_that_leaves_while_no_frames_come_makes_room(view, client):
+def test_viewer_that_leaves_while_no_frames_come_makes_room(view, client, monkeypatch):
+    monkeypatch.setattr(web_stream, "_LOOK_SECONDS", 0.05)
     viewers = [Viewer(client) for _ in range(web.MOST_VIEWERS)]
     assert client.get("/stream.mjpg")[0] == 503
     assert client.get("/")[0] == 200, "the page is there for all the same"
