@@ -28,11 +28,12 @@ MESSAGE = (
 
 @pytest.fixture(scope="module", autouse=True)
 def little_patience(tmp_path_factory):
-    """Pages that give a demo one second to answer and to send a picture, instead of three."""
+    """Pages that wait for one second instead of three, and ask five times as often."""
     path = tmp_path_factory.mktemp("page") / "index.html"
     text = (Path(server.__file__).with_name("static") / "index.html").read_text()
     quick, count = re.subn(r"(STALE|ANSWER)_MS = 3000;", r"\1_MS = 1000;", text)
-    assert count == 2
+    quick, pauses = re.subn(r"(250 :|setTimeout\(resume,) 1000\b", r"\1 200", quick)
+    assert (count, pauses) == (2, 2)
     path.write_text(quick)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(server, "Page", lambda _, page=server.Page: page(path))
