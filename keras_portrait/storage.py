@@ -19,7 +19,8 @@ from keras_portrait.files import UNFINISHED_PREFIX, make_folder, write_whole
 CHUNK = 8 * 1024 * 1024
 # Chains of fsspec are URLs, too: simplecache::s3://bucket/faces.
 _URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+::)*[A-Za-z][A-Za-z0-9+.-]+://")
-_SECRETS = re.compile(r"(?<=://)[^/?#@]*@|\?.*")
+# A password may hold an @ of its own; where there is more than one, the last ends it.
+_SECRETS = re.compile(r"(?<=://)[^/?#]*@|\?.*")
 
 
 def is_url(place: str | Path) -> bool:

@@ -130,8 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument(
         "--source",
         metavar="SOURCE",
-        help="auto (picamera2, then USB), picamera2, usb:N, synthetic (no camera), or a photo, a "
-        "folder of photos or a video (default: auto)",
+        help="auto (picamera2, then USB), picamera2, usb:N, N or /dev/videoN, rtsp://... or "
+        "http://... of a stream or video, synthetic (no camera), or a photo, a folder of photos, "
+        "an animated picture or a video (default: auto)",
     )
     source.add_argument(
         "--cameraId",

@@ -35,7 +35,7 @@ def measure(
     """Draws frames one after the other, as fast as they come, and times every stage.
 
     Args:
-        source: as `camera.open_source` takes it; files are read as fast as they can be.
+        source: as `open_source` takes it; files are read as fast as they can be.
         preset: as `Drawer` takes it.
         style: as `Drawer` takes it.
         threads: CPU threads to use; None for up to four.
@@ -43,11 +43,12 @@ def measure(
         height: rows of a frame in pixels.
         frames: how many are timed.
         faces: how many are drawn at most.
-        layout: what is shown; see `paper.lay_out`.
+        layout: what is shown; see `layout.lay_out`.
         started: when the program began to import this, seconds of `time.perf_counter`.
 
     Returns:
-        Figures ready for JSON; times are wall times in milliseconds.
+        Figures ready for JSON; times are wall times in milliseconds, None where too little was
+        measured. `frames_with_a_face` counts those whose last search saw one.
 
     Raises:
         PortraitError: a setting, preset or source cannot be used.
@@ -62,6 +63,7 @@ def measure(
         loaded = time.perf_counter()
         first = _draw(0, opened, tracker, drawer, layout)
         drawn = time.perf_counter()
+        is_drawn = first[-1] > 0  # without a face no network draws, and there is nothing to time
         before = describe_machine()
         for number in range(WARM_UP):
             _draw(number, opened, tracker, drawer, layout)
@@ -78,7 +80,7 @@ def measure(
         "source": opened.name,
         "size": [shape[1], shape[0]],
         "frames": frames,
-        "frames_with_a_face": sum(count > 0 for _, _, _, count in results),
+        "frames_with_a_face": sum(found > 0 for _, _, _, found in results),
         "fps": round(frames / seconds, 1),
         "frame_ms": summarize([total for _, total, _, _ in results]),
         "stages": {
@@ -88,7 +90,7 @@ def measure(
         "start_ms": {
             "import": None if started is None else round(1000 * (imported - started), 1),
             "load": round(1000 * (loaded - imported), 1),
-            "first_drawing": round(1000 * (drawn - loaded), 1),
+            "first_drawing": round(1000 * (drawn - loaded), 1) if is_drawn else None,
         },
         "peak_memory_mb": peak_memory_mb(),
         "runtime": runtime_version(),
@@ -99,7 +101,7 @@ def measure(
 
 
 def _draw(number, source, tracker, drawer, layout) -> tuple:
-    """Shape, milliseconds from the frame's arrival, stages and faces of one frame."""
+    """Shape, milliseconds from the frame's arrival, stages and faces seen of one frame."""
     asked = time.perf_counter()
     photo = source.read()
     if photo is None:
@@ -107,4 +109,4 @@ def _draw(number, source, tracker, drawer, layout) -> tuple:
     captured = time.perf_counter()
     result = draw_frame(number, captured, photo, tracker, drawer, layout)
     stages = {"capture": 1000 * (captured - asked), **result.stages}
-    return photo.shape, 1000 * (time.perf_counter() - captured), stages, result.faces
+    return photo.shape, 1000 * (time.perf_counter() - captured), stages, result.found

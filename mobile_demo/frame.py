@@ -19,7 +19,7 @@ class Result:
         captured: when the frame was there, seconds of `time.monotonic`.
         photo: uint8 RGB (H, W, 3) as captured.
         drawing: uint8 RGB (H, W, 3), what layout "drawing" shows.
-        view: uint8 RGB, what the chosen layout shows; see `paper.lay_out`.
+        view: uint8 RGB, what the chosen layout shows; see `layout.lay_out`.
         faces: how many were drawn.
         found: how many of them the last search saw; the others are drawn where they were.
         stages: wall time of each stage that was run, milliseconds.

@@ -15,22 +15,23 @@ from keras_portrait_demo.sources.source import Source, SourceLost
 from keras_portrait_demo.timing import History
 from keras_portrait_demo.tracking import Tracker
 
-# Seconds between two tries to get a lost camera back: they grow from the first to the last.
+# Seconds between two tries to get a lost source back: they grow from the first to the last, and on
+# from where they were for one that was back for no longer than the last.
 FIRST_WAIT, LONGEST_WAIT = 0.25, 4.0
 
 
 class Live:
     """Draws what a source gives, always its newest frame, until it is stopped.
 
-    Frames that come while one is drawn are dropped, all but the newest. A lost camera shows in
-    `status` and is tried again and again.
+    Frames that come while one is drawn are dropped, all but the newest. A lost camera or stream
+    shows in `status` and is tried again and again.
 
     Args:
         source: what gives frames; it is closed when this stops.
         drawer: what draws them.
         detect_every: faces are looked for in one of so many frames.
         faces: how many are drawn at most, the largest first.
-        layout: what is shown at first; see `paper.lay_out`.
+        layout: what is shown at first; see `layout.lay_out`.
 
     Attributes:
         finished: set when the source has ended and its last frame is drawn, or on a failure.
@@ -62,6 +63,8 @@ class Live:
         self._captured, self._drawn, self._dropped, self._ended = 0, 0, 0, False
         self._latest: Result | None = None
         self._lost: str | None = None  # what is wrong with the source
+        # Of the capturing thread alone: the next wait for a lost source, and when it came back.
+        self._wait, self._back = FIRST_WAIT, 0.0
         self._error: str | None = None  # what was wrong with the last drawing
 
     def start(self) -> None:
@@ -125,7 +128,7 @@ class Live:
         Args:
             style: name, index or mix of styles.
             preset: one of `status()["presets"]`.
-            layout: one of `paper.LAYOUTS`.
+            layout: one of `layout.LAYOUTS`.
 
         Raises:
             SettingError: there is no such thing; nothing is changed.
@@ -148,8 +151,8 @@ class Live:
             return self._lost or self._error
 
     @property
-    def fps(self) -> float:
-        """Drawings a second of late."""
+    def fps(self) -> float | None:
+        """Drawings a second of late; None before there are two."""
         return self._history.fps
 
     def status(self) -> dict:
@@ -158,17 +161,23 @@ class Live:
         `latency_ms` is measured from a frame's capture to the moment that the first view handed
         it over: the web view wrote it to a viewer, the window showed it, or, without a view, the
         video got it. While nobody looks it ends when the frame is drawn. `latency_to` says which:
-        "display" or "drawing".
+        "display" or "drawing". What is not measured yet is None.
+
+        `frames` were drawn; `dropped` came and were not, here or in the source. Of the newest
+        picture, `faces` were drawn, and the last search saw `found` of them. `ended` is told when
+        the last frame is drawn.
         """
         with self._changed:
             latest, error = self._latest, self._lost or self._error
-            frames, dropped, ended = self._drawn, self._dropped, self._ended
+            frames, dropped = self._drawn, self._dropped + self._source.skipped
+            ended = self._ended and self.finished.is_set()
         drawer = self._drawer
         return {
             **self._history.summary(),
             "frames": frames,
             "dropped": dropped,
-            "faces": latest.faces if latest else 0,
+            "faces": latest.faces if latest else None,
+            "found": latest.found if latest else None,
             "source": self._source.name,
             "preset": drawer.preset,
             "presets": list(drawer.presets),
@@ -206,6 +215,7 @@ class Live:
                     self._recover(error)
                     continue
                 with self._changed:
+                    self._lost = None  # not before: a camera that was opened may give nothing
                     if photo is None:
                         self._ended = True
                     else:
@@ -219,21 +229,22 @@ class Live:
             self._source.close()
 
     def _recover(self, error: InputError) -> None:
-        """Tries to get the camera back, in growing waits, until it is there or this stops."""
+        """Tries to get the source back, in growing waits, until it is there or this stops."""
         self._show_lost()
-        wait = FIRST_WAIT
+        if time.monotonic() - self._back > LONGEST_WAIT:
+            self._wait = FIRST_WAIT
         while True:
             with self._changed:
                 self._lost = f"Reconnecting. {error}"
-            if self._stopping.wait(wait):
+            if self._stopping.wait(self._wait):
                 return
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
             try:
                 self._source.reopen()
             except InputError as again:
-                error, wait = again, min(2 * wait, LONGEST_WAIT)
+                error = again
             else:
-                with self._changed:
-                    self._lost = None
+                self._back = time.monotonic()
                 return
 
     def _show_lost(self) -> None:
@@ -244,8 +255,9 @@ class Live:
             if self._latest is not None:
                 blank = placeholder(*self._latest.photo.shape[:2])
                 view = lay_out(self._layout, blank, Drawing(blank, ()))
-                now = time.monotonic()
-                self._latest = Result(self._captured, now, blank, blank, view, 0, 0, {})
+                # As old as what was captured last: no new picture has come.
+                captured = self._latest.captured
+                self._latest = Result(self._captured, captured, blank, blank, view, 0, 0, {})
                 self._captured += 1
                 self._changed.notify_all()
 
@@ -265,6 +277,7 @@ class Live:
             except PortraitError as error:
                 with self._changed:
                     self._error = str(error)
+                    self._dropped += 1
                 continue
             self._publish(result)
 

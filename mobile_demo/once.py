@@ -68,7 +68,7 @@ def draw_from_source(
     """Takes a photo with a camera, or out of what stands in for one, and draws it.
 
     Args:
-        source: as `camera.open_source` takes it; a photo is drawn at its own size.
+        source: as `open_source` takes it; a photo is drawn at its own size.
         out: where the drawing goes; a file of that name is replaced.
         preset: as for `draw_once`.
         style: as for `draw_once`.
@@ -104,8 +104,10 @@ def draw_from_source(
 def is_photo(source: str) -> bool:
     """Whether a source is the path of one photo, which is drawn at its own size."""
     from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+    from keras_portrait.storage import is_url
 
-    return Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source)
+    is_picture = Path(source).suffix.lower() in PICTURE_SUFFIXES
+    return is_picture and not is_url(source) and not os.path.isdir(source)
 
 
 def _take_photo(text: str, width: int, height: int):
@@ -118,10 +120,15 @@ def _take_photo(text: str, width: int, height: int):
     try:
         begun = time.monotonic()
         settled = begun + SETTLE_SECONDS if isinstance(source, PiCamera | UsbCamera) else begun
+        tried = 0
         while time.monotonic() < settled + FACE_SECONDS:
             photo = source.read()
             if photo is None:
-                break
+                raise InputError(
+                    f"No face found in {tried} pictures, all that the source has. Expected a face "
+                    f"that looks at the camera. Received: {source.name}"
+                )
+            tried += 1
             if time.monotonic() < settled:
                 continue
             # A camera stands upright, and the other turns would cost a Raspberry Pi seconds.

@@ -49,7 +49,7 @@ def show_live(
     """Draws live until it is stopped by a signal, its window is closed, or its file has ended.
 
     Args:
-        source: as `camera.open_source` takes it. Videos start again at their end, but for view
+        source: as `open_source` takes it. Videos start again at their end, but for view
             "none".
         view: "web", "window" or "none".
         preset: as `Drawer` takes it.
@@ -58,7 +58,7 @@ def show_live(
         width: columns of a frame in pixels.
         height: rows of a frame in pixels.
         faces: how many are drawn at most, the largest first.
-        layout: what is shown; see `paper.lay_out`.
+        layout: what is shown; see `layout.lay_out`.
         host: name or address that the web view listens on.
         port: port that the web view listens on.
         token: what a visitor of the web view must bring; see `WebView`.
@@ -91,7 +91,6 @@ def show_live(
             from keras_portrait_demo.record import Recorder
 
             recorder = stack.enter_context(Recorder(live, record, is_view=view == "none"))
-            print(f"recording {recorder.path}", flush=True)
         booth = None
         if asked or view == "window":
             booth = stack.enter_context(Booth(live, record or FOLDER, countdown, printer))
@@ -116,7 +115,16 @@ def show_live(
         raise live.failure
     if recorder is not None and recorder.failure is not None:
         raise recorder.failure
+    if recorder is not None:
+        print(_summary(recorder))
     print(f"{status['frames']} frames drawn, {status['dropped']} dropped")
+
+
+def _summary(recorder) -> str:
+    if not recorder.frames:
+        return "nothing recorded: no picture came"
+    seconds = recorder.frames / recorder.rate
+    return f"recorded {recorder.path}: {recorder.frames} frames, {seconds:.1f} s"
 
 
 @contextmanager
@@ -139,10 +147,11 @@ def stop_signals() -> Iterator[threading.Event]:
 
 
 class _Watch:
-    """Says on stderr what goes wrong and that it is well again, when that changes."""
+    """Says on stderr what goes wrong and that it is well again, and that a recording began."""
 
     def __init__(self, live: Live, stopping: threading.Event, recorder):
         self._live, self._stopping, self._recorder = live, stopping, recorder
+        self._is_recording = False  # whether that was said
         self._last: str | None = None  # what was said last
         self._said: dict[str | None, float] = {}  # what was said of late, and when
 
@@ -154,6 +163,9 @@ class _Watch:
         if error != self._last and error not in self._said:
             print(f"portrait-demo: {error or 'All is well again.'}", file=sys.stderr, flush=True)
             self._last, self._said[error] = error, now
+        if self._recorder is not None and self._recorder.frames and not self._is_recording:
+            print(f"recording {self._recorder.path}", flush=True)
+            self._is_recording = True
         if self._recorder is not None and self._recorder.failure is not None:
             return True
         return self._stopping.is_set() or self._live.finished.is_set()
@@ -174,11 +186,14 @@ def _show_window(live: Live, watch: _Watch, booth: Booth) -> None:
         if result is not None:
             number, view = result.number, result.view
         count, notice = (booth.status()[name] for name in ("left", "notice"))
-        if view is not None and (result is not None or (count, notice) != told):
-            told = count, notice
+        # A picture that stands still must not go on telling how fast it was.
+        now = count, notice or live.error or "", live.fps
+        if view is not None and (result is not None or now != told):
+            count, notice, fps = told = now
             picture = cv2.cvtColor(view, cv2.COLOR_RGB2BGR)
-            _write(picture, f"{live.fps:.1f} FPS", (8, 24))
-            lines = textwrap.wrap(notice or "", picture.shape[1] // 10)
+            if fps is not None:
+                _write(picture, f"{fps:.1f} FPS", (8, 24))
+            lines = textwrap.wrap(notice, picture.shape[1] // 10)
             for row, line in enumerate(reversed(lines)):
                 _write(picture, line, (8, picture.shape[0] - 12 - 24 * row))
             if count is not None:

@@ -13,6 +13,8 @@ import numpy as np
 STILL_SECONDS = 2.0
 # Frames over which times are summed up.
 WINDOW = 120
+# Values below which nothing is said of the one that 95 % stay under: it would be the largest.
+LEAST_FOR_P95 = 20
 
 
 class Stages:
@@ -73,8 +75,8 @@ class History:
                 frame.displayed = now
 
     @property
-    def fps(self) -> float:
-        """Frames drawn a second of late; costs little, so that it may be asked for each frame."""
+    def fps(self) -> float | None:
+        """As `rate` of the frames drawn; costs little, so that it may be asked for each frame."""
         with self._changing:
             moments = [frame.drawn for frame in self._frames]
         return rate(moments)
@@ -99,17 +101,41 @@ class History:
         }
 
 
-def summarize(values: list[float]) -> dict[str, float]:
-    """The median and the value that 95 % stay under, to a hundredth; zeros of nothing."""
+def summarize(values: list[float]) -> dict[str, float | None]:
+    """The median and the value that 95 % stay under, to a hundredth.
+
+    Returns:
+        `p50`, None of no values, and `p95`, None of fewer than `LEAST_FOR_P95`.
+    """
     median, p95 = np.percentile(values, [50, 95]) if values else (0.0, 0.0)
-    return {"p50": round(float(median), 2), "p95": round(float(p95), 2)}
+    return {
+        "p50": round(float(median), 2) if values else None,
+        "p95": round(float(p95), 2) if len(values) >= LEAST_FOR_P95 else None,
+    }
 
 
-def rate(moments: list[float]) -> float:
-    """Results a second of late; 0 when the last is some time ago."""
+def rate(moments: list[float]) -> float | None:
+    """Results a second of late.
+
+    Args:
+        moments: when each was there, seconds of `time.monotonic`, oldest first.
+
+    Returns:
+        None before there are two; 0 when the last is `STILL_SECONDS` ago and twice as long as
+        they usually take.
+    """
+    if not moments:
+        return None
     now = time.monotonic()
     recent = [moment for moment in moments if now - moment < STILL_SECONDS]
-    # Where the clock is coarse two may have the same moment.
-    if len(recent) < 2 or recent[-1] == recent[0]:
+    if len(recent) < 2:  # a slow board
+        recent = moments[-2:]
+    count, since = len(recent) - 1, now - moments[-1]
+    usual = (recent[-1] - recent[0]) / max(1, count)
+    if since >= max(STILL_SECONDS, 2 * usual):
         return 0.0
-    return round((len(recent) - 1) / (recent[-1] - recent[0]), 1)
+    # Where the clock is coarse two may have the same moment.
+    if usual == 0:
+        return None
+    # One that is overdue counts.
+    return round(count / (count * usual + (since if since > usual else 0)), 1)

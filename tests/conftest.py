@@ -8,12 +8,32 @@ import pytest
 import keras_portrait
 from fake_live import FakeLive
 from keras_portrait import cli
+from keras_portrait.inference import presets
 from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.litert.crash_test import try_model
+from keras_portrait_demo.web import server
 from keras_portrait_demo.web.server import WebView
 from tiny_preset import write_tiny_preset
 from web_client import Client
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_model_is_tried_once():
+    """Tries a model that lies in many folders in a child process once, not once for each folder."""
+    tried = set()
+
+    def try_once(path, sha256):
+        if not try_model.cache_info().currsize:  # a test has cleared it
+            tried.clear()
+        if sha256 not in tried:
+            try_model(path, sha256)
+            tried.add(sha256)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(presets, "try_model", try_once)
+        yield
 
 
 @pytest.fixture
@@ -91,6 +111,14 @@ def live():
     live = FakeLive()
     yield live
     live.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def views_end_at_once():
+    """Lets the web view look more often whether it is stopped."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(server, "_LOOK_SECONDS", 0.005)
+        yield
 
 
 @pytest.fixture

@@ -16,11 +16,13 @@ class FakeLive:
     """`show()` makes the next frame; `play()` makes one every 40 ms until `stop()`.
 
     The photo is orange; the drawing is a gray that tells the style, with a black bar that moves
-    with the frame's number. What it is told lies in `choices` and `displays`.
+    with the frame's number. What it is told lies in `choices` and `displays`; `facts` are told
+    instead of those in `status`.
     """
 
     def __init__(self, height: int = HEIGHT, width: int = WIDTH):
         self.choices, self.displays = [], []
+        self.facts = {}
         self.error = None
         self.ended = False
         self._size = height, width
@@ -102,6 +104,7 @@ class FakeLive:
             "frames": 0 if self._result is None else self._result.number + 1,
             "dropped": 3,
             "faces": 1,
+            "found": 1,
             "source": "usb:0 640x480",
             "preset": self._preset,
             "presets": ["portrait", "avatars"],
@@ -113,4 +116,5 @@ class FakeLive:
             "ended": self.ended,
             "runtime": "ai-edge-litert 2.1",
             "threads": 2,
+            **self.facts,
         }

@@ -315,6 +315,8 @@ def test_the_space_bar_takes_a_picture(tiny_preset, tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
     show.show_live("synthetic", "window", preset=str(tiny_preset))
     assert len(list(tmp_path.glob("pictures/*.png"))) == 1
+    rates = [text for texts in written for text in texts if "FPS" in text]
+    assert all(re.fullmatch(r"\d+\.\d FPS", text) for text in rates), "none before it is measured"
     counts = [texts.count("1") for texts in written]
     assert counts[0] == 0 and max(counts) == 1 and sum(counts) >= 3
 

@@ -1,15 +1,19 @@
+import errno
+import os
 import sys
 import threading
-from types import ModuleType
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from conftest import EXAMPLE
+from fake_time import Clock
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.inference.imaging import read_image, write_image
-from keras_portrait_demo.sources import camera, pictures, ribbon_camera
+from keras_portrait_demo.sources import camera, devices, pictures, ribbon_camera
 from keras_portrait_demo.sources.camera import open_source
 from keras_portrait_demo.sources.source import SourceLost
 
@@ -18,19 +22,6 @@ RED, BLUE = (200, 30, 20), (20, 30, 200)
 
 def plain(colour, width=64, height=48):
     return np.full((height, width, 3), colour, np.uint8)
-
-
-class Clock:
-    """Stands in for the module `time`."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
 
 
 @pytest.fixture
@@ -75,6 +66,21 @@ class FakeCapture:
         self.released = True
 
 
+def answer_as_driver(descriptor, request, argument):
+    """`fcntl.ioctl` for devices of a camera that takes pictures, and of a decoder at 10."""
+    number = int(os.readlink(f"/proc/self/fd/{descriptor}")[-2:].lstrip("o"))
+    if request == devices._QUERY:
+        assert len(argument) == 104
+        can = 0x84A00001 if number < 10 else 0x84208000  # as uvcvideo and bcm2835-codec answer
+        return devices._CAPABILITY.pack(
+            b"", b"A camera" if number < 10 else b"decoder", b"", 0, can, can
+        )
+    assert request == devices._REQUEST_BUFFERS and len(argument) == 20
+    if number in FakeCapture.busy:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+    return argument
+
+
 @pytest.fixture
 def usb(monkeypatch, tmp_path):
     """Two device files, a camera at the first."""
@@ -83,6 +89,7 @@ def usb(monkeypatch, tmp_path):
     monkeypatch.setattr(camera, "_DEVICES", tmp_path)
     monkeypatch.setattr(camera, "_DRIVERS", tmp_path / "drivers")
     monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(devices.fcntl, "ioctl", answer_as_driver)
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
     monkeypatch.setattr(FakeCapture, "plugged", {0})
     monkeypatch.setattr(FakeCapture, "busy", set())
@@ -191,9 +198,83 @@ def test_usb_camera_unplugged_and_back(usb, tmp_path):
 
 def test_usb_camera_that_another_program_has(usb):
     usb.busy = {0}
-    with pytest.raises(InputError, match="another program has it.*usb:0$") as raised:
+    with pytest.raises(InputError, match="Another program has the camera. Received: usb:0$"):
         open_source("usb:0")
-    assert usb.opened[0].released and "\n" not in str(raised.value)
+    assert usb.opened[0].released
+
+
+@pytest.mark.parametrize("name", ["2", "usb:2", "{}/video2", "{}/by-id/a-camera"])
+def test_a_usb_camera_has_several_names(usb, name, tmp_path):
+    (tmp_path / "by-id").mkdir()
+    (tmp_path / "by-id" / "a-camera").symlink_to(tmp_path / "video2")
+    usb.plugged = {2}
+    assert open_source(name.format(tmp_path)).name == "usb:2"
+    assert [capture.index for capture in usb.opened] == [2]
+
+
+@pytest.mark.parametrize("name", ["7", "{}/video7"])
+def test_a_usb_camera_that_is_not_there(usb, name, tmp_path):
+    with pytest.raises(SourceLost, match="No such camera: .*video7 is not there. Received: usb:7$"):
+        open_source(name.format(tmp_path))
+
+
+def test_a_file_called_as_a_number_is_meant_by_its_path(usb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "7").mkdir()
+    write_image(tmp_path / "7" / "a.png", plain(RED))
+    assert open_source("./7", 64, 48, paced=False).name == "7"
+
+
+def test_who_has_a_camera_is_named(usb, tmp_path, monkeypatch):
+    for number, name in ((12, "cheese"), (13, "bash")):
+        (tmp_path / "proc" / str(number) / "fd").mkdir(parents=True)
+        (tmp_path / "proc" / str(number) / "comm").write_text(f"{name}\n")
+    (tmp_path / "proc" / "12" / "fd" / "3").symlink_to(tmp_path / "video0")
+    (tmp_path / "proc" / "14").mkdir()  # it may not be seen
+    monkeypatch.setattr(devices, "_PROCESSES", tmp_path / "proc")
+    usb.busy = {0}
+    with pytest.raises(SourceLost, match="Another program has the camera: cheese, process 12. Rec"):
+        open_source("0")
+
+
+def test_a_device_that_takes_no_pictures(usb, tmp_path):
+    (tmp_path / "video10").touch()
+    with pytest.raises(SourceLost, match="takes no pictures, it is decoder: try another number"):
+        open_source("10")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.EACCES, r"No permission for .*video0: .* sudo usermod -aG video \$USER"),
+        (errno.ENODEV, "video0 is not there, or was just unplugged"),
+        (errno.EBUSY, "Another program has the camera"),
+        (errno.EIO, r"does not answer \(Input/output error\)"),
+    ],
+)
+def test_each_fault_of_a_camera_has_its_own_line(usb, number, text, monkeypatch):
+    def refuse(path, flags):
+        raise OSError(number, os.strerror(number))
+
+    usb.plugged = set()
+    monkeypatch.setattr(devices, "os", SimpleNamespace(**vars(os) | {"open": refuse}))
+    with pytest.raises(SourceLost, match=f"{text}.* Received: usb:0$"):
+        open_source("usb:0")
+
+
+def test_a_file_is_no_camera(usb, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+
+    usb.plugged = set()
+    monkeypatch.setattr(devices.fcntl, "ioctl", refuse)
+    with pytest.raises(SourceLost, match="video0 is no device of Video4Linux that takes pictures"):
+        open_source("usb:0")
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="no Unix")
+def test_a_device_that_is_no_camera():
+    assert devices.find_fault(Path("/dev/null")).startswith("No camera: /dev/null is no device")
 
 
 def a_second(clock):
@@ -361,7 +442,9 @@ def test_auto_takes_the_first_usb_camera_that_gives_a_picture(ribbon):
 
 def test_auto_says_what_it_tried(usb, tmp_path):
     usb.busy, usb.plugged = {0}, {0}
-    text = r"Tried: picamera2 \(.*apt install.*\); usb:0 \(.*another program.*\); usb:2 \("
+    text = (
+        r"Tried: picamera2 \(.*apt install.*\); usb:0 \(Another program has the camera\); usb:2 \("
+    )
     with pytest.raises(InputError, match=text) as raised:
         open_source("auto")
     assert "\n" not in str(raised.value)
@@ -405,6 +488,10 @@ def test_video_keeps_its_own_pace_and_leaves_out_what_is_late(video, clock):
     assert np.abs(np.array(levels) - [0, 30, 60, 90]).max() < 8
     clock.now += 0.11  # the next frame's time, and the one's after it, have passed
     assert abs(source.read()[..., 2].mean() - 150) < 8
+    assert source.skipped == 1
+    clock.now += 10
+    assert source.read() is None
+    assert source.skipped == 3, "five of eight frames were shown"
     source.close()
 
 
@@ -413,7 +500,26 @@ def test_a_file_that_is_no_video(tmp_path, capfd):
     path.write_bytes(b"no video at all")
     with pytest.raises(InputError, match="Not a readable video.*clip.mp4"):
         open_source(str(path))
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match="The file is empty.*clip.mp4"):
+        open_source(str(path))
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_video_of_a_codec_that_is_not_known(video, capfd):
+    video.write_bytes(video.read_bytes().replace(b"MJPG", b"ZZZZ"))
+    text = r"cannot decode the video's codec \(ZZZZ\). Convert it, .*ffmpeg.*Received: .*clip.avi$"
+    with pytest.raises(InputError, match=text):
+        open_source(str(video))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_video_without_a_whole_picture(video):
+    data = video.read_bytes()
+    first = data.index(b"\xff\xd8")
+    video.write_bytes(data[: first + 20])
+    with pytest.raises(InputError, match="holds no whole picture: it is damaged or was cut short"):
+        open_source(str(video))
 
 
 def test_photos_take_turns_and_broken_ones_are_passed_over(tmp_path):
@@ -424,6 +530,7 @@ def test_photos_take_turns_and_broken_ones_are_passed_over(tmp_path):
     frames = [source.read() for _ in range(4)]
     assert {frame.shape for frame in frames} == {(48, 64, 3)}
     assert [tuple(frame[24, 32]) for frame in frames] == [BLUE, RED, BLUE, RED]
+    assert source.skipped == 2, "each time that its turn came"
     assert (frames[0][0] == 255).all() and (frames[1][:, 0] == 255).all()  # fitted on white
 
 

@@ -28,7 +28,7 @@ from waiting import wait_until
 class Frames:
     """A source of numbered frames: the level of all pixels is the frame's number."""
 
-    name = "frames"
+    name, skipped = "frames", 0
 
     def __init__(self, count=10_000, interval=0.005):
         self.count, self.interval, self.number = count, interval, 0
@@ -62,12 +62,12 @@ pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_every_frame_once_and_in_order(drawer):
-    source = Frames(count=12, interval=0.03)
+    source = Frames(count=12)
     seen = []
     with Live(source, drawer) as live:
-        while (result := live.wait_newer(seen[-1].number if seen else -1, 0.5)) is not None:
-            seen.append(result)
-        assert live.finished.wait(1)
+        while not seen or seen[-1].number < 11:
+            seen.append(live.wait_newer(seen[-1].number if seen else -1, 10))
+        assert live.finished.wait(10)
         status = live.status()
     assert [result.photo[0, 0, 0] for result in seen] == [result.number + 1 for result in seen]
     numbers = [result.number for result in seen]
@@ -77,37 +77,43 @@ def test_every_frame_once_and_in_order(drawer):
 
 
 def test_a_slow_net_drops_frames_but_stays_current(drawer, monkeypatch):
-    drawn = []
+    drawn, given, ends = [], [], []
     draw = drawer.draw
+    source = Frames(interval=0.001)
+    read = source.read
+    source.read = lambda: given.append(read()) or given[-1]
 
     def slowly(photo, *others):
-        drawn.append(photo)
-        time.sleep(0.1)
+        drawn.append(next(i for i, each in enumerate(given) if each is photo))
+        # While one is drawn, ten come.
+        before = len(given)
+        wait_until(lambda: len(given) >= before + 10 or live._stopping.is_set())
+        ends.append(len(given))
         return draw(photo, *others)
 
     monkeypatch.setattr(drawer, "draw", slowly)
     number = -1
-    with Live(Frames(), drawer) as live:
+    live = Live(source, drawer)
+    with live:
         for _ in range(15):
-            result = live.wait_newer(number, 5)
+            result = live.wait_newer(number, 10)
             assert result.number > number
             number = result.number
-            # As old as drawing it takes; with a queue it would be 1.4 seconds at last.
-            assert time.monotonic() - result.captured < 0.7
         status = live.status()
-    # Each frame is an array of its own; all of them are still there.
-    assert len({id(photo) for photo in drawn}) == len(drawn) >= 15
-    assert status["dropped"] > 3 * status["frames"] > 0
-    assert 100 <= status["latency_ms"]["p50"] < 700
-    assert 1 < status["fps"] <= 10
+    # The newest, of which one may just be on its way; with a queue it would be the next.
+    assert all(number >= end - 2 for number, end in zip(drawn[1:], ends, strict=False))
+    assert len(drawn) >= 15
+    assert status["dropped"] >= 8 * (status["frames"] - 1) > 0
+    assert status["latency_ms"]["p50"] >= 10 and status["fps"] > 0
 
 
 def test_stop_joins_even_a_thread_that_draws(drawer, monkeypatch):
-    monkeypatch.setattr(drawer, "draw", lambda *_: time.sleep(0.5))
+    begun = threading.Event()
+    monkeypatch.setattr(drawer, "draw", lambda *_: (begun.set(), time.sleep(0.3)))
     source = Frames()
     live = Live(source, drawer)
     live.start()
-    time.sleep(0.1)
+    assert begun.wait(10)
     started = time.monotonic()
     live.stop()
     live.stop()
@@ -150,16 +156,62 @@ def test_unplugged_and_plugged_in_again(drawer):
     assert live._stopping.asked[:7] == [0.25, 0.5, 1, 2, 4, 4, 4]
 
 
+def test_a_source_that_comes_and_goes_is_tried_ever_more_seldom(drawer, monkeypatch):
+    class Brief(Frames):
+        """Opens each time, gives a picture and is lost again."""
+
+        def read(self):
+            self.unplugged = self.number > self.reopened
+            return super().read()
+
+        def reopen(self):
+            self.reopened += 1
+
+    source = Brief()
+    live = Live(source, drawer)
+    live._stopping = ShortWaits()
+    with live:
+        wait_until(lambda: source.reopened > 6)
+    assert live._stopping.asked[:7] == [0.25, 0.5, 1, 2, 4, 4, 4]
+    assert source.number >= 6  # each time one came
+
+
+def test_it_is_well_again_when_a_picture_has_come(drawer):
+    source, gives = Frames(), threading.Event()
+    live = Live(source, drawer)
+    live._stopping = ShortWaits()
+    read, reopen = source.read, source.reopen
+
+    def open_without_a_picture():
+        reopen()
+        source.read = lambda: gives.wait(10) and read()
+
+    with live:
+        wait_until(lambda: live.status()["frames"] > 2)
+        source.unplugged, source.reopen = True, open_without_a_picture
+        wait_until(lambda: source.reopened)
+        source.unplugged = False
+        wait_until(lambda: source.read is not read)
+        for _ in range(3):
+            assert live.error.startswith("Reconnecting. "), "nothing has come yet"
+            time.sleep(0.01)
+        gives.set()
+        wait_until(lambda: live.error is None)
+
+
 def test_a_lost_camera_stops_in_time_and_shows_no_stale_face(drawer, monkeypatch):
     found = [TrackedFace(0, Box(8, 4, 30, 30), face_at(8, 4, 30).landmarks)]
     monkeypatch.setattr(Tracker, "update", lambda self, photo, captured: found)
     source = Frames()
     live = Live(source, drawer)
+    assert live.status()["faces"] is live.status()["found"] is None
     live.start()
     wait_until(lambda: live.status()["faces"] == 1)
     source.unplugged = True
     wait_until(lambda: live.status()["faces"] == 0)
     result = live.latest()
+    # The sheet is no new picture: whoever asks how old the newest is must not take it for one.
+    assert result.captured == max(frame.captured for frame in live._history._frames)
     assert (result.drawing == placeholder(48, 64)).all() and (result.photo >= 200).all()
     started = time.monotonic()
     live.stop()
@@ -192,6 +244,45 @@ def test_a_frame_that_cannot_be_drawn_is_said_and_passed_over(drawer, monkeypatc
         wait_until(lambda: (live.status()["error"] or "").startswith("Landmarks"))
         assert live.wait_newer(-1, 2) is not None
         assert live.status()["error"] is None
+    assert live.status()["dropped"] >= 1, "it was not drawn"
+
+
+def test_a_missed_face_is_drawn_and_not_told_as_seen(drawer, monkeypatch):
+    place = face_at(8, 4, 30)
+    faces = [TrackedFace(0, place.box, place.landmarks, found=False)]
+    monkeypatch.setattr(Tracker, "update", lambda self, photo, captured: faces)
+    with Live(Frames(), drawer) as live:
+        assert live.wait_newer(-1, 10).faces == 1
+        assert (live.status()["faces"], live.status()["found"]) == (1, 0)
+
+
+def test_what_a_source_leaves_out_is_counted(drawer):
+    source = Frames(count=5)
+    source.skipped = 7
+    with Live(source, drawer) as live:
+        assert live.finished.wait(10)
+        assert live.status()["frames"] + live.status()["dropped"] == 5 + 7
+
+
+def test_the_source_has_ended_when_its_last_frame_is_drawn(drawer, monkeypatch):
+    draw, goes_on = drawer.draw, threading.Event()
+    monkeypatch.setattr(drawer, "draw", lambda *given: goes_on.wait(10) and draw(*given))
+    source = Frames(count=1)
+    with Live(source, drawer) as live:
+        wait_until(lambda: source.closed)
+        assert live.status()["ended"] is False
+        goes_on.set()
+        assert live.finished.wait(10)
+        assert live.status()["ended"] is True and live.status()["frames"] == 1
+
+
+def test_nothing_is_claimed_before_the_first_frame(drawer):
+    live = Live(Frames(), drawer)
+    status = json.loads(json.dumps(live.status()))
+    assert status["fps"] is live.fps is None and status["stages"] == {}
+    assert status["latency_ms"] == {"p50": None, "p95": None}
+    assert (status["frames"], status["dropped"], status["ended"]) == (0, 0, False)
+    live.stop()
 
 
 @pytest.mark.parametrize("layout", ["drawing", "side-by-side", "overlay"])
@@ -205,7 +296,6 @@ def test_frames_may_change_their_size(drawer, layout, tmp_path):
 
     def read_when_drawn():
         wait_until(lambda: len(drawn) + len(sizes) == 12)
-        time.sleep(0.05)
         return np.zeros((*sizes.pop(), 3), np.uint8) if sizes else None
 
     source.read = read_when_drawn
@@ -219,25 +309,25 @@ def test_frames_may_change_their_size(drawer, layout, tmp_path):
     video = cv2.VideoCapture(str(recorder.path))
     size = video.get(cv2.CAP_PROP_FRAME_HEIGHT), video.get(cv2.CAP_PROP_FRAME_WIDTH)
     assert size in {result.view.shape[:2] for result in drawn}
-    assert video.get(cv2.CAP_PROP_FRAME_COUNT) > 5
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == recorder.frames > 0
 
 
 def test_latency_is_measured_to_the_first_view_that_shows_a_frame(drawer):
-    source = Frames(interval=0.05)
+    source = Frames(interval=0.02)
     with Live(source, drawer) as live:
         wait_until(lambda: live.status()["frames"] > 2)
         status = live.status()
-        assert status["latency_to"] == "drawing" and status["latency_ms"]["p50"] < 200
+        assert status["latency_to"] == "drawing" and status["latency_ms"]["p50"] > 0
         for _ in range(3):
             result = live.wait_newer(-1, 5)
-            time.sleep(0.25)  # a view that is slow to show it
+            time.sleep(0.05)  # a view that is slow to show it
             live.displayed(result.number)
             live.displayed(result.number)
         status = live.status()
         assert status["latency_to"] == "display"
-        assert 250 <= status["latency_ms"]["p50"] < 600
+        assert status["latency_ms"]["p50"] >= 50
         live.displayed(10**6)  # what was never drawn
-        assert live.status()["latency_ms"]["p50"] >= 250
+        assert live.status()["latency_ms"]["p50"] >= 50
 
 
 def test_a_source_that_cannot_be_closed_ends_the_whole_and_is_told(drawer):

@@ -153,4 +153,5 @@ def test_names_of_places(tmp_path, monkeypatch):
     assert is_url(chain) and public_name(chain) == "simplecache::s3://bucket/faces"
     assert not is_url("a::b") and not is_url("a::/b//c")
     assert public_name("data?x") == "data?x"
+    assert public_name("s3://key:sec@ret@bucket/a@b") == "s3://bucket/a@b"
     assert open_store(f"file://{tmp_path}/data").folder == tmp_path / "data"

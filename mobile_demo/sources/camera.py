@@ -1,4 +1,4 @@
-"""Opens where frames come from: a camera, or what stands in for one.
+"""Opens where frames come from: a camera, a stream, or what stands in for them.
 
 `auto` takes the first that gives a picture: the camera on the ribbon cable through picamera2, then
 USB cameras through OpenCV in the order of their device files.
@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+from keras_portrait.storage import is_url
 from keras_portrait_demo.sources.ribbon_camera import PiCamera
 from keras_portrait_demo.sources.source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
 
@@ -37,17 +38,19 @@ def open_source(
     """Opens what a user names.
 
     Args:
-        text: "auto", "picamera2", "usb:N" with the number of /dev/videoN, "synthetic", or the path
-            of a photo, of a folder of photos or of a video.
+        text: "auto", "picamera2", "synthetic"; "usb:N", "N" or "/dev/videoN" for a USB camera; the
+            address of a stream or video, `rtsp://` or `http://`; or the path of a photo, of a
+            folder of photos, of an animated picture or of a video. A file called as a number is
+            meant by "./N".
         width: columns of a frame in pixels; a camera may choose the nearest that it has.
         height: rows of a frame in pixels.
         loop: start a video again at its end.
         paced: give frames of files at their own speed; otherwise as fast as they are read.
-        stopping: ends the wait for a camera's first picture when it is set.
+        stopping: ends the wait for the first picture of a camera or stream when it is set.
 
     Raises:
         SettingError: there is no such source, or the size is not one.
-        InputError: a camera or file gives no pictures.
+        InputError: a camera, stream or file gives no pictures.
         MissingExtra: picamera2 is asked for and not installed.
     """
     if not (16 <= width <= 4096 and 16 <= height <= 4096):
@@ -58,21 +61,47 @@ def open_source(
         return _first_camera(width, height, stopping)
     if text == "picamera2":
         return PiCamera(width, height, stopping)
-    if match := re.fullmatch(r"usb:(\d+)", text):
-        return UsbCamera(int(match[1]), width, height, stopping)
-    # Here, because they are not needed where there is a camera.
+    if (number := _device_number(text)) is not None:
+        return UsbCamera(number, width, height, stopping)
+    # Here and below, because they are not needed where there is a camera.
+    if is_url(text):
+        from keras_portrait_demo.sources.streams import open_address
+
+        return open_address(text, width, height, loop, paced, stopping)
+    return _open_path(text, width, height, loop, paced)
+
+
+def _open_path(text: str, width: int, height: int, loop: bool, paced: bool) -> Source:
+    from keras_portrait_demo.sources.animation import Animation, is_animated
     from keras_portrait_demo.sources.pictures import Photos, Synthetic, Video
 
+    path = Path(text)
     if text == "synthetic":
         return Synthetic(width, height, paced)
-    if os.path.isdir(text) or Path(text).suffix.lower() in PICTURE_SUFFIXES:
-        return Photos(Path(text), width, height, paced)
+    if is_animated(path):
+        return Animation(path, width, height, loop, paced)
+    if os.path.isdir(text) or path.suffix.lower() in PICTURE_SUFFIXES:
+        return Photos(path, width, height, paced)
     if not os.path.exists(text):
         raise SettingError(
-            "No such source. Expected auto, picamera2, usb:N, synthetic, or the path of a photo, a "
-            f"folder of photos or a video. Received: {text}"
+            "No such source. Expected auto, picamera2, usb:N or N, synthetic, an address such as "
+            "rtsp:// or http://, or the path of a photo, a folder of photos or a video. "
+            f"Received: {text}"
         )
-    return Video(Path(text), width, height, loop, paced)
+    return Video(path, width, height, loop, paced)
+
+
+def _device_number(text: str) -> int | None:
+    """N of what a user calls a USB camera: usb:N, N as OpenCV does, or a path to /dev/videoN."""
+    if match := re.fullmatch(r"(?:usb:)?(\d{1,4})", text, re.ASCII):
+        return int(match[1])
+    # Also the links in /dev/v4l/by-id, whose names stay when cameras change places.
+    if Path(text).is_relative_to(_DEVICES):
+        place = Path(os.path.realpath(text))
+        match = re.fullmatch(r"video(\d{1,4})", place.name, re.ASCII)
+        if match and place.parent == Path(os.path.realpath(_DEVICES)):
+            return int(match[1])
+    return None
 
 
 def _first_camera(width: int, height: int, stopping: threading.Event | None) -> Source:
@@ -121,8 +150,10 @@ class UsbCamera:
         stopping: ends the wait for the first picture when it is set.
 
     Raises:
-        SourceLost: there is no such camera, or another program has it.
+        SourceLost: there is no such camera, it may not be used, or another program has it.
     """
+
+    skipped = 0
 
     def __init__(
         self, number: int, width: int, height: int, stopping: threading.Event | None = None
@@ -148,17 +179,10 @@ class UsbCamera:
         self.close()
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(READ_SECONDS))
         silence_opencv()
-        backend = cv2.CAP_ANY
-        if sys.platform == "linux":
-            backend = cv2.CAP_V4L2
-            device = _DEVICES / f"video{self._number}"
-            if not device.exists():
-                raise SourceLost(f"No such camera: {device} is not there. Received: {self.name}")
-            if not os.access(device, os.R_OK | os.W_OK):
-                raise SourceLost(
-                    f"No permission for {device}: add yourself to its group with: "
-                    f"sudo usermod -aG video $USER. Received: {self.name}"
-                )
+        device = _DEVICES / f"video{self._number}"
+        backend = cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY
+        if sys.platform == "linux" and not device.exists():
+            raise SourceLost(f"No such camera: {device} is not there. Received: {self.name}")
         capture = cv2.VideoCapture(self._number, backend)
         if self._size[0] * self._size[1] > _MOST_UNCOMPRESSED:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
@@ -168,10 +192,7 @@ class UsbCamera:
         # A camera that another program has opens well and then gives nothing.
         if not self._gives_a_picture(capture):
             capture.release()
-            raise SourceLost(
-                "The camera gives no picture: it is no camera, or another program has it. "
-                f"Received: {self.name}"
-            )
+            raise SourceLost(f"{_find_fault(device)} Received: {self.name}")
         self._capture = capture
 
     def _gives_a_picture(self, capture: cv2.VideoCapture) -> bool:
@@ -193,6 +214,19 @@ class UsbCamera:
                 capture.release()
 
 
+def _find_fault(device: Path) -> str:
+    """Why a camera gives no picture, as a sentence."""
+    if sys.platform != "linux":
+        return "No such camera, no permission for it, or another program has it."
+    from keras_portrait_demo.sources.devices import find_fault
+
+    return find_fault(device)
+
+
 def silence_opencv() -> None:
-    """Stops OpenCV from writing to stderr what is raised as an error anyway."""
+    """Stops OpenCV, and its FFmpeg, from writing to stderr what is raised as an error anyway.
+
+    FFmpeg reads its level once, when the first video or stream is opened.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

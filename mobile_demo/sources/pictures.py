@@ -17,16 +17,17 @@ from keras_portrait.inference.litert.silence import silent_stderr
 from keras_portrait_demo.sources.camera import silence_opencv
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
+CONVERT = "Convert it, for example: ffmpeg -i VIDEO -c:v libx264 OUT.mp4."
 # Frames a second of what has no speed of its own.
 STILL_RATE = 25.0
 # Seconds for which each photo of a folder is shown.
 PHOTO_SECONDS = 3.0
 # No wait for a frame is longer, whatever speed a file claims.
-_LONGEST_WAIT = 1.0
+LONGEST_WAIT = 1.0
 # Frames a second of a video above which its file is not believed.
 _MOST_RATE = 240
 # Frames that are skipped at a time to catch up.
-_MOST_SKIPPED = 2
+MOST_SKIPPED = 2
 
 
 class Video:
@@ -44,46 +45,100 @@ class Video:
     """
 
     def __init__(self, path: Path, width: int, height: int, loop: bool = False, paced: bool = True):
-        self.name = path.name
-        self._path, self._size, self._loop = path, (width, height), loop
-        silence_opencv()
-        with silent_stderr():  # the decoder has its own remarks on broken files
-            self._capture = self._open()
-            readable = self._capture.isOpened() and self._capture.grab()
-        if not readable:
-            raise InputError(
-                "Not a readable video or picture. Expected such as MP4, AVI or JPEG. "
-                f"Received: {path}"
-            )
-        self.reopen()
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.name, self.skipped = path.name, 0
+        self._path = path
+        self._begin(self._open(), width, height, loop, paced)
+
+    def _begin(self, capture, width: int, height: int, loop: bool, paced: bool) -> None:
+        """Takes an open capture whose first frame is grabbed, and what the class is told."""
+        self._capture, self._size, self._loop = capture, (width, height), loop
+        self._is_grabbed, self._count = True, 1  # whether the next frame is; frames until it
+        rate = capture.get(cv2.CAP_PROP_FPS)
         plausible = 1 <= rate <= _MOST_RATE
         self._pace = _Pace(rate if plausible else STILL_RATE) if paced else None
 
     def read(self) -> np.ndarray | None:
-        """Waits for the next frame; see `camera.Source`."""
+        """Waits for the next frame; see `source.Source`."""
         late = self._pace.wait() if self._pace else 0
-        for _ in range(late):
-            self._capture.grab()
-        taken, frame = self._capture.read()
-        if not taken and self._loop:
+        while late and self._grab():
+            self._is_grabbed = False
+            self.skipped += 1
+            late -= 1
+        if not self._grab():
+            self._check_end()
+            if not self._loop:
+                return None
             self.reopen()
-            taken, frame = self._capture.read()
+        self._is_grabbed = False
+        taken, frame = self._capture.retrieve()
         if not taken:
             return None
         return fit_frame(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), *self._size)
 
+    def _grab(self) -> bool:
+        if not self._is_grabbed:
+            self._is_grabbed = self._capture.grab()
+            self._count += self._is_grabbed
+        return self._is_grabbed
+
+    def _check_end(self) -> None:
+        """Raises `SourceLost` where more was to come."""
+
     def reopen(self) -> None:
-        """Goes back to the first frame; see `camera.Source`."""
+        """Goes back to the first frame; see `source.Source`."""
         self.close()
         self._capture = self._open()
+        self._is_grabbed, self._count = True, 1
 
-    def _open(self) -> cv2.VideoCapture:
-        return cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
+    def _open(self):
+        """A capture whose first frame is grabbed.
+
+        Raises:
+            InputError: see the class.
+        """
+        silence_opencv()
+        with silent_stderr():  # the decoder has its own remarks on broken files
+            capture = cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
+            is_open = capture.isOpened()
+            if is_open and capture.grab():
+                return capture
+            capture.release()
+            raise InputError(f"{self._fault(is_open)} Received: {self._path}")
+
+    def _fault(self, is_open: bool) -> str:
+        """Why the file cannot be played, as a sentence."""
+        if is_open:
+            return "The video holds no whole picture: it is damaged or was cut short."
+        try:
+            with self._path.open("rb") as file:
+                if not file.read(1):
+                    return "The file is empty. Expected a video such as MP4 or AVI, or a picture."
+        except OSError as error:
+            return f"Cannot read the file ({error.strerror})."
+        codec = unknown_codec(os.fspath(self._path))
+        if codec is not None:
+            return f"This OpenCV cannot decode the video's codec ({codec}). {CONVERT}"
+        return "Not a readable video or picture. Expected such as MP4, AVI or JPEG."
 
     def close(self) -> None:
         """Closes the file."""
         self._capture.release()
+
+
+def unknown_codec(place: str, timeouts: tuple[int, ...] = ()) -> str | None:
+    """The four letters of a codec that OpenCV's FFmpeg cannot decode; None where that is no fault.
+
+    Args:
+        place: path or address of what could not be opened.
+        timeouts: more parameters of `cv2.VideoCapture`.
+    """
+    raw = cv2.VideoCapture(place, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1, *timeouts])
+    if not raw.isOpened():
+        return None
+    letters = int(raw.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    raw.release()
+    text = letters.to_bytes(4, "little").decode("latin-1").strip("\0 ")
+    return "".join(letter if letter.isprintable() else "?" for letter in text) or "unknown"
 
 
 class Photos:
@@ -101,7 +156,7 @@ class Photos:
     """
 
     def __init__(self, path: Path, width: int, height: int, paced: bool = True):
-        self.name = path.name or str(path)
+        self.name, self.skipped = path.name or str(path), 0
         self._paths = list_images(path) if os.path.isdir(path) else [path]
         if not self._paths:
             raise InputError(f"No photos in the folder. Received: {path}")
@@ -111,7 +166,7 @@ class Photos:
         self._turn()
 
     def read(self) -> np.ndarray:
-        """Waits for the next frame; see `camera.Source`."""
+        """Waits for the next frame; see `source.Source`."""
         if self._pace:
             self._pace.wait()
         if len(self._paths) > 1 and (self._pace is None or time.monotonic() > self._until):
@@ -125,6 +180,7 @@ class Photos:
             try:
                 self._frame = fit_frame(read_image(path), *self._size)
             except InputError as error:
+                self.skipped += 1
                 broken = error
                 continue
             self._next = (self._next + attempt + 1) % len(self._paths)
@@ -133,7 +189,7 @@ class Photos:
         raise broken
 
     def reopen(self) -> None:
-        """Photos are never lost; see `camera.Source`."""
+        """Photos are never lost; see `source.Source`."""
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -149,6 +205,7 @@ class Synthetic:
     """
 
     name = "synthetic"
+    skipped = 0
 
     def __init__(self, width: int, height: int, paced: bool = True):
         self._size = (width, height)
@@ -157,7 +214,7 @@ class Synthetic:
         self._count = 0
 
     def read(self) -> np.ndarray:
-        """Waits for the next frame; see `camera.Source`."""
+        """Waits for the next frame; see `source.Source`."""
         if self._pace:
             self._pace.wait()
         width, height = self._size
@@ -173,7 +230,7 @@ class Synthetic:
         return cv2.warpAffine(self._photo, matrix, self._size, borderMode=cv2.BORDER_REPLICATE)
 
     def reopen(self) -> None:
-        """It is never lost; see `camera.Source`."""
+        """It is never lost; see `source.Source`."""
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -206,7 +263,7 @@ class _Pace:
     """Holds a reader to a number of frames a second."""
 
     def __init__(self, rate: float):
-        self._interval = min(1 / rate, _LONGEST_WAIT)
+        self._interval = min(1 / rate, LONGEST_WAIT)
         self._due: float | None = None
 
     def wait(self) -> int:
@@ -216,7 +273,7 @@ class _Pace:
         late = int(max(0.0, now - self._due) / self._interval)
         self._due += late * self._interval
         # To skip frames takes time too: a decoder that is too slow would skip more and more.
-        late = min(late, _MOST_SKIPPED)
+        late = min(late, MOST_SKIPPED)
         if self._due > now:
             time.sleep(self._due - now)
         self._due += self._interval

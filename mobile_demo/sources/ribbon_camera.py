@@ -32,6 +32,7 @@ class PiCamera:
     """
 
     name = "picamera2"
+    skipped = 0
 
     def __init__(self, width: int, height: int, stopping: threading.Event | None = None):
         self._size = (width, height)

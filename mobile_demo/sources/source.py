@@ -14,17 +14,19 @@ FIRST_SECONDS = 5
 
 
 class SourceLost(InputError):
-    """A camera stopped giving pictures; `reopen` may bring it back."""
+    """A camera or stream stopped giving pictures; `reopen` may bring it back."""
 
 
 class Source(Protocol):
     """Gives frames, one at a time. Used from one thread.
 
     Attributes:
-        name: what a status calls it.
+        name: what a status calls it; without passwords.
+        skipped: frames that were left out here: they were late, or cannot be read.
     """
 
     name: str
+    skipped: int
 
     def read(self) -> np.ndarray | None:
         """Waits for the next frame.
@@ -33,12 +35,12 @@ class Source(Protocol):
             uint8 RGB (H, W, 3); None after the last one of a file.
 
         Raises:
-            SourceLost: the camera was unplugged or does not answer.
+            SourceLost: the camera was unplugged, the stream broke off, or none comes in time.
         """
         ...
 
     def reopen(self) -> None:
-        """Tries to get a lost camera back.
+        """Tries to get a lost camera or stream back, until a picture comes.
 
         Raises:
             InputError: it is not there yet.
@@ -46,5 +48,5 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Gives the camera or file back; may be called twice."""
+        """Gives the camera, stream or file back; may be called twice."""
         ...

@@ -26,6 +26,8 @@ MOST_CONNECTIONS = 128
 MOST_VIEWERS = 64
 # From one visitor, where others can reach this machine: one alone does not take all the room.
 MOST_FROM_ONE = 32
+# Seconds between two looks whether the view is stopped.
+_LOOK_SECONDS = 0.1
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}
 
 
@@ -82,7 +84,7 @@ class WebView:
         self._url = address
         self._token = access.token
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="web view", daemon=True
+            target=self._server.serve_forever, args=(_LOOK_SECONDS,), name="web view", daemon=True
         )
 
     @property
