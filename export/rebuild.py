@@ -13,6 +13,7 @@ convolution before it, dropout is gone, and everything computes in float32. Then
 | `PlaneWave`                     | offsets, DEPTH_TO_SPACE          | RANGE, FLOOR_MOD, COS are  |
 | `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
 | `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
+| `Conv2DTranspose`               | `Conv2D`, DEPTH_TO_SPACE         | 2.14 lacks 8-bit weights   |
 
 `InstanceNormalization` stays as it is. Its moments are accelerated, and taking each mean in two
 steps matters here too: one MEAN over height and width is off by 3e-5 in XNNPACK, which nineteen
@@ -45,6 +46,7 @@ from keras_portrait_export.layers import (
     NativeDepthToSpace,
     SlicedReflection,
 )
+from keras_portrait_export.transposed import SubpixelConv2DTranspose, has_subpixel_form
 
 # Layers that are exported as they are.
 KEPT = (
@@ -169,6 +171,9 @@ def _inference_layer(layer):
             return layer.__class__.from_config(float32_config(layer))
     if leaves_lanes_idle(layer):
         return BlockConv2D(layer.filters, layer.kernel_size[0], layer.padding, **named)
+    if has_subpixel_form(layer):
+        sizes = layer.kernel_size[0], layer.strides[0], layer.padding
+        return SubpixelConv2DTranspose(layer.filters, *sizes, layer.activation, **named)
     if isinstance(layer, DepthToSpace):
         return NativeDepthToSpace(layer.factor, **named)
     if isinstance(layer, KEPT):

@@ -19,6 +19,12 @@ from keras_portrait.inference.presets import find_preset
 from keras_portrait.training.saved_generator import TrainedGenerator
 from keras_portrait_export.layers import NEXT_TO_NOTHING
 from keras_portrait_export.rebuild import leaves_lanes_idle
+from keras_portrait_export.transposed import (
+    SubpixelForm,
+    has_subpixel_form,
+    narrow,
+    subpixel_form,
+)
 
 _NUMBERS = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64", "UINT8")
 _KINDS = {
@@ -93,7 +99,7 @@ def describe_network(folded: keras.Model, styles: tuple[str, ...], model: bytes)
     layers, order = {layer.name: layer.get_weights()[0] for layer in weighted}, []
     for kind, kernel, _ in stored:
         fitting = {
-            name: float(np.abs(_plain(kernel, weights.shape) - weights).mean())
+            name: float(np.abs(_plain(kind, kernel, folded.get_layer(name)) - weights).mean())
             for name, weights in layers.items()
             if _fits(kind, kernel, folded.get_layer(name))
         }
@@ -106,17 +112,32 @@ def describe_network(folded: keras.Model, styles: tuple[str, ...], model: bytes)
 
 
 def _fits(kind, kernel, layer) -> bool:
-    """Whether a stored kernel may be that of a layer, plain or in blocks."""
+    """Whether a stored kernel may be that of a layer: plain, in blocks or among pixels."""
     shape = tuple(layer.kernel.shape)
+    if kind != _KINDS[type(layer)]:
+        return kind == "CONV_2D" and _form_of(kernel, layer) is not None
     in_blocks = leaves_lanes_idle(layer) and kernel.shape[2] == shape[2]
-    return kind == _KINDS[type(layer)] and (
-        kernel.shape == shape or (in_blocks and kernel.shape > shape)
-    )
+    return kernel.shape == shape or (in_blocks and kernel.shape > shape)
 
 
-def _plain(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The kernel of a plain convolution out of one in blocks; any other as it is."""
-    return kernel[tuple(slice(length) for length in shape)]
+def _plain(kind: str, kernel: np.ndarray, layer: keras.Layer) -> np.ndarray:
+    """The kernel of a layer out of the stored one that fits it."""
+    if kind != _KINDS[type(layer)]:
+        return narrow(kernel, _form_of(kernel, layer), layer.kernel_size[0])
+    return kernel[tuple(slice(length) for length in layer.kernel.shape)]
+
+
+def _form_of(kernel: np.ndarray, layer: keras.Layer) -> SubpixelForm | None:
+    """How a transposed convolution was written as this plain one; None where it was not."""
+    if not has_subpixel_form(layer):
+        return None
+    side, stride = layer.kernel_size[0], layer.strides[0]
+    for one_pixel in (False, True):
+        form = subpixel_form(side, stride, layer.padding, one_pixel)
+        outputs = form.square**2 * layer.filters
+        if kernel.shape == (form.taps, form.taps, layer.kernel.shape[3], outputs):
+            return form
+    return None
 
 
 def _set_weights(model: keras.Model, order: list[str], stored: list, file: Path) -> None:
@@ -133,7 +154,7 @@ def _set_weights(model: keras.Model, order: list[str], stored: list, file: Path)
                 f"The weights do not fit the network: {name} takes a kernel of "
                 f"{tuple(layer.kernel.shape)}. Received: {kernel.shape} in {file}"
             )
-        kernel = _plain(kernel, layer.kernel.shape)
+        kernel = _plain(kind, kernel, layer)
         weights = [kernel, bias[: layer.bias.shape[0]]] if layer.use_bias else [kernel]
         layer.set_weights(weights)
 
