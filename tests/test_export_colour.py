@@ -52,7 +52,7 @@ def operators(model):
 @pytest.mark.parametrize("method", METHODS)
 def test_float_export_holds_to_keras(runs, tmp_path, method):
     metadata, fidelity = export(runs[method], tmp_path / "preset", "fp32")
-    assert fidelity.max_error <= 1e-5 and fidelity.delegates == 1
+    assert fidelity.max_error <= 2e-5 and fidelity.delegates == 1
     assert metadata == read_metadata(tmp_path / "preset")
     assert (metadata.method, metadata.channels) == (method, 3)
     assert (metadata.size, metadata.noise, metadata.inputs, metadata.styles) == (
