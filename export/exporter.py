@@ -16,6 +16,7 @@ from keras_portrait.inference.metadata import FILE_NAME, NOISE, PresetMetadata, 
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.inference.sampler import random_noise
 from keras_portrait.inference.style import style_vector
+from keras_portrait.training.experiment import spread
 from keras_portrait.training.saved_generator import (
     GENERATOR_FILE,
     TrainedGenerator,
@@ -23,10 +24,20 @@ from keras_portrait.training.saved_generator import (
     raise_contrast,
 )
 from keras_portrait_export.calibration import LEAST, Faces, image_inputs, load_faces
+from keras_portrait_export.check import slow_operators
 from keras_portrait_export.convert import CALIBRATED, convert, finish, refuse_mode
+from keras_portrait_export.foreign import ForeignGenerator, with_output_range
 from keras_portrait_export.labels import label
 from keras_portrait_export.load import open_source
 from keras_portrait_export.quantizer import quantize_with_recipe
+from keras_portrait_export.ranges import (
+    MOST_MEASURED,
+    UNIT,
+    Range,
+    check_range,
+    choose_range,
+    measure_output,
+)
 from keras_portrait_export.rebuild import fold
 from keras_portrait_export.recover import describe_network
 from keras_portrait_export.targets import check_target, check_target_name
@@ -62,6 +73,9 @@ class ExportOptions:
         name: name of the preset; the folder's by default.
         direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
         force: whether to write what is known to be bad or fails the comparison.
+        input_range: least and largest number of the pictures that anybody's model takes; None for
+            what its first layer tells, otherwise [-1, 1].
+        output_range: the same of those that it returns; None measures it.
     """
 
     modes: tuple[str, ...] = ("dynamic",)
@@ -74,6 +88,8 @@ class ExportOptions:
     name: str | None = None
     direction: str = "a-to-b"
     force: bool = False
+    input_range: Range | None = None
+    output_range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +101,14 @@ class Artefact:
         metadata: as written.
         fidelity: how near it comes to Keras.
         samples: what it was compared on.
+        notes: what was found out about anybody's model, a line each.
     """
 
     folder: Path
     metadata: PresetMetadata
     fidelity: Fidelity
     samples: list[Sample]
+    notes: tuple[str, ...] = ()
 
 
 def export_generator(
@@ -117,7 +135,7 @@ def export_generator(
     """
     folder, options = Path(folder), options or ExportOptions()
     _check_destination(folder)
-    trained = open_source(source, options.direction, options.sizes)
+    trained = _open(source, options)
     jobs = plan_jobs(trained, options, folder)
     material = gather_material(trained, options, jobs)
     made, samples = [], {}
@@ -128,8 +146,9 @@ def export_generator(
             metadata = write_build(build, model, job, material, options)
             key = job.size, job.style  # drawn by Keras once for all modes
             samples[key] = samples.get(key) or draw_samples(job, material, metadata)
-            fidelity = compare_build(build, samples[key], job, options)
-            made.append(Artefact(job.folder, metadata, fidelity, samples[key]))
+            fidelity = compare_build(build, samples[key], job, options, material)
+            notes = _notes(material.trained, model, fidelity)
+            made.append(Artefact(job.folder, metadata, fidelity, samples[key], notes))
         install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
     return made
 
@@ -173,6 +192,23 @@ class Material:
         return self.reference.inputs[0].name == "noise"
 
 
+def _open(source: str | Path, options: ExportOptions) -> TrainedGenerator:
+    """Loads the generator, and looks at what is said about its ranges."""
+    spans = {
+        "--input-range": check_range("--input-range", options.input_range),
+        "--output-range": check_range("--output-range", options.output_range),
+    }
+    span = spans["--input-range"]
+    trained = open_source(source, options.direction, options.sizes, span)
+    given = [option for option, value in spans.items() if value is not None]
+    if given and not isinstance(trained, ForeignGenerator):
+        raise SettingError(
+            f"{given[0]}: the generator of a {trained.kind} has pictures in -1 to 1; expected a "
+            f".keras file of another project. Received: {source}"
+        )
+    return trained
+
+
 def plan_jobs(trained: TrainedGenerator, options: ExportOptions, folder: Path) -> list[Job]:
     """What is to be made.
 
@@ -180,7 +216,7 @@ def plan_jobs(trained: TrainedGenerator, options: ExportOptions, folder: Path) -
         SettingError: an option that does not fit the generator, before anything is made.
     """
     check_target_name(options.target)
-    if options.contrast != 1:
+    if options.contrast != 1 and not isinstance(trained, ForeignGenerator):
         _check_contrast(trained, options.contrast)
     modes = (RECIPE_MODE,) if options.recipe else options.modes
     for mode in () if options.recipe or options.force else modes:
@@ -207,16 +243,24 @@ def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: lis
 
     Raises:
         InputError: the folder of faces cannot be used, or holds too few.
-        SettingError: a mode needs faces, and no folder is known.
+        SettingError: a mode needs faces, and no folder is known; or the range of anybody's model
+            cannot be told.
     """
+    faces = _load_faces(trained, options, jobs)
+    if isinstance(trained, ForeignGenerator):
+        trained = _in_signed_range(trained, options, faces.get(jobs[0].size), jobs[0].size)
     if options.contrast != 1:
+        _check_contrast(trained, options.contrast)
         raise_contrast(trained.model, options.contrast)
-    reference = in_float32(trained.model)
+    return Material(trained, in_float32(trained.model), fold(trained.model), faces)
+
+
+def _load_faces(trained, options: ExportOptions, jobs: list[Job]) -> dict[int, Faces]:
     # Ranges are measured on photos, so all modes are compared on photos.
     calibrated = any(job.mode in CALIBRATED for job in jobs)
     folder = options.calibration or (trained.data if calibrated else None)
     faces = {}
-    if reference.inputs[0].name != "noise":
+    if trained.model.inputs[0].name != "noise":
         if folder is None and calibrated:
             raise SettingError(
                 f"Full int8 measures its ranges on {LEAST} faces or more. Expected --calibration "
@@ -229,7 +273,33 @@ def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: lis
                     f"Calibration needs {LEAST} photos with a face beside those that the result "
                     f"is compared on. Received: {len(faces[size].calibration)} in {folder}"
                 )
-    return Material(trained, reference, fold(trained.model), faces)
+    return faces
+
+
+def _in_signed_range(
+    trained: ForeignGenerator, options: ExportOptions, faces: Faces | None, size: int
+) -> ForeignGenerator:
+    """Anybody's model with pictures in [-1, 1], after what was told, or measured on photos."""
+    if options.output_range is not None:
+        span = options.output_range
+        note = f"output taken as {span[0]:g} to {span[1]:g}, as --output-range says"
+        return with_output_range(trained, span, note)
+    styles = max(len(trained.styles), 1)
+    if faces:
+        inputs = list(image_inputs(spread(faces.calibration, MOST_MEASURED), styles))
+        source = f"{len(inputs)} photos of {faces.folder}"
+    else:
+        inputs, names = fixed_inputs(trained.metadata(size=size))
+        source = ", ".join(names)
+    measured = measure_output(trained.model, inputs)
+    span = choose_range(measured, trained.model)
+    note = (
+        f"output measured from {measured[0]:.3g} to {measured[1]:.3g} on {source}; taken as "
+        f"{span[0]:g} to {span[1]:g}; --output-range says otherwise"
+    )
+    if span == UNIT and not trained.input_known:
+        note += "; such a model may well take 0 to 1, too: --input-range 0 1"
+    return with_output_range(trained, span, note)
 
 
 def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
@@ -242,9 +312,10 @@ def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
     recipe = job.mode == RECIPE_MODE
     examples = _examples(job, material) if recipe or job.mode in CALIBRATED else ()
     mode, strict = "fp32" if recipe else job.mode, not options.force
-    model = convert(material.trained, mode, job.size, vector, examples, strict)
+    own = not isinstance(material.trained, ForeignGenerator)
+    model = convert(material.trained, mode, job.size, vector, examples, strict, own)
     if recipe:
-        model = finish(quantize_with_recipe(model, options.recipe, examples), strict)
+        model = finish(quantize_with_recipe(model, options.recipe, examples), strict, own)
     check_target(model, options.target, job.mode)
     return model
 
@@ -283,7 +354,9 @@ def draw_samples(job: Job, material: Material, metadata: PresetMetadata) -> list
     return [Sample(name, one, draw(**one)) for name, one in zip(names, inputs, strict=True)]
 
 
-def compare_build(build: Path, samples: list[Sample], job: Job, options: ExportOptions) -> Fidelity:
+def compare_build(
+    build: Path, samples: list[Sample], job: Job, options: ExportOptions, material: Material
+) -> Fidelity:
     """How near the written preset comes to Keras, in the runtime that draws.
 
     Raises:
@@ -291,8 +364,17 @@ def compare_build(build: Path, samples: list[Sample], job: Job, options: ExportO
     """
     fidelity = compare(load_preset(build), samples)
     if not options.force:
-        require(fidelity, job.mode)
+        require(fidelity, job.mode, not isinstance(material.trained, ForeignGenerator))
     return fidelity
+
+
+def _notes(trained: TrainedGenerator, model: bytes, fidelity: Fidelity) -> tuple[str, ...]:
+    """What is told of anybody's model."""
+    if not isinstance(trained, ForeignGenerator):
+        return ()
+    slow = ", ".join(f"{count} {name}" for name, count in slow_operators(model).items())
+    pieces = f"runs in {fidelity.delegates} pieces; outside the fast kernels: {slow or 'some'}"
+    return trained.notes if fidelity.delegates == 1 else (*trained.notes, pieces)
 
 
 def _vector(job: Job, material: Material) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 """What other tools read in a model file: inputs in order, names, and TensorFlow Lite's metadata.
 
-Android's tools and MediaPipe find there what each tensor is, how pixels become its numbers and back,
-and the file of labels. `portrait.json` beside it says more, and is what this project draws by.
+Android's tools and MediaPipe find there what each tensor is, how pixels become its numbers and
+back, and the file of labels. `portrait.json` beside it says more, and this project draws by it.
 
 Reference:
     metadata_schema.fbs of TensorFlow Lite Support, the same in MediaPipe; identifier M001. Fields

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait import layers as registered  # noqa: F401  for the layers that the text names
+from keras_portrait import layers as registered
 from keras_portrait.errors import InputError
 from keras_portrait.inference.litert.graph import PLACES, open_graph
 from keras_portrait.inference.metadata import NOISE, read_metadata, read_network, split_model
@@ -34,6 +34,26 @@ _KINDS = {
 }
 
 
+# Layers between those of `_KINDS` that leave stored weights as they are. The converter multiplies
+# others into them, a Rescaling for instance, which must not happen twice.
+_BETWEEN = (
+    keras.layers.Activation,
+    keras.layers.Add,
+    keras.layers.Concatenate,
+    keras.layers.Cropping2D,
+    keras.layers.GroupNormalization,
+    keras.layers.InputLayer,
+    keras.layers.LeakyReLU,
+    keras.layers.Multiply,
+    keras.layers.ReLU,
+    keras.layers.Reshape,
+    keras.layers.UpSampling2D,
+    keras.layers.ZeroPadding2D,
+    *(registered.AppendStyle, registered.DepthToSpace, registered.InstanceNormalization),
+    *(registered.PlaneWave, registered.ReflectionPadding2D),
+)
+
+
 def recover_generator(preset: str | Path) -> TrainedGenerator:
     """Loads the generator of a preset into Keras.
 
@@ -54,7 +74,8 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
     if not text:
         raise InputError(
             "The model file does not tell how its network is built; those that this version "
-            "exports do, unless a style is folded in. Expected such a preset or a run folder. "
+            "exports do, unless a style is folded in or somebody else's layers are among its. "
+            "Expected such a preset or a run folder. "
             f"Received: {file}"
         )
     try:
@@ -92,6 +113,8 @@ def describe_network(folded: keras.Model, styles: tuple[str, ...], model: bytes)
         operator with weights has. The converter sorts operators that do not wait for each other
         in a way of its own. Empty where the weights cannot all be found again.
     """
+    if not all(isinstance(layer, (*_KINDS, *_BETWEEN)) for layer in folded.layers):
+        return ""
     weighted = [layer for layer in folded.layers if layer.weights]
     stored = _stored_weights(model)
     if len(weighted) != len(stored) or any(type(layer) not in _KINDS for layer in weighted):

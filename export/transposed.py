@@ -1,8 +1,8 @@
 """Transposed convolutions as convolutions: what older runtimes have, and as fast or faster.
 
-tflite-runtime 2.14 has no TRANSPOSE_CONV with 8-bit weights on float data, but CONV_2D of that kind.
-The generator of the preset `avatars` takes as long as before with 8-bit weights, and 1.3 instead of
-3.2 ms in float.
+tflite-runtime 2.14 has no TRANSPOSE_CONV with 8-bit weights on float data, but CONV_2D of that
+kind. The generator of the preset `avatars` takes as long as before with 8-bit weights, and 1.3
+instead of 3.2 ms in float.
 """
 
 from typing import NamedTuple

@@ -467,17 +467,10 @@ def test_anybodys_model_of_that_form(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("body", "changes", "message"),
     [
-        ([keras.layers.LayerNormalization(name="odd")], {}, "Received: odd, a LayerNormalization"),
-        ([keras.layers.Conv2D(2, 3)], {}, "one square picture of 1 or 3 channels"),
-        ([keras.layers.Conv2D(1, 3)], {"name": "x"}, "Expected a functional model of image"),
-        ([keras.layers.Conv2D(1, 3)], {"shape": (None, None, 1)}, "Expected a functional model"),
-        ([keras.layers.UpSampling2D(2)], {"shape": (32, 32, 3)}, "as large as the image"),
+        ([keras.layers.Conv2D(2, 3)], {}, r"returns square .* Received: .*, None, None, 2\)"),
+        ([keras.layers.Conv2D(1, 3)], {"shape": (None, None, 2)}, "takes square pictures"),
+        ([keras.layers.UpSampling2D(2)], {"shape": (32, 32, 3)}, "as large.*32 and 64 pixels"),
         ([keras.layers.Conv2D(1, 1)], {"shape": (48, 48, 3)}, "pictures of 48 pixels alone"),
-        (
-            [keras.layers.Conv2D(4, 3, activation="gelu", name="odd"), keras.layers.Conv2D(1, 3)],
-            {},
-            r"Received: .*ERF|Received: GELU \(in .*odd",
-        ),
     ],
 )
 def test_models_that_cannot_be_exported(tmp_path, body, changes, message):
