@@ -12,11 +12,16 @@ import tensorflow as tf
 
 import keras_portrait
 from keras_portrait.errors import InputError, SettingError, nearest
-from keras_portrait.inference.metadata import FILE_NAME, NOISE, PresetMetadata, write_metadata
+from keras_portrait.inference.metadata import (
+    FILE_NAME,
+    INTEGER_MODE,
+    NOISE,
+    PresetMetadata,
+    write_metadata,
+)
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.inference.sampler import random_noise
 from keras_portrait.inference.style import style_vector
-from keras_portrait.training.experiment import spread
 from keras_portrait.training.saved_generator import (
     GENERATOR_FILE,
     TrainedGenerator,
@@ -24,20 +29,13 @@ from keras_portrait.training.saved_generator import (
     raise_contrast,
 )
 from keras_portrait_export.calibration import LEAST, Faces, image_inputs, load_faces
-from keras_portrait_export.check import slow_operators
 from keras_portrait_export.convert import CALIBRATED, convert, finish, refuse_mode
-from keras_portrait_export.foreign import ForeignGenerator, with_output_range
+from keras_portrait_export.foreign import ForeignGenerator
+from keras_portrait_export.foreign_range import check_pixels, in_signed_range, notes_on
 from keras_portrait_export.labels import label
 from keras_portrait_export.load import open_source
 from keras_portrait_export.quantizer import quantize_with_recipe
-from keras_portrait_export.ranges import (
-    MOST_MEASURED,
-    UNIT,
-    Range,
-    check_range,
-    choose_range,
-    measure_output,
-)
+from keras_portrait_export.ranges import Range, check_range
 from keras_portrait_export.rebuild import fold
 from keras_portrait_export.recover import describe_network
 from keras_portrait_export.targets import check_target, check_target_name
@@ -147,7 +145,7 @@ def export_generator(
             key = job.size, job.style  # drawn by Keras once for all modes
             samples[key] = samples.get(key) or draw_samples(job, material, metadata)
             fidelity = compare_build(build, samples[key], job, options, material)
-            notes = _notes(material.trained, model, fidelity)
+            notes = notes_on(material.trained, model, fidelity)
             made.append(Artefact(job.folder, metadata, fidelity, samples[key], notes))
         install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
     return made
@@ -248,7 +246,11 @@ def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: lis
     """
     faces = _load_faces(trained, options, jobs)
     if isinstance(trained, ForeignGenerator):
-        trained = _in_signed_range(trained, options, faces.get(jobs[0].size), jobs[0].size)
+        trained = in_signed_range(
+            trained, options.output_range, faces.get(jobs[0].size), jobs[0].size
+        )
+        if any(job.mode == INTEGER_MODE for job in jobs):
+            check_pixels(trained)
     if options.contrast != 1:
         _check_contrast(trained, options.contrast)
         raise_contrast(trained.model, options.contrast)
@@ -274,32 +276,6 @@ def _load_faces(trained, options: ExportOptions, jobs: list[Job]) -> dict[int, F
                     f"is compared on. Received: {len(faces[size].calibration)} in {folder}"
                 )
     return faces
-
-
-def _in_signed_range(
-    trained: ForeignGenerator, options: ExportOptions, faces: Faces | None, size: int
-) -> ForeignGenerator:
-    """Anybody's model with pictures in [-1, 1], after what was told, or measured on photos."""
-    if options.output_range is not None:
-        span = options.output_range
-        note = f"output taken as {span[0]:g} to {span[1]:g}, as --output-range says"
-        return with_output_range(trained, span, note)
-    styles = max(len(trained.styles), 1)
-    if faces:
-        inputs = list(image_inputs(spread(faces.calibration, MOST_MEASURED), styles))
-        source = f"{len(inputs)} photos of {faces.folder}"
-    else:
-        inputs, names = fixed_inputs(trained.metadata(size=size))
-        source = ", ".join(names)
-    measured = measure_output(trained.model, inputs)
-    span = choose_range(measured, trained.model)
-    note = (
-        f"output measured from {measured[0]:.3g} to {measured[1]:.3g} on {source}; taken as "
-        f"{span[0]:g} to {span[1]:g}; --output-range says otherwise"
-    )
-    if span == UNIT and not trained.input_known:
-        note += "; such a model may well take 0 to 1, too: --input-range 0 1"
-    return with_output_range(trained, span, note)
 
 
 def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
@@ -366,15 +342,6 @@ def compare_build(
     if not options.force:
         require(fidelity, job.mode, not isinstance(material.trained, ForeignGenerator))
     return fidelity
-
-
-def _notes(trained: TrainedGenerator, model: bytes, fidelity: Fidelity) -> tuple[str, ...]:
-    """What is told of anybody's model."""
-    if not isinstance(trained, ForeignGenerator):
-        return ()
-    slow = ", ".join(f"{count} {name}" for name, count in slow_operators(model).items())
-    pieces = f"runs in {fidelity.delegates} pieces; outside the fast kernels: {slow or 'some'}"
-    return trained.notes if fidelity.delegates == 1 else (*trained.notes, pieces)
 
 
 def _vector(job: Job, material: Material) -> np.ndarray | None:

@@ -13,7 +13,7 @@ from keras import layers
 
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.training.saved_generator import TrainedGenerator, load_model
-from keras_portrait_export.ranges import SIGNED, Range, input_range_of, rescaling
+from keras_portrait_export.ranges import SIGNED, UNIT, Range, input_range_of, rescaling
 
 # What the method of a model is called that no training here has made.
 FOREIGN = "foreign"
@@ -99,7 +99,14 @@ def with_output_range(
         note: how that was found out.
     """
     model = trained.model
-    if output_range != SIGNED:
+    last = model.layers[-1]
+    if output_range == UNIT and getattr(last, "activation", None) is keras.activations.sigmoid:
+        # 2 sigmoid(x) - 1 = tanh(x / 2), whose steps in 8-bit integers are those of pixels.
+        inputs = [keras.Input(tensor.shape[1:], name=tensor.name) for tensor in model.inputs]
+        (x,) = _Flattening(linear=last.name).run(model, inputs)
+        x = layers.Activation("tanh", name="pixels")(layers.Rescaling(0.5, name="half")(x))
+        model = keras.Model(inputs if len(inputs) > 1 else inputs[0], x, name=model.name)
+    elif output_range != SIGNED:
         result = rescaling(output_range, SIGNED, "output_range")(model.outputs[0])
         model = keras.Model(model.input, result, name=model.name)
     return replace(trained, model=model, notes=(*trained.notes, note))
@@ -240,10 +247,15 @@ def _check_same(given, roles, flat, size: int, span: Range, path) -> None:
 
 
 class _Flattening:
-    """Copies models into one, layer by layer; a layer that is used twice becomes two."""
+    """Copies models into one, layer by layer; a layer that is used twice becomes two.
 
-    def __init__(self):
+    Args:
+        linear: name of a layer whose copy has no activation.
+    """
+
+    def __init__(self, linear: str = ""):
         self._names = set()
+        self._linear = linear
 
     def run(self, model: keras.Model, inputs: list) -> list:
         """Outputs of a model of other inputs."""
@@ -259,9 +271,10 @@ class _Flattening:
             operation = operation.layer  # its kernel is normalized already
         if not isinstance(operation, keras.Layer):
             return operation(*arguments, **named)
-        copy = operation.__class__.from_config(
-            {**operation.get_config(), "name": self._new_name(operation.name)}
-        )
+        config = {**operation.get_config(), "name": self._new_name(operation.name)}
+        if operation.name == self._linear:
+            config["activation"] = "linear"
+        copy = operation.__class__.from_config(config)
         named.pop("training", None)
         result = copy(*arguments, **named)
         copy.set_weights(operation.get_weights())

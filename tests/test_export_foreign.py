@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.imaging import to_signed
 from keras_portrait.inference.presets import load_preset
@@ -289,6 +290,32 @@ def test_slow_operators_are_taken_and_told(square, tmp_path):
     artefact, draw = export(net, tmp_path)
     assert artefact.notes[-1] == "runs in 2 pieces; outside the fast kernels: 1 MIRROR_PAD"
     assert_same(draw(square), as_pixels(net(to_signed(square)[None]), -1, 1))
+
+
+@pytest.fixture
+def drawn_faces(tmp_path, monkeypatch):
+    """Calibration on a few drawn faces; returns one that is held back."""
+    photos = [draw_face(index, SIZE).photo for index in range(10)]
+    faces = Faces(tmp_path / "faces", photos[:8], photos[8:], ["a.jpg", "b.jpg"])
+    monkeypatch.setattr(artefacts, "load_faces", lambda *arguments: faces)
+    monkeypatch.setattr(artefacts, "LEAST", 3)
+    return photos[9]
+
+
+@pytest.mark.parametrize("end", ["tanh", "sigmoid"])
+def test_8_bit_integers_are_pixels(end, drawn_faces, tmp_path):
+    net = painter(BODIES["BatchNormalization alone"], end=end)
+    artefact, draw = export(net, tmp_path, "int8", calibration=tmp_path)
+    low = 0 if end == "sigmoid" else -1
+    expected = as_pixels(net(to_signed(drawn_faces)[None]), low, 1)
+    # A sigmoid becomes a tanh, whose steps are those of pixels.
+    assert artefact.fidelity.mean_psnr > 38
+    assert np.abs(draw(drawn_faces).astype(int) - expected).max() <= 12
+
+
+def test_8_bit_integers_need_an_end_of_fixed_range(drawn_faces, tmp_path):
+    with pytest.raises(SettingError, match="needs a tanh or a sigmoid.* ends in output_range"):
+        export(painter(end=None), tmp_path, "int8", calibration=tmp_path, output_range=(0, 1))
 
 
 @pytest.mark.parametrize("mode", ["dynamic", "fp16"])
