@@ -68,9 +68,12 @@ def _export(options: argparse.Namespace) -> list[str]:
         name=options.name,
         direction=options.direction,
         force=options.force,
+        input_range=tuple(options.input_range) if options.input_range else None,
+        output_range=tuple(options.output_range) if options.output_range else None,
     )
     made = exporter.export_generator(options.source, options.out, wanted)
-    lines = _table([_row(artefact) for artefact in made])
+    lines = [f"{options.source}: {note}" for note in made[0].notes]
+    lines += _table([_row(artefact) for artefact in made])
     lines += [str(artefact.folder) for artefact in made]
     if options.report:
         report = _with_tensorflow("report.page")
@@ -209,6 +212,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="multiply what goes into the tanh of a generator of drawings: above 1 edges of ink "
         "are steeper than in training, and faint gray goes (default: 1)",
+    )
+    parser.add_argument(
+        "--input-range",
+        type=float,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        help="numbers of the pictures that somebody else's .keras model takes, 0 1 for instance "
+        "(default: what its first layer tells, otherwise -1 1)",
+    )
+    parser.add_argument(
+        "--output-range",
+        type=float,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        help="numbers of the pictures that it returns (default: measured on photos, and told)",
     )
     parser.add_argument("--name", help="name of the preset (default: that of its folder)")
     parser.add_argument(

@@ -22,8 +22,12 @@ def compact(model: bytes) -> bytes:
     Returns:
         The same model, smaller or as large.
     """
-    tree = schema.ModelT.InitFromPackedBuf(model, 0)
-    builder = _SharingBuilder(len(model))
+    return pack(schema.ModelT.InitFromPackedBuf(model, 0))
+
+
+def pack(tree: schema.ModelT) -> bytes:
+    """Content of a `.tflite` file of a model, with equal lists of numbers written once."""
+    builder = _SharingBuilder(1024)
     builder.Finish(tree.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

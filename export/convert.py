@@ -78,6 +78,7 @@ def convert(
     style: np.ndarray | None = None,
     calibration: Iterable[dict[str, np.ndarray]] = (),
     strict: bool = True,
+    fast_only: bool = True,
 ) -> bytes:
     """Rebuilds a generator and converts it.
 
@@ -89,6 +90,7 @@ def convert(
         calibration: for the modes of `CALIBRATED`, inputs by name: `image` float32
             (1, size, size, 3) in [-1, 1] and `style` float32 (1, K) where it stays, or `noise`.
         strict: whether to refuse operators that small machines lack or run slowly.
+        fast_only: whether those that run slowly are among them.
 
     Returns:
         Content of a `.tflite` file: batch 1, fixed size, inputs `noise`, or `image` and, with
@@ -127,15 +129,16 @@ def convert(
                 f"TensorFlow cannot convert this generator as {mode}. Received: {reason}"
             ) from error
         model = path.read_bytes()
-    return finish(model, strict)
+    return finish(model, strict, fast_only)
 
 
-def finish(model: bytes, strict: bool = True) -> bytes:
+def finish(model: bytes, strict: bool = True, fast_only: bool = True) -> bytes:
     """What every model goes through that a converter has made.
 
     Args:
         model: content of a `.tflite` file.
         strict: whether to refuse operators that small machines lack or run slowly.
+        fast_only: whether those that run slowly are among them.
 
     Returns:
         The same model, smaller, and safe for older runtimes.
@@ -144,5 +147,5 @@ def finish(model: bytes, strict: bool = True) -> bytes:
         PortraitError: it holds what small runtimes lack.
     """
     if strict:
-        check_model(model)
+        check_model(model, fast_only)
     return separate_scales(compact(model))

@@ -12,7 +12,13 @@ import tensorflow as tf
 
 import keras_portrait
 from keras_portrait.errors import InputError, SettingError, nearest
-from keras_portrait.inference.metadata import FILE_NAME, NOISE, PresetMetadata, write_metadata
+from keras_portrait.inference.metadata import (
+    FILE_NAME,
+    INTEGER_MODE,
+    NOISE,
+    PresetMetadata,
+    write_metadata,
+)
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.inference.sampler import random_noise
 from keras_portrait.inference.style import style_vector
@@ -24,8 +30,12 @@ from keras_portrait.training.saved_generator import (
 )
 from keras_portrait_export.calibration import LEAST, Faces, image_inputs, load_faces
 from keras_portrait_export.convert import CALIBRATED, convert, finish, refuse_mode
+from keras_portrait_export.foreign import ForeignGenerator
+from keras_portrait_export.foreign_range import check_pixels, in_signed_range, notes_on
+from keras_portrait_export.labels import label
 from keras_portrait_export.load import open_source
 from keras_portrait_export.quantizer import quantize_with_recipe
+from keras_portrait_export.ranges import Range, check_range
 from keras_portrait_export.rebuild import fold
 from keras_portrait_export.recover import describe_network
 from keras_portrait_export.targets import check_target, check_target_name
@@ -61,6 +71,9 @@ class ExportOptions:
         name: name of the preset; the folder's by default.
         direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
         force: whether to write what is known to be bad or fails the comparison.
+        input_range: least and largest number of the pictures that anybody's model takes; None for
+            what its first layer tells, otherwise [-1, 1].
+        output_range: the same of those that it returns; None measures it.
     """
 
     modes: tuple[str, ...] = ("dynamic",)
@@ -73,6 +86,8 @@ class ExportOptions:
     name: str | None = None
     direction: str = "a-to-b"
     force: bool = False
+    input_range: Range | None = None
+    output_range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +99,14 @@ class Artefact:
         metadata: as written.
         fidelity: how near it comes to Keras.
         samples: what it was compared on.
+        notes: what was found out about anybody's model, a line each.
     """
 
     folder: Path
     metadata: PresetMetadata
     fidelity: Fidelity
     samples: list[Sample]
+    notes: tuple[str, ...] = ()
 
 
 def export_generator(
@@ -116,7 +133,7 @@ def export_generator(
     """
     folder, options = Path(folder), options or ExportOptions()
     _check_destination(folder)
-    trained = open_source(source, options.direction, options.sizes)
+    trained = _open(source, options)
     jobs = plan_jobs(trained, options, folder)
     material = gather_material(trained, options, jobs)
     made, samples = [], {}
@@ -127,8 +144,9 @@ def export_generator(
             metadata = write_build(build, model, job, material, options)
             key = job.size, job.style  # drawn by Keras once for all modes
             samples[key] = samples.get(key) or draw_samples(job, material, metadata)
-            fidelity = compare_build(build, samples[key], job, options)
-            made.append(Artefact(job.folder, metadata, fidelity, samples[key]))
+            fidelity = compare_build(build, samples[key], job, options, material)
+            notes = notes_on(material.trained, model, fidelity)
+            made.append(Artefact(job.folder, metadata, fidelity, samples[key], notes))
         install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
     return made
 
@@ -172,6 +190,23 @@ class Material:
         return self.reference.inputs[0].name == "noise"
 
 
+def _open(source: str | Path, options: ExportOptions) -> TrainedGenerator:
+    """Loads the generator, and looks at what is said about its ranges."""
+    spans = {
+        "--input-range": check_range("--input-range", options.input_range),
+        "--output-range": check_range("--output-range", options.output_range),
+    }
+    span = spans["--input-range"]
+    trained = open_source(source, options.direction, options.sizes, span)
+    given = [option for option, value in spans.items() if value is not None]
+    if given and not isinstance(trained, ForeignGenerator):
+        raise SettingError(
+            f"{given[0]}: the generator of a {trained.kind} has pictures in -1 to 1; expected a "
+            f".keras file of another project. Received: {source}"
+        )
+    return trained
+
+
 def plan_jobs(trained: TrainedGenerator, options: ExportOptions, folder: Path) -> list[Job]:
     """What is to be made.
 
@@ -179,7 +214,7 @@ def plan_jobs(trained: TrainedGenerator, options: ExportOptions, folder: Path) -
         SettingError: an option that does not fit the generator, before anything is made.
     """
     check_target_name(options.target)
-    if options.contrast != 1:
+    if options.contrast != 1 and not isinstance(trained, ForeignGenerator):
         _check_contrast(trained, options.contrast)
     modes = (RECIPE_MODE,) if options.recipe else options.modes
     for mode in () if options.recipe or options.force else modes:
@@ -206,16 +241,28 @@ def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: lis
 
     Raises:
         InputError: the folder of faces cannot be used, or holds too few.
-        SettingError: a mode needs faces, and no folder is known.
+        SettingError: a mode needs faces, and no folder is known; or the range of anybody's model
+            cannot be told.
     """
+    faces = _load_faces(trained, options, jobs)
+    if isinstance(trained, ForeignGenerator):
+        trained = in_signed_range(
+            trained, options.output_range, faces.get(jobs[0].size), jobs[0].size
+        )
+        if any(job.mode == INTEGER_MODE for job in jobs):
+            check_pixels(trained)
     if options.contrast != 1:
+        _check_contrast(trained, options.contrast)
         raise_contrast(trained.model, options.contrast)
-    reference = in_float32(trained.model)
+    return Material(trained, in_float32(trained.model), fold(trained.model), faces)
+
+
+def _load_faces(trained, options: ExportOptions, jobs: list[Job]) -> dict[int, Faces]:
     # Ranges are measured on photos, so all modes are compared on photos.
     calibrated = any(job.mode in CALIBRATED for job in jobs)
     folder = options.calibration or (trained.data if calibrated else None)
     faces = {}
-    if reference.inputs[0].name != "noise":
+    if trained.model.inputs[0].name != "noise":
         if folder is None and calibrated:
             raise SettingError(
                 f"Full int8 measures its ranges on {LEAST} faces or more. Expected --calibration "
@@ -228,7 +275,7 @@ def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: lis
                     f"Calibration needs {LEAST} photos with a face beside those that the result "
                     f"is compared on. Received: {len(faces[size].calibration)} in {folder}"
                 )
-    return Material(trained, reference, fold(trained.model), faces)
+    return faces
 
 
 def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
@@ -241,9 +288,10 @@ def convert_job(job: Job, material: Material, options: ExportOptions) -> bytes:
     recipe = job.mode == RECIPE_MODE
     examples = _examples(job, material) if recipe or job.mode in CALIBRATED else ()
     mode, strict = "fp32" if recipe else job.mode, not options.force
-    model = convert(material.trained, mode, job.size, vector, examples, strict)
+    own = not isinstance(material.trained, ForeignGenerator)
+    model = convert(material.trained, mode, job.size, vector, examples, strict, own)
     if recipe:
-        model = finish(quantize_with_recipe(model, options.recipe, examples), strict)
+        model = finish(quantize_with_recipe(model, options.recipe, examples), strict, own)
     check_target(model, options.target, job.mode)
     return model
 
@@ -254,7 +302,6 @@ def write_build(
     """Writes model and `portrait.json` to a folder of its own, and returns the metadata."""
     trained, vector = material.trained, _vector(job, material)
     build.mkdir()
-    (build / MODEL_FILE).write_bytes(model)
     changes = {} if vector is None else {"inputs": ("image",), "styles": (job.style,)}
     metadata = trained.metadata(
         name=options.name or job.folder.resolve().name,
@@ -265,6 +312,7 @@ def write_build(
         **changes,
         **{**trained.words, **_written_by_hand(job.folder / FILE_NAME)},
     )
+    (build / MODEL_FILE).write_bytes(label(model, metadata))
     # Of a style that is folded in, weights are lost that the network would need.
     network = "" if job.style else describe_network(material.folded, trained.styles, model)
     return write_metadata(build, metadata, network)
@@ -282,7 +330,9 @@ def draw_samples(job: Job, material: Material, metadata: PresetMetadata) -> list
     return [Sample(name, one, draw(**one)) for name, one in zip(names, inputs, strict=True)]
 
 
-def compare_build(build: Path, samples: list[Sample], job: Job, options: ExportOptions) -> Fidelity:
+def compare_build(
+    build: Path, samples: list[Sample], job: Job, options: ExportOptions, material: Material
+) -> Fidelity:
     """How near the written preset comes to Keras, in the runtime that draws.
 
     Raises:
@@ -290,7 +340,7 @@ def compare_build(build: Path, samples: list[Sample], job: Job, options: ExportO
     """
     fidelity = compare(load_preset(build), samples)
     if not options.force:
-        require(fidelity, job.mode)
+        require(fidelity, job.mode, not isinstance(material.trained, ForeignGenerator))
     return fidelity
 
 

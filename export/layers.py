@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_portrait.layers.plane_wave import wave_place, wave_table
-from keras_portrait.training.preset_generator import NEXT_TO_NOTHING
+from keras_portrait.training.stored_kernels import NEXT_TO_NOTHING
 
 # A concatenation of more inputs than this is not accelerated.
 MAX_CONCATENATED = 4

@@ -13,6 +13,7 @@ convolution before it, dropout is gone, and everything computes in float32. Then
 | `PlaneWave`                     | offsets, DEPTH_TO_SPACE          | RANGE, FLOOR_MOD, COS are  |
 | `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
 | `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
+| `Conv2DTranspose`               | `Conv2D`, DEPTH_TO_SPACE         | 2.14 lacks 8-bit weights   |
 
 `InstanceNormalization` stays as it is. Its moments are accelerated, and taking each mean in two
 steps matters here too: one MEAN over height and width is off by 3e-5 in XNNPACK, which nineteen
@@ -35,6 +36,7 @@ from keras_portrait.layers import (
     ReflectionPadding2D,
 )
 from keras_portrait.training.saved_generator import copy_layers, float32_config
+from keras_portrait.training.stored_kernels import has_subpixel_form
 from keras_portrait_export.layers import (
     FULL_WIDTH,
     BlockConv2D,
@@ -45,23 +47,11 @@ from keras_portrait_export.layers import (
     NativeDepthToSpace,
     SlicedReflection,
 )
+from keras_portrait_export.transposed import SubpixelConv2DTranspose
 
-# Layers that are exported as they are.
-KEPT = (
-    layers.Activation,
-    layers.Add,
-    layers.Concatenate,
-    layers.Conv2D,
-    layers.Conv2DTranspose,
-    layers.Cropping2D,
-    layers.DepthwiseConv2D,
-    layers.LeakyReLU,
-    layers.Multiply,
-    layers.ReLU,
-    layers.Reshape,
-    layers.ZeroPadding2D,
-    InstanceNormalization,
-)
+# Layers of this package that are exported as they are. Those of Keras are, too: the operators that
+# they turn into are looked at afterwards (`check`).
+KEPT = (InstanceNormalization,)
 # Layers that do nothing outside training.
 TRAINING_ONLY = (
     layers.ActivityRegularization,
@@ -81,18 +71,22 @@ def fold(generator: keras.Model) -> keras.Model:
 
     Returns:
         A float32 model of the same inputs and outputs, without batch normalization and dropout.
-
-    Raises:
-        InputError: a batch normalization that does not follow a convolution of its own.
+        Normalizations that no convolution can take in have become `Rescaling`.
     """
-    normalized = {}
+    normalized, folded_in = {}, set()
     for layer in generator.layers:
         if isinstance(layer, layers.BatchNormalization):
-            normalized[_convolution_before(layer).name] = layer
+            convolution = _convolution_before(layer)
+            if convolution is not None:
+                normalized[convolution.name] = layer
+                folded_in.add(layer.name)
 
     def folded_layer(layer):
-        if isinstance(layer, (layers.BatchNormalization, *TRAINING_ONLY)):
+        if layer.name in folded_in or isinstance(layer, TRAINING_ONLY):
             return _left_out
+        affine = _as_rescaling(layer)
+        if affine is not None:
+            return affine
         config = float32_config(layer)
         if layer.name in normalized:
             config["use_bias"] = True
@@ -101,11 +95,12 @@ def fold(generator: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(
         generator, clone_function=folded_layer, call_function=_call_unless_left_out
     )
+    kept = {layer.name for layer in copy.layers}
     for layer in generator.layers:
         if layer.name in normalized:
             values = _folded_weights(layer, normalized[layer.name])
             copy.get_layer(layer.name).set_weights(values)
-        elif layer.weights and not isinstance(layer, (layers.BatchNormalization, *TRAINING_ONLY)):
+        elif layer.weights and layer.name in kept and _as_rescaling(layer) is None:
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
 
@@ -169,12 +164,16 @@ def _inference_layer(layer):
             return layer.__class__.from_config(float32_config(layer))
     if leaves_lanes_idle(layer):
         return BlockConv2D(layer.filters, layer.kernel_size[0], layer.padding, **named)
+    if has_subpixel_form(layer):
+        sizes = layer.kernel_size[0], layer.strides[0], layer.padding
+        return SubpixelConv2DTranspose(layer.filters, *sizes, layer.activation, **named)
     if isinstance(layer, DepthToSpace):
         return NativeDepthToSpace(layer.factor, **named)
-    if isinstance(layer, KEPT):
+    of_keras = layer.__class__.__module__.partition(".")[0] == "keras"
+    if of_keras or isinstance(layer, KEPT):
         return layer.__class__.from_config(float32_config(layer))
     raise InputError(
-        "The exporter knows the layers of keras_portrait's generators. "
+        "The exporter knows the layers of Keras and those of keras_portrait's generators. "
         f"Received: {layer.name}, a {layer.__class__.__name__} layer that it does not know"
     )
 
@@ -201,11 +200,17 @@ _left_out = layers.Identity()
 
 
 def _call_unless_left_out(layer, inputs, *arguments, **named):
-    return inputs if layer is _left_out else layer(inputs, *arguments, **named)
+    if layer is _left_out:
+        return inputs
+    if isinstance(layer, layers.Rescaling):  # for a normalization, which takes a mask
+        return layer(inputs)
+    return layer(inputs, *arguments, **named)
 
 
 def _convolution_before(normalization):
-    """The layer whose result is normalized, where nobody else uses that result."""
+    """The convolution whose result is normalized; None unless it is used here alone."""
+    if normalization.axis not in (-1, len(normalization.input.shape) - 1):
+        return None
     node = normalization._inbound_nodes[0]
     before = node.parent_nodes[0].operation if node.parent_nodes else None
     places = {one.operation.name for n in normalization._inbound_nodes for one in n.parent_nodes}
@@ -215,12 +220,32 @@ def _convolution_before(normalization):
         and len({node.operation.name for node in before._outbound_nodes}) == 1
         and before.activation is keras.activations.linear
     )
-    if not fits:
-        raise InputError(
-            "Batch normalization can be exported right after a convolution of its own. "
-            f"Received: {normalization.name} after {before.name if before else 'nothing'}"
-        )
-    return before
+    return before if fits else None
+
+
+def _as_rescaling(layer) -> layers.Rescaling | None:
+    """A normalization by fixed numbers of each channel as one scale and offset."""
+    if isinstance(layer, layers.BatchNormalization):
+        mean, variance, epsilon = layer.moving_mean, layer.moving_variance, layer.epsilon
+        scale = 1 / np.sqrt(np.asarray(variance, np.float64) + epsilon)
+        offset = -np.asarray(mean, np.float64) * scale
+        if layer.scale:
+            scale, offset = (part * np.asarray(layer.gamma, np.float64) for part in (scale, offset))
+        if layer.center:
+            offset = offset + np.asarray(layer.beta, np.float64)
+        axes = (layer.axis,)
+    elif isinstance(layer, layers.Normalization) and not layer.invert:
+        # As Keras: never divided by less than its epsilon.
+        deviation = np.sqrt(np.asarray(layer.variance, np.float64)).reshape(-1)
+        scale = 1 / np.maximum(deviation, keras.config.epsilon())
+        offset = -np.asarray(layer.mean, np.float64).reshape(-1) * scale
+        axes = layer.axis
+    else:
+        return None
+    if {*axes} - {-1, len(layer.input.shape) - 1}:
+        return None
+    scale, offset = (np.ravel(part).tolist() for part in (scale, offset))
+    return layers.Rescaling(scale, offset, name=layer.name, dtype="float32")
 
 
 def _folded_weights(convolution, normalization):

@@ -194,17 +194,18 @@ def fixed_inputs(metadata: PresetMetadata) -> tuple[list[dict[str, np.ndarray]],
     return inputs, ["example photo", *drawn, "random pixels"]
 
 
-def require(fidelity: Fidelity, mode: str) -> None:
+def require(fidelity: Fidelity, mode: str, one_piece: bool = True) -> None:
     """Refuses a model that strays too far from Keras, or runs in more than one piece.
 
     Args:
         fidelity: what `compare` found.
         mode: "fp32", which may be `MOST_ERROR` off, or a key of `LEAST_PSNR`.
+        one_piece: whether more pieces than one are refused.
 
     Raises:
         PortraitError: it strays further; the text holds the figures.
     """
-    if fidelity.delegates != 1:
+    if one_piece and fidelity.delegates != 1:
         raise PortraitError(
             "The exported model does not run as one piece in the fast kernels. Expected 1 "
             f"delegate. Received: {fidelity.delegates}"

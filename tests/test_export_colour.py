@@ -52,7 +52,7 @@ def operators(model):
 @pytest.mark.parametrize("method", METHODS)
 def test_float_export_holds_to_keras(runs, tmp_path, method):
     metadata, fidelity = export(runs[method], tmp_path / "preset", "fp32")
-    assert fidelity.max_error <= 1e-5 and fidelity.delegates == 1
+    assert fidelity.max_error <= 2e-5 and fidelity.delegates == 1
     assert metadata == read_metadata(tmp_path / "preset")
     assert (metadata.method, metadata.channels) == (method, 3)
     assert (metadata.size, metadata.noise, metadata.inputs, metadata.styles) == (
@@ -69,9 +69,9 @@ def test_float_export_holds_to_keras(runs, tmp_path, method):
 def test_batch_normalization_is_folded_into_the_weights(float_avatars):
     names = operators(float_avatars)
     assert names.count("LEAKY_RELU") == 5
-    # Nothing else, but the rearranged pixels of the convolution to 2 channels.
-    expected = {"RESHAPE", "TRANSPOSE_CONV", "CONV_2D", "LEAKY_RELU", "TANH", "DEPTH_TO_SPACE"}
-    assert set(names) == expected
+    # Nothing else, but the places of pixels around transposed convolutions of stride 2.
+    expected = {"RESHAPE", "CONV_2D", "LEAKY_RELU", "TANH", "DEPTH_TO_SPACE"}
+    assert set(names) == expected | {"PAD", "STRIDED_SLICE"}
 
 
 def test_16_bit_weights_are_smaller_and_one_delegate(runs, float_avatars, tmp_path):

@@ -122,13 +122,12 @@ def test_counts_of_the_presets():
     assert portrait.parameters == sum(k * k * a * b + b for k, a, b, _ in layers + styles)
 
     avatars = model_statistics((BUILT_IN / "avatars" / "generator.tflite").read_bytes())
-    transposed = [(100, 256, 1, 4), (256, 128, 4, 8), (128, 64, 8, 16), (64, 32, 16, 32)]
-    transposed += [(32, 3, 32, 64)]
-    convolution = 9 * 32 * 32 * 32 * 32
-    assert avatars.macs == convolution + sum(16 * a * b * s * s for a, b, s, _ in transposed)
-    assert avatars.macs_at_output == convolution + sum(
-        16 * a * b * s * s for a, b, _, s in transposed
-    )
+    # Its transposed convolutions as plain ones: taps, channels, and side of output. The first makes
+    # 4 x 4 pixels of one; the others have two taps and four pixels for each channel.
+    layers = [(1, 100, 16 * 256, 1), (2, 256, 4 * 128, 5), (2, 128, 4 * 64, 9), (2, 64, 4 * 32, 17)]
+    layers += [(3, 32, 32, 32), (2, 32, 4 * 3, 33)]
+    expected = sum(k * k * a * b * side * side for k, a, b, side in layers)
+    assert avatars.macs == avatars.macs_at_output == expected
 
 
 def test_what_is_no_model_and_what_has_no_size():

@@ -113,12 +113,12 @@ def test_what_the_old_runtime_lacks_is_refused_in_one_line(change, offsets, mode
 
 
 def test_an_unknown_operator_is_refused():
-    def to_tile(tree):
+    def to_unknown(tree):
         code = tree.operatorCodes[0]
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.TILE
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUMSUM
 
-    with pytest.raises(PortraitError, match=r"TILE version 1 \(it is not known to have it\)$"):
-        check_target(changed(to_tile), "tflite-2.14", "fp32")
+    with pytest.raises(PortraitError, match=r"CUMSUM version 1 \(it is not known to have it\)$"):
+        check_target(changed(to_unknown), "tflite-2.14", "fp32")
 
 
 def test_8_bit_weights_that_the_old_runtime_takes():

@@ -1,5 +1,7 @@
 import dataclasses
+import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -116,6 +118,18 @@ def test_what_is_appended_is_not_part_of_the_model(tiny_preset):
     assert file.stat().st_size == size
     assert split_model(file.read_bytes())[0] == model
     assert read_network(tiny_preset) == read_network(file) == '{"a": 1}'
+
+
+def test_a_network_that_an_earlier_version_appended_is_read(tiny_preset):
+    file = tiny_preset / "tiny.tflite"
+    model, texts = split_model(file.read_bytes())
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        writer.writestr("portrait.json", texts["portrait.json"])
+        writer.writestr("network.json", '{"a": 1}')
+    file.write_bytes(model + archive.getvalue())
+    assert read_metadata(file) == read_metadata(tiny_preset)
+    assert read_network(file) == '{"a": 1}'
 
 
 def test_a_damaged_file_is_one_line(tiny_preset):

@@ -4,6 +4,7 @@ It needs Python 3.11 or older and NumPy 1, so it runs in a virtual environment o
 `.venv/tflite-2.14`, which pip fills once. Where that cannot be had, these tests are skipped.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,16 +21,20 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers
+from PIL import Image
 
 from keras_portrait.errors import PortraitError
 from keras_portrait.inference.litert import runner as runtime
 from keras_portrait.inference.litert.runner import Runner
+from keras_portrait.inference.metadata import read_metadata
+from keras_portrait.inference.presets import find_preset, list_presets
 from keras_portrait.models.cartoongan.networks import cartoon_generator
 from keras_portrait.models.dcgan.networks import dcgan_generator
 from keras_portrait.networks import resnet_generator
 from keras_portrait.training.saved_generator import load_run
 from keras_portrait_export.convert import convert
 from keras_portrait_export.targets import NEWEST_VERSIONS, check_target, separate_scales
+from test_export_labels import snippet
 
 # The lock; where it is not to be had the runtime's wheel is not either.
 fcntl = pytest.importorskip("fcntl")
@@ -37,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv" / "tflite-2.14"
-PACKAGES = ("tflite-runtime==2.14.0", "numpy<2")
+PACKAGES = ("tflite-runtime==2.14.0", "numpy<2", "pillow")
 # The shim is written for Python 3.10 and newer; the runtime has no wheel for 3.12.
 PYTHONS = ((3, 10), (3, 11))
 
@@ -159,8 +164,6 @@ GENERATORS = {
     "cartoongan": lambda: cartoon_generator(16, 1),
     "dcgan": lambda: dcgan_generator(16, 5),
 }
-# Those with a transposed convolution, which has no dynamic form in the old runtime.
-NOT_DYNAMIC = {"cyclegan", "cartoongan", "dcgan"}
 
 
 def trained(method, folder):
@@ -224,12 +227,6 @@ def test_generators_draw_as_in_the_current_runtime(method, old_runtime, tmp_path
         expected = draw(models[mode], given, monkeypatch)
         assert expected.std() > 0.2
         np.testing.assert_allclose(np.load(tmp_path / f"{mode}.npy"), expected, atol=1e-4)
-    if method in NOT_DYNAMIC:
-        # What the exporter refuses, the runtime refuses too.
-        with pytest.raises(PortraitError, match="TRANSPOSE_CONV"):
-            check_target(models["dynamic"], "tflite-2.14", "dynamic")
-        assert "transpose_conv" in (tmp_path / "dynamic.error").read_text()
-        return
     check_target(models["dynamic"], "tflite-2.14", "dynamic")
     drawn = np.load(tmp_path / "dynamic.npy")
     # A difference in the last bit moves an activation to the next of 256 steps here and there.
@@ -319,6 +316,45 @@ def test_equal_scales_are_why_one_bit_is_changed(old_runtime, tmp_path, monkeypa
     np.testing.assert_allclose(np.load(tmp_path / "equal.npy"), 0.5, atol=1e-6)
     assert expected.std() > 0.3
     assert signal_to_noise(np.load(tmp_path / "mended.npy"), expected, peak=2) > 36
+
+
+@pytest.mark.parametrize("preset", list_presets())
+def test_shipped_presets_draw_as_in_the_current_runtime(preset, old_runtime, tmp_path, monkeypatch):
+    folder = find_preset(preset)
+    metadata = read_metadata(folder)
+    model = (folder / metadata.file).read_bytes()
+    check_target(model, "tflite-2.14", metadata.mode)
+    (tmp_path / "preset.tflite").write_bytes(model)
+    given = write_inputs(model, tmp_path)
+    old_runtime(RUN_MODELS, tmp_path)
+    assert not (tmp_path / "preset.error").exists()
+    drawn, expected = np.load(tmp_path / "preset.npy"), draw(model, given, monkeypatch)
+    assert expected.std() > 0.05 and drawn.dtype == expected.dtype
+    peak = 255 if drawn.dtype == np.uint8 else 2
+    # Random pixels are the hard case: what is between black and white falls either way.
+    assert signal_to_noise(drawn, expected, peak) > 26
+
+
+@pytest.mark.parametrize("preset", list_presets())
+def test_the_plain_interpreter_of_the_readme_draws(preset, old_runtime, tmp_path):
+    folder = find_preset(preset)
+    metadata = read_metadata(folder)
+    shutil.copy(folder / metadata.file, tmp_path / "generator.tflite")
+    size = metadata.size
+    square = np.random.default_rng(1).integers(0, 256, (size, size, 3), np.uint8)
+    Image.fromarray(square).save(tmp_path / "face.png")
+    drawings = []
+    for module in ("tflite_runtime.interpreter", "ai_edge_litert.interpreter"):
+        code = snippet().replace("ai_edge_litert.interpreter", module)
+        if module.startswith("tflite"):
+            old_runtime(f"import os, sys\nos.chdir(sys.argv[1])\n{code}", tmp_path)
+        else:
+            with contextlib.chdir(tmp_path):
+                exec(compile(code, "README.md", "exec"), {})
+        drawings.append(np.asarray(Image.open(tmp_path / "drawing.png")))
+    assert drawings[1].std() > 5
+    # Random pixels are the hard case.
+    assert signal_to_noise(*drawings, peak=255) > 26
 
 
 def test_an_archive_behind_the_model_does_not_disturb(old_runtime, tmp_path, monkeypatch):

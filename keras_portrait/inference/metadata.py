@@ -9,9 +9,13 @@ in and out, and a style's weights uint8 of 0 to 255. The file says so again in i
 reader of another version refuses what it would draw wrongly.
 
 The same text is appended to the model file as a ZIP, of which runtimes take no notice: one file is
-enough, whatever it is called. `network.json` beside it in that ZIP tells how the network is built.
+enough, whatever it is called. `network.json.gz` beside it in that ZIP tells how the network is
+built, and `styles.txt` holds the names of the styles, one a line, as the labels of the input
+`style`. Nothing in the ZIP is compressed by it: the readers of TensorFlow Lite's own metadata, in
+Android and MediaPipe, refuse the whole model otherwise.
 """
 
+import gzip
 import hashlib
 import io
 import json
@@ -31,6 +35,9 @@ from keras_portrait.inference.geometry import face_template
 
 FILE_NAME = "portrait.json"
 NETWORK_NAME = "network.json"
+# As it is written; files of earlier versions have it without the ending, compressed by the ZIP.
+_PACKED_NETWORK = f"{NETWORK_NAME}.gz"
+STYLES_NAME = "styles.txt"
 # Format 2 says which alignment the generator was trained with; format 1 means the first.
 FORMATS = (1, 2)
 VALUE_RANGE = [-1.0, 1.0]
@@ -109,7 +116,13 @@ def write_metadata(
     row = {"format": FORMATS[-1], **asdict(metadata), **_constants(metadata)}
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     network = network or appended.get(NETWORK_NAME, "")
-    write_whole(file, model + _as_zip({FILE_NAME: text, NETWORK_NAME: network}))
+    labels = "".join(f"{style}\n" for style in metadata.styles if "style" in metadata.inputs)
+    parts = {
+        FILE_NAME: text.encode(),
+        STYLES_NAME: labels.encode(),
+        _PACKED_NETWORK: gzip.compress(network.encode(), mtime=0) if network else b"",
+    }
+    write_whole(file, model + _as_zip(parts))
     write_whole(path, text.encode())
     return metadata
 
@@ -160,8 +173,12 @@ def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             start = min(info.header_offset for info in file.infolist())
-            names = {FILE_NAME, NETWORK_NAME} & set(file.namelist())
-            return data[:start], {name: _unpack(file, name) for name in names}
+            names = set(file.namelist())
+            texts = {name: _unpack(file, name) for name in {FILE_NAME, NETWORK_NAME} & names}
+            if _PACKED_NETWORK in names:
+                with file.open(_PACKED_NETWORK) as packed, gzip.open(packed) as network:
+                    texts[NETWORK_NAME] = _read_text(network)
+            return data[:start], texts
     # Nothing is appended, or what was is damaged, of which zipfile has many ways to tell.
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, ValueError):
         return data, {}
@@ -172,19 +189,23 @@ def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:
 def _unpack(archive: zipfile.ZipFile, name: str) -> str:
     """A text of an archive; ValueError where it is longer than one can be."""
     with archive.open(name) as file:
-        data = file.read(MOST_TEXT + 1)  # whatever length the archive tells of
+        return _read_text(file)
+
+
+def _read_text(file) -> str:
+    data = file.read(MOST_TEXT + 1)  # whatever length the archive tells of
     if len(data) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT} bytes")
     return data.decode()
 
 
-def _as_zip(texts: dict[str, str]) -> bytes:
+def _as_zip(parts: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as writer:
-        for name, text in texts.items():
-            if text:
+    with zipfile.ZipFile(file, "w") as writer:
+        for name, data in parts.items():
+            if data:
                 # Without the hour, so that the same export gives the same bytes.
-                writer.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+                writer.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_STORED)
     return file.getvalue()
 
 

@@ -8,29 +8,13 @@ import json
 from pathlib import Path
 
 import keras
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait import layers as registered  # noqa: F401  for the layers that the text names
 from keras_portrait.errors import InputError
-from keras_portrait.inference.litert.graph import PLACES, open_graph
 from keras_portrait.inference.metadata import NOISE, read_metadata, read_network, split_model
 from keras_portrait.inference.presets import find_preset
 from keras_portrait.training.saved_generator import TrainedGenerator
-
-# Weight whose product with any feature is lost in the last digit of a plane wave between -1 and 1,
-# while offsets in its scale still fit into 32 bits: an exported wave is a convolution of such.
-NEXT_TO_NOTHING = 1e-6
-# Sides of the squares of pixels that a convolution to few channels may be exported in.
-BLOCKS = (4, 2)
-
-_NUMBERS = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64", "UINT8")
-# Layer with weights -> its operator in a model file.
-KINDS = {
-    keras.layers.Conv2D: "CONV_2D",
-    keras.layers.DepthwiseConv2D: "DEPTHWISE_CONV_2D",
-    keras.layers.Conv2DTranspose: "TRANSPOSE_CONV",
-}
+from keras_portrait.training.stored_kernels import fits, plain, stored_weights
 
 
 def recover_generator(preset: str | Path) -> TrainedGenerator:
@@ -53,7 +37,8 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
     if not text:
         raise InputError(
             "The model file does not tell how its network is built; those that this version "
-            "exports do, unless a style is folded in. Expected such a preset or a run folder. "
+            "exports do, unless a style is folded in or somebody else's layers are among its. "
+            "Expected such a preset or a run folder. "
             f"Received: {file}"
         )
     try:
@@ -78,23 +63,6 @@ def recover_generator(preset: str | Path) -> TrainedGenerator:
     )
 
 
-def fits(kind, kernel, layer) -> bool:
-    """Whether a stored kernel may be that of a layer, plain or in blocks."""
-    shape = tuple(layer.kernel.shape)
-    shapes = [shape]
-    if type(layer) is keras.layers.Conv2D and shape[0] == shape[1]:
-        # At each place of a square within a larger one, see `BlockConv2D` of the exporter.
-        side, _, channels, filters = shape
-        wide = [(side + block - 1, block**2 * filters) for block in BLOCKS]
-        shapes += [(side, side, channels, filters) for side, filters in wide]
-    return kind == KINDS.get(type(layer)) and kernel.shape in shapes
-
-
-def plain(kernel: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The kernel of a plain convolution out of one in blocks; any other as it is."""
-    return kernel[tuple(slice(length) for length in shape)]
-
-
 def _set_weights(model: keras.Model, order: list[str], stored: list, file: Path) -> None:
     """Puts what a file stores into the layers."""
     if len(order) != len(stored):
@@ -109,44 +77,6 @@ def _set_weights(model: keras.Model, order: list[str], stored: list, file: Path)
                 f"The weights do not fit the network: {name} takes a kernel of "
                 f"{tuple(layer.kernel.shape)}. Received: {kernel.shape} in {file}"
             )
-        kernel = plain(kernel, layer.kernel.shape)
+        kernel = plain(kind, kernel, layer)
         weights = [kernel, bias[: layer.bias.shape[0]]] if layer.use_bias else [kernel]
         layer.set_weights(weights)
-
-
-def stored_weights(model: bytes) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Operator, kernel in the shape that Keras gives it, and bias, in the order of the file."""
-    graph, stored = open_graph(model), []
-    for name, operator in graph.operators:
-        if name not in KINDS.values():
-            continue
-        at_kernel, at_bias = PLACES[name][1:]
-        places = [operator.inputs[at_kernel]]
-        if at_bias < len(operator.inputs) and operator.inputs[at_bias] >= 0:
-            places.append(operator.inputs[at_bias])
-        kernel, *bias = (_real_values(graph, graph.stored(index)) for index in places)
-        if np.abs(kernel).max() <= 2 * NEXT_TO_NOTHING:  # a plane wave, which is no layer's weight
-            continue
-        # (out, k, k, in), of a depthwise convolution (1, k, k, out). In Keras a transposed
-        # convolution has (k, k, out, in), the others have the first axis last.
-        kernel = np.moveaxis(kernel, 0, 2 if name == "TRANSPOSE_CONV" else 3)
-        outputs = kernel.shape[3 if name == "CONV_2D" else 2]
-        stored.append((name, kernel, bias[0] if bias else np.zeros(outputs, np.float32)))
-    return stored
-
-
-def _real_values(graph, index: int) -> np.ndarray:
-    """A constant as float32, whatever it is stored as."""
-    tensor = graph.tensors[index]
-    kinds = {getattr(schema.TensorType, name): name.lower() for name in _NUMBERS}
-    data = np.frombuffer(bytes(graph.model.buffers[tensor.buffer].data), kinds[tensor.type])
-    values = data.reshape(tensor.shape).astype(np.float64)
-    quantization = tensor.quantization
-    if quantization is not None and quantization.scale is not None and len(quantization.scale):
-        scale, zero = np.asarray(quantization.scale), np.asarray(quantization.zeroPoint)
-        if len(scale) > 1:
-            shape = [1] * values.ndim
-            shape[quantization.quantizedDimension] = len(scale)
-            scale, zero = scale.reshape(shape), zero.reshape(shape)
-        values = (values - zero) * scale
-    return values.astype(np.float32)
