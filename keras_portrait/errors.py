@@ -34,6 +34,13 @@ class MissingExtra(PortraitError):
     """A package that is not installed; the text names the pip line that brings it."""
 
 
+class TruncatedPictureWarning(UserWarning):
+    """A picture was read whose file lost its end; the text says how much is missing."""
+
+    def __init__(self, text: str = ""):
+        super().__init__("".join(map(_printable, text)))
+
+
 def _printable(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 

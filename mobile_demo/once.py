@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import tell
 from keras_portrait_demo import DEFAULT_PRESET
 
 # Seconds in which a camera finds its exposure, and in which a face must come before it.
@@ -141,4 +142,4 @@ def _timed(stage: str, work: Callable):
 
 
 def _print_time(stage: str, started: float) -> None:
-    print(f"{stage:<16}{1000 * (time.perf_counter() - started):8.0f} ms")
+    tell(f"{stage:<16}{1000 * (time.perf_counter() - started):8.0f} ms")

@@ -1,7 +1,6 @@
 """The live demo with what it is looked at in, from its start to Ctrl-C or SIGTERM."""
 
 import signal
-import sys
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import remark, tell
 from keras_portrait_demo import DEFAULT_PRESET
 from keras_portrait_demo.booth.booth import FOLDER, Booth
 from keras_portrait_demo.booth.button import push_button
@@ -91,7 +91,7 @@ def show_live(
             from keras_portrait_demo.record import Recorder
 
             recorder = stack.enter_context(Recorder(live, record, is_view=view == "none"))
-            print(f"recording {recorder.path}", flush=True)
+            tell(f"recording {recorder.path}")
         booth = None
         if asked or view == "window":
             booth = stack.enter_context(Booth(live, record or FOLDER, countdown, printer))
@@ -103,7 +103,7 @@ def show_live(
             from keras_portrait_demo.web.server import WebView
 
             url = stack.enter_context(WebView(live, host, port, token, booth)).url
-            print(f"open {url} (Ctrl-C ends)", flush=True)
+            tell(f"open {url} (Ctrl-C ends)")
         watch = _Watch(live, stopping, recorder)
         if view == "window":
             _show_window(live, watch, booth)
@@ -116,7 +116,7 @@ def show_live(
         raise live.failure
     if recorder is not None and recorder.failure is not None:
         raise recorder.failure
-    print(f"{status['frames']} frames drawn, {status['dropped']} dropped")
+    tell(f"{status['frames']} frames drawn, {status['dropped']} dropped")
 
 
 @contextmanager
@@ -152,7 +152,7 @@ class _Watch:
         self._said = {line: at for line, at in self._said.items() if now - at < _SAID_SECONDS}
         # What may not be said yet is said later, where it still holds: the last line is true.
         if error != self._last and error not in self._said:
-            print(f"portrait-demo: {error or 'All is well again.'}", file=sys.stderr, flush=True)
+            remark(f"portrait-demo: {error or 'All is well again.'}")
             self._last, self._said[error] = error, now
         if self._recorder is not None and self._recorder.failure is not None:
             return True

@@ -9,6 +9,7 @@ import typer
 
 from keras_portrait.cli.generators import open_generator
 from keras_portrait.errors import PortraitError, SettingError
+from keras_portrait.terminal import remark, tell
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,14 @@ def compare(
             cells += _draw_row(photo, columns, side)
         except PortraitError as error:
             skipped += 1
-            typer.echo(f"skipped: {error}", err=True)
+            remark(f"skipped: {error}")
     if skipped:
-        typer.echo(f"{skipped} of {len(photos)} pictures could not be drawn", err=True)
+        remark(f"{skipped} of {len(photos)} pictures could not be drawn")
     if cells:
         make_folder(output.parent)
         captions = ["photo", *(column.caption for column in columns)]
         write_image(output, captioned_grid(cells, captions))
-        print(output)
+        tell(output)
     if skipped:
         raise typer.Exit(2)
 

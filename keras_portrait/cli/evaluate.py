@@ -15,6 +15,7 @@ import typer
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import remark, tell
 from keras_portrait.training.run_folder import installed_versions
 
 # Whose versions may change a figure.
@@ -120,10 +121,10 @@ def evaluate(
             _remove_photos(part / PICTURES, result["entries"])
     skipped = len(result["photos"]["skipped"])
     if skipped:
-        typer.echo(f"{skipped} photos were left out; the report says why", err=True)
+        remark(f"{skipped} photos were left out; the report says why")
     if markdown:
-        typer.echo(as_markdown(result))
-    typer.echo(output)
+        tell(as_markdown(result))
+    tell(output)
 
 
 def _remove_photos(pictures: Path, entries: list[dict]) -> None:

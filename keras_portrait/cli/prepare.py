@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import tell
 
 # Names that are listed of each finding.
 _LISTED = 5
@@ -112,7 +113,7 @@ def prepare(
             progress=show,
         )
     for line in summary.lines():
-        typer.echo(_text(line))
+        tell(_text(line))
     if not any(row.kept for row in summary.rows):
         where = "" if dry_run else f"; {output / NAME} says why each was dropped"
         raise InputError(
@@ -120,7 +121,7 @@ def prepare(
             f"Received: {_number(len(summary.rows), 'picture')}"
         )
     if not dry_run:
-        typer.echo(output)
+        tell(output)
 
 
 def _refuse_others(given: dict[str, Path | None]) -> None:
@@ -154,22 +155,20 @@ def _check(folder: Path) -> None:
         findings = check_prepared(folder, progress=show)
     for finding in findings:
         count = f": {len(finding.files)}" if finding.files else ""
-        typer.echo(_text(f"{'serious' if finding.serious else 'remark'}: {finding.what}{count}"))
+        tell(_text(f"{'serious' if finding.serious else 'remark'}: {finding.what}{count}"))
         for name in finding.files[:_LISTED]:
-            typer.echo(f"    {_text(name)}")
+            tell(f"    {_text(name)}")
         if len(finding.files) > _LISTED:
-            typer.echo(f"    and {len(finding.files) - _LISTED} more")
-        typer.echo(f"  mend: {finding.remedy}")
+            tell(f"    and {len(finding.files) - _LISTED} more")
+        tell(f"  mend: {finding.remedy}")
     serious = sum(finding.serious for finding in findings)
     if serious:
-        typer.echo(
-            _text(f"{folder}: {serious} serious, {_number(len(findings) - serious, 'remark')}")
-        )
+        tell(_text(f"{folder}: {serious} serious, {_number(len(findings) - serious, 'remark')}"))
         raise typer.Exit(1)
     # Without a serious finding the manifest is whole.
     summary = Summary(read_manifest(folder))
     remarks = _number(len(findings), "remark") if findings else "nothing to mend"
-    typer.echo(_text(f"{folder}: {', '.join([*_holdings(summary), remarks])}"))
+    tell(_text(f"{folder}: {', '.join([*_holdings(summary), remarks])}"))
 
 
 def _holdings(summary) -> list[str]:
