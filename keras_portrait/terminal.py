@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from keras_portrait.errors import PortraitError, TruncatedPictureWarning
 
@@ -59,6 +59,27 @@ def remark(text: object) -> None:
 
 
 @contextlib.contextmanager
+def truncations_told(tell_text: Callable[[str], None]) -> Iterator[None]:
+    """Hands over the text of every `TruncatedPictureWarning`, instead of what Python does with it.
+
+    Args:
+        tell_text: called with each, in whichever thread.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TruncatedPictureWarning)
+        shown_before = warnings.showwarning
+
+        def show(message, category, *rest, **options) -> None:
+            if issubclass(category, TruncatedPictureWarning):
+                tell_text(str(message))
+            else:
+                shown_before(message, category, *rest, **options)
+
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
 def running(program: str) -> Iterator[None]:
     """Sees to what a command prints, from its begin to its end.
 
@@ -73,7 +94,7 @@ def running(program: str) -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not so where a test took its place
             stream.reconfigure(errors=_ENCODING_ERRORS)
-    with _truncation_told(program):
+    with truncations_told(lambda text: remark(f"{program}: {text}")):
         try:
             try:
                 yield
@@ -86,8 +107,8 @@ def running(program: str) -> Iterator[None]:
                 raise SystemExit(_READER_GONE) from None
             reason = getattr(error, "strerror", None) or error
             remark(
-                f"{program}: Cannot write to standard output ({reason}); files that were made are "
-                "there. Expected one that takes the names of results"
+                f"{program}: Cannot write the result to standard output; files that were made are "
+                f"there. Received: {reason}"
             )
             raise SystemExit(PortraitError.exit_code) from None
 
@@ -106,22 +127,6 @@ def _discard_the_rest() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
-
-
-@contextlib.contextmanager
-def _truncation_told(program: str) -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TruncatedPictureWarning)
-        shown_before = warnings.showwarning
-
-        def show(message, category, *rest, **options) -> None:
-            if issubclass(category, TruncatedPictureWarning):
-                remark(f"{program}: {message}")
-            else:
-                shown_before(message, category, *rest, **options)
-
-        warnings.showwarning = show
-        yield
 
 
 def _encode_what_is_not_there(error: UnicodeError) -> tuple[str | bytes, int]:

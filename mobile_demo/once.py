@@ -102,9 +102,9 @@ def draw_from_source(
 
 def is_photo(source: str) -> bool:
     """Whether a source is the path of one photo, which is drawn at its own size."""
-    from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+    from keras_portrait.inference.folders import is_picture
 
-    return Path(source).suffix.lower() in PICTURE_SUFFIXES and not os.path.isdir(source)
+    return not os.path.isdir(source) and is_picture(Path(source))
 
 
 def _take_photo(text: str, width: int, height: int, stylizer):

@@ -87,7 +87,11 @@ def test_a_folder(portrait, me):
     code, out, err = portrait("stylize", photos)
     result = photos.with_name("photos.portraits")
     assert (code, out, err) == (0, f"{result}\n", "")
-    assert names(result) == ["deep/a.portrait.png", "me.jpg.portrait.png", "me.png.portrait.png"]
+    assert names(result) == [
+        "deep/a.png.portrait.png",
+        "me.jpg.portrait.png",
+        "me.png.portrait.png",
+    ]
     assert names(photos) == ["deep/a.png", "me.jpg", "me.png", "old.portrait.png"]
 
 
@@ -101,7 +105,7 @@ def test_a_bad_file_is_named_and_skipped(portrait, me, tmp_path):
     assert broken.startswith("skipped: ") and broken.endswith("broken.jpg")
     assert "No face found" in wall and wall.endswith("wall.png")
     assert count == "2 of 3 pictures could not be drawn"
-    assert names(tmp_path / "out") == ["me.portrait.png"]
+    assert names(tmp_path / "out") == ["me.jpg.portrait.png"]
 
 
 def test_a_folder_of_bad_files_leaves_nothing_behind(portrait, tmp_path):

@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 # In the order in which a person needs them; longer texts stand in the functions.
 for command, line in (
-    (stylize, "Draw a photo, or every photo of a folder."),
+    (stylize, "Draw photos, or every photo of a folder."),
     (compare, "Draw photos with several presets, on one sheet."),
     (sample, "Make a sheet of pictures out of noise, such as avatars."),
     (presets, "List what there is to draw with."),

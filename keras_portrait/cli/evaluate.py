@@ -92,6 +92,7 @@ def evaluate(
     from keras_portrait.evaluation.report import page as evaluation_page
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
     from keras_portrait.evaluation.report.files import PICTURES, picture_path
+    from keras_portrait.inference.folders import PassedOver
 
     evaluation_page.require_template()
     with _new_folder(output) as part, _progress() as show:
@@ -122,9 +123,13 @@ def evaluate(
     skipped = len(result["photos"]["skipped"])
     if skipped:
         remark(f"{skipped} photos were left out; the report says why")
+    if result["photos"]["hidden"]:
+        remark(PassedOver(result["photos"]["hidden"]).told())
     if markdown:
         tell(as_markdown(result))
     tell(output)
+    if result["photos"]["unreadable"]:
+        raise typer.Exit(2)
 
 
 def _remove_photos(pictures: Path, entries: list[dict]) -> None:

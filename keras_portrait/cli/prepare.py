@@ -82,8 +82,8 @@ def prepare(
     """Make photos, with drawings or avatars or alone, or avatars ready for training.
 
     Photos and drawings are aligned and get masks of eyes, nose and lips; those without a usable
-    face are left out, and so are files that cannot be read. OUTPUT/manifest.jsonl says why. Ctrl-C
-    is safe: the same command goes on where it was.
+    face are left out. OUTPUT/manifest.jsonl says why. Files that cannot be read are left out, too,
+    and the exit code is 2. Ctrl-C is safe: the same command goes on where it was.
 
     With --check the exit code is 1 where something serious is wrong.
     """
@@ -122,6 +122,8 @@ def prepare(
         )
     if not dry_run:
         tell(output)
+    if summary.unreadable:
+        raise typer.Exit(2)
 
 
 def _refuse_others(given: dict[str, Path | None]) -> None:
@@ -149,7 +151,7 @@ def _require_enough(given: dict[str, Path | None]) -> None:
 def _check(folder: Path) -> None:
     """Prints what is wrong with a data folder and ends with exit code 1 where it is serious."""
     from keras_portrait.data.manifest import Summary, read_manifest
-    from keras_portrait.data.prepare.check import check_prepared
+    from keras_portrait.data.prepare.check import check_prepared, find_hidden
 
     with _progress() as show:
         findings = check_prepared(folder, progress=show)
@@ -168,7 +170,9 @@ def _check(folder: Path) -> None:
     # Without a serious finding the manifest is whole.
     summary = Summary(read_manifest(folder))
     remarks = _number(len(findings), "remark") if findings else "nothing to mend"
-    tell(_text(f"{folder}: {', '.join([*_holdings(summary), remarks])}"))
+    hidden = find_hidden(folder)
+    passed = [hidden.told()] if hidden.hidden else []
+    tell(_text(f"{folder}: {', '.join([*_holdings(summary), *passed, remarks])}"))
 
 
 def _holdings(summary) -> list[str]:
@@ -197,7 +201,7 @@ def _text(name: str) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Callable]:
-    """A bar on terminals; gives the function that moves it."""
+    """A bar on terminals; gives the function that moves it and names what cannot be read."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -207,17 +211,22 @@ def _progress() -> Iterator[Callable]:
         TimeRemainingColumn,
     )
 
+    from keras_portrait.data.manifest import UNREADABLE
+    from keras_portrait.inference.skipped import Skipped
+
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     name_column = TextColumn("{task.description}", markup=False)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), name_column)
-    hidden = not console.is_terminal
+    hidden, skipped = not console.is_terminal, Skipped()
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
 
         def show(row, number: int, count: int) -> None:
             name = _text(row.source)
             if row.broken:
-                console.print(f"{name}: {row.reason}")
+                error = row.reason.removeprefix(f"{UNREADABLE} (").removesuffix(")")
+                skipped.add(error, name, line=f"{name}: {row.reason}")
             bar.update(task, completed=number, total=count, description=name[-40:])
 
         yield show
+    skipped.tell_shared()

@@ -136,6 +136,13 @@ def formats_for(kind: str | None, name: str) -> tuple[str, ...]:
     return (kind,) if kind in _READERS else READABLE_FORMATS
 
 
+def refuse_closed_format(name: str) -> None:
+    """Raises UnreadableFormat for a file whose name says that it need not be opened."""
+    kind = kind_of_name(name)
+    if kind in _REASONS:
+        formats_for(kind, name)
+
+
 def reason_against(kind: str | None) -> str | None:
     """Why files of a kind are not read here, and what to do; None where they are."""
     if kind in _READERS:

@@ -41,7 +41,7 @@ MAX_PIXELS = 80_000_000
 _MOST_SIDE = 65_535
 
 # Bytes of a file of that many pixels, none of them compressed, and more than any camera writes.
-_MOST_BYTES = 2**29
+MOST_BYTES = 2**29
 
 # Pixels that are turned into RGB at a time, so that a large picture is not in memory five times.
 _BAND_PIXELS = 4_000_000
@@ -126,7 +126,7 @@ def _all_of(file: BinaryIO) -> tuple[bytes, str]:
     name = getattr(file, "name", None)
     name = name if isinstance(name, str) else None
     try:
-        data = file.read(_MOST_BYTES + 1)
+        data = file.read(MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise _cannot_read(error, name or type(file).__name__) from error
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -135,7 +135,7 @@ def _all_of(file: BinaryIO) -> tuple[bytes, str]:
             f"Received: {name or type(file).__name__}, which gives {type(data).__name__}"
         )
     name = name or f"{len(data)} bytes"
-    if len(data) > _MOST_BYTES:
+    if len(data) > MOST_BYTES:
         raise _too_many_bytes(name)
     return data, name
 
@@ -151,7 +151,7 @@ def _require_file(path: Path) -> None:
             raise InputError(f"Not a regular file. {EXPECTED} Received: {path}")
         if path.stat().st_size == 0:
             raise InputError(f"The file is empty. {EXPECTED} Received: {path}")
-        if path.stat().st_size > _MOST_BYTES:
+        if path.stat().st_size > MOST_BYTES:
             raise _too_many_bytes(str(path))
     except (OSError, ValueError) as error:
         raise _cannot_read(error, str(path)) from error
@@ -322,7 +322,7 @@ def _too_large(name: str) -> InputError:
 
 def _too_many_bytes(name: str) -> InputError:
     return InputError(
-        f"The file is too large. Expected at most {_MOST_BYTES // 2**20} MiB. Received: {name}"
+        f"The file is too large. Expected at most {MOST_BYTES // 2**20} MiB. Received: {name}"
     )
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+from keras_portrait.inference.folders import is_picture
 from keras_portrait_demo.sources.ribbon_camera import PiCamera
 from keras_portrait_demo.sources.source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
 
@@ -65,7 +65,7 @@ def open_source(
 
     if text == "synthetic":
         return Synthetic(width, height, paced)
-    if os.path.isdir(text) or Path(text).suffix.lower() in PICTURE_SUFFIXES:
+    if os.path.isdir(text) or is_picture(Path(text)):
         return Photos(Path(text), width, height, paced)
     if not os.path.exists(text):
         raise SettingError(
