@@ -14,8 +14,8 @@ from PIL import Image
 from keras_portrait.errors import InputError
 from keras_portrait.files import write_whole
 from keras_portrait.inference.folders import list_images as list_images
+from keras_portrait.inference.pixels import as_rgb
 from keras_portrait.inference.reading import MAX_PIXELS as MAX_PIXELS
-from keras_portrait.inference.reading import as_rgb
 from keras_portrait.inference.reading import read_image as read_image
 
 # Gray level at which an enlarged line has its edge: lighter than the middle, so that thin lines

@@ -31,7 +31,8 @@ from keras_portrait.inference.jpeg_files import (
     reduce_while_reading,
     supply_end,
 )
-from keras_portrait.inference.jpeg_xl_size import read_jpeg_xl_size
+from keras_portrait.inference.jpeg_xl_head import read_jpeg_xl_head
+from keras_portrait.inference.pixels import as_rgb, to_rgb, upright
 
 # Above this a picture is taken for a decompression bomb, unless it is a JPEG, which can be reduced
 # while it is read. It lies under the number at which Pillow itself begins to warn (89 million), and
@@ -43,25 +44,11 @@ _MOST_SIDE = 65_535
 # Bytes of a file of that many pixels, none of them compressed, and more than any camera writes.
 MOST_BYTES = 2**29
 
-# Pixels that are turned into RGB at a time, so that a large picture is not in memory five times.
-_BAND_PIXELS = 4_000_000
-
 # TIFF 6.0, tag 254: the first bit tells a reduced copy, as which cameras' RAW files begin.
 _NEW_SUBFILE_TYPE = 254
 
 # Pillow logs faults of a file that then fails with our own text; without this they reach stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-# EXIF 2.32, tag 0x0112: what turns a stored picture upright.
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def read_image(
@@ -168,7 +155,8 @@ def _open(file: BinaryIO, name: str, complete: bool) -> np.ndarray:
     try:
         with _pillow_remarks_dropped:
             if kind == "JXL":  # whose reader unpacks before it tells the size
-                _refuse_large(*read_jpeg_xl_size(file), name)
+                told = read_jpeg_xl_head(file)
+                _refuse_large(told.width, told.height, name)
             image = Image.open(file, formats=formats)
     except InputError:
         raise
@@ -183,6 +171,9 @@ def _open(file: BinaryIO, name: str, complete: bool) -> np.ndarray:
     with image:
         if image.format == "TIFF" and image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) == 1:
             formats_for("RAW", name)
+        # EXIF says so once more, unless the file is a JPEG that was packed again.
+        if kind == "JXL" and told.orientation != 1 and not getattr(image, "jpeg", False):
+            image.getexif().pop(ExifTags.Base.Orientation, None)
         return _decode(image, name, complete)
 
 
@@ -203,7 +194,7 @@ def _decode(image: Image.Image, name: str, complete: bool, is_ours: bool = True)
             _refuse_large(*image.size, name)  # HEIF tells some sizes only now
             if ended:
                 lost = missing_rows(image, scans)
-            result = _to_rgb(_upright(image))
+            result = to_rgb(upright(image))
     except InputError:
         raise
     except Exception as error:
@@ -244,67 +235,6 @@ class _PillowRemarksDropped:
 
 
 _pillow_remarks_dropped = _PillowRemarksDropped()
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # broken metadata must not cost a photo that can be read
-        return image
-    turn = _UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "F":
-        raise InputError(
-            "Pictures of floating point numbers have no fixed range. "
-            "Expected 8 or 16 bits a channel. Received: mode F"
-        )
-    result = np.empty((image.height, image.width, 3), np.uint8)
-    rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        result[top:bottom] = _band_to_rgb(image.crop((0, top, image.width, bottom)))
-    return result
-
-
-def _band_to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I"):  # 16-bit gray, which Pillow keeps in 16 or 32 bits
-        return as_rgb(np.clip(np.asarray(image), 0, 65535).astype(np.uint16))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def as_rgb(array: np.ndarray) -> np.ndarray:
-    """An array of pixels as a picture.
-
-    Args:
-        array: as `read_image` takes it.
-
-    Returns:
-        uint8 RGB (H, W, 3).
-
-    Raises:
-        InputError: it has another type or shape, or no pixels.
-    """
-    shape_fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3, 4))
-    if not shape_fits or array.size == 0 or array.dtype not in (np.uint8, np.uint16):
-        raise InputError(
-            "A picture array must be uint8 or uint16 and (H, W), (H, W, 1), (H, W, 3) RGB or "
-            f"(H, W, 4) RGBA. Received: {array.dtype} {array.shape}"
-        )
-    if array.dtype == np.uint16:
-        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.shape[2] == 4:
-        alpha = array[..., 3:].astype(np.float32) / 255
-        array = np.rint(array[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
 
 
 def _refuse_large(width: int, height: int, name: str, told: tuple[int, int] | None = None) -> None:

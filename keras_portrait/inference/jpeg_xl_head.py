@@ -1,9 +1,9 @@
-"""How large a JPEG XL picture is, told without unpacking it (ISO/IEC 18181-1 and -2)."""
+"""What a JPEG XL file says of its picture, read without unpacking it (ISO/IEC 18181-1 and -2)."""
 
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 _CODESTREAM = b"\xff\x0a"
-# Bytes of a codestream in which the size stands: at most 2 + 2 * 32 + some bits.
+# Bytes of a codestream in which all this stands: 2, and at most 2 * 32 + 10 bits.
 _ENOUGH = 16
 # Annex C: bits of a side, chosen by two bits.
 _SIDE_BITS = (9, 13, 18, 30)
@@ -11,8 +11,16 @@ _SIDE_BITS = (9, 13, 18, 30)
 _RATIOS = (None, (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
-def read_jpeg_xl_size(file: BinaryIO) -> tuple[int, int]:
-    """Reads width and height from the file's head; the file stands at its begin afterwards.
+class JpegXlHead(NamedTuple):
+    """Size in pixels, and the turn that the reader applies, as EXIF 2.32 numbers it."""
+
+    width: int
+    height: int
+    orientation: int
+
+
+def read_jpeg_xl_head(file: BinaryIO) -> JpegXlHead:
+    """Reads the head of a file, which stands at its begin afterwards.
 
     Raises:
         ValueError: it is no JPEG XL file, or ends before.
@@ -28,7 +36,10 @@ def read_jpeg_xl_size(file: BinaryIO) -> tuple[int, int]:
     height = _side(bits, small)
     ratio = _RATIOS[bits.take(3)]
     width = _side(bits, small) if ratio is None else height * ratio[0] // ratio[1]
-    return width, height
+    all_default, extra_fields = bits.take(1), 0
+    if not all_default:
+        extra_fields = bits.take(1)
+    return JpegXlHead(width, height, 1 + bits.take(3) if extra_fields else 1)
 
 
 def _side(bits: "_Bits", small: int) -> int:
