@@ -163,6 +163,8 @@ def _check(folder: Path) -> None:
         if len(finding.files) > _LISTED:
             tell(f"    and {len(finding.files) - _LISTED} more")
         tell(f"  mend: {finding.remedy}")
+    hidden = find_hidden(folder)
+    passed = [hidden.told()] if hidden.hidden else []
     serious = sum(finding.serious for finding in findings)
     if serious:
         tell(_text(f"{folder}: {serious} serious, {_number(len(findings) - serious, 'remark')}"))
@@ -170,8 +172,6 @@ def _check(folder: Path) -> None:
     # Without a serious finding the manifest is whole.
     summary = Summary(read_manifest(folder))
     remarks = _number(len(findings), "remark") if findings else "nothing to mend"
-    hidden = find_hidden(folder)
-    passed = [hidden.told()] if hidden.hidden else []
     tell(_text(f"{folder}: {', '.join([*_holdings(summary), *passed, remarks])}"))
 
 
