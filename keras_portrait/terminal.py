@@ -11,41 +11,36 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from keras_portrait.errors import PortraitError, TruncatedPictureWarning
 
 # What a shell shows of a program that ended because nobody reads its output: 128 and SIGPIPE.
 _READER_GONE = 141
-_ENCODING_ERRORS = "keras_portrait.as_the_system_knows_it"
 # Windows reports a closed pipe as an invalid argument.
 _GONE = (errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN)
+_ENCODING_ERRORS = "keras_portrait.written_out"
 
 
 class _OutputLost(Exception):
-    """Standard output takes no more; `__cause__` says why."""
+    """Standard output takes no more; `__cause__` says why.
+
+    It is no OSError, which argparse and click keep to themselves.
+    """
 
 
 def tell(text: object = "") -> None:
     """Prints a line of a command's result on standard output, at once.
 
-    To be called within `running`, which ends the command where the line cannot be written.
-
     Args:
         text: anything that `str` turns into the line, such as a path.
     """
-    if sys.stdout is None:  # it was closed before the command began
-        return
-    try:
-        print(text, flush=True)
-    except (OSError, ValueError) as error:
-        raise _OutputLost from error
+    print(text, flush=True)
 
 
 def tell_bytes(data: bytes) -> None:
-    """Writes bytes, such as those of a picture, to standard output; otherwise as `tell`."""
+    """Writes bytes, such as those of a picture, to standard output."""
     try:
-        if sys.stdout is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except (OSError, ValueError) as error:
@@ -56,6 +51,41 @@ def remark(text: object) -> None:
     """Prints a line on standard error; one that cannot be written is let go."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def running(program: str) -> Iterator[None]:
+    """Sees to all that a command prints, with `tell` or otherwise, from its begin to its end.
+
+    Names that the terminal's encoding does not have are written as Python would write them, and
+    bytes that are no text as they are. A `TruncatedPictureWarning` becomes one line. Where the
+    reader of standard output is gone the command ends without a word, as others do; where its disk
+    is full, with one line and exit code 2. What standard error does not take is let go.
+
+    Args:
+        program: the command's name, which begins its remarks.
+    """
+    _open_closed_files()
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Results(sys.stdout), _Remarks(sys.stderr)
+    try:
+        with truncations_told(lambda text: remark(f"{program}: {text}")):
+            try:
+                yield
+            finally:
+                sys.stdout.flush()
+    except _OutputLost as lost:
+        error = lost.__cause__
+        _discard_the_rest()
+        if getattr(error, "errno", None) in _GONE:
+            raise SystemExit(_READER_GONE) from None
+        remark(
+            f"{program}: Cannot write the result to standard output; files that were made are "
+            f"there. Received: {getattr(error, 'strerror', None) or error}"
+        )
+        raise SystemExit(PortraitError.exit_code) from None
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 @contextlib.contextmanager
@@ -79,46 +109,60 @@ def truncations_told(tell_text: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def running(program: str) -> Iterator[None]:
-    """Sees to what a command prints, from its begin to its end.
-
-    Names that the terminal's encoding does not have are written as Python would write them, and
-    bytes that are no text as they are. A `TruncatedPictureWarning` becomes one line. Where the
-    reader of standard output is gone the command ends without a word, as others do; where its disk
-    is full, with one line and exit code 2.
+class _Results:
+    """Standard output whose errors reach `running`, and that knows every character.
 
     Args:
-        program: the command's name, which begins its remarks.
+        stream: what was standard output; None where it was closed before the command began.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # not so where a test took its place
-            stream.reconfigure(errors=_ENCODING_ERRORS)
-    with truncations_told(lambda text: remark(f"{program}: {text}")):
-        try:
-            try:
-                yield
-            finally:
-                _flush()
-        except _OutputLost as lost:
-            error = lost.__cause__
-            _discard_the_rest()
-            if getattr(error, "errno", None) in _GONE:
-                raise SystemExit(_READER_GONE) from None
-            reason = getattr(error, "strerror", None) or error
-            remark(
-                f"{program}: Cannot write the result to standard output; files that were made are "
-                f"there. Received: {reason}"
-            )
-            raise SystemExit(PortraitError.exit_code) from None
 
+    def __init__(self, stream: TextIO | None):
+        self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115
+        if stream is None:
+            # Lines that nobody wants to see may go; a picture that nobody can see may not.
+            self.buffer = _Closed()
+        if hasattr(self._stream, "reconfigure"):  # not so where a test took its place
+            self._stream.reconfigure(errors=_ENCODING_ERRORS)
 
-def _flush() -> None:
-    if sys.stdout is not None:
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._written(self._stream.write, text)
+
+    def flush(self) -> None:
+        self._written(self._stream.flush)
+
+    def _written(self, write: Callable, *arguments):
         try:
-            sys.stdout.flush()
-        except (OSError, ValueError) as error:
+            return write(*arguments)
+        except (OSError, ValueError) as error:  # a closed stream raises the second
             raise _OutputLost from error
+
+
+class _Remarks(_Results):
+    """Standard error, which lets go what it cannot write."""
+
+    def _written(self, write: Callable, *arguments):
+        with contextlib.suppress(OSError, ValueError):
+            return write(*arguments)
+
+
+class _Closed:
+    def write(self, data: bytes) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _open_closed_files() -> None:
+    """Gives the three standard files a number of their own where they were closed.
+
+    The next file that the command opens would get it, and all that compiled code prints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _discard_the_rest() -> None:
@@ -137,7 +181,7 @@ def _encode_what_is_not_there(error: UnicodeError) -> tuple[str | bytes, int]:
     # How Python holds a byte of a file name that is no text.
     if "\udc80" <= character <= "\udcff":
         return bytes([ord(character) - 0xDC00]), error.start + 1
-    return repr(character)[1:-1].encode("ascii", "backslashreplace").decode(), error.start + 1
+    return character.encode("ascii", "backslashreplace").decode(), error.start + 1
 
 
 codecs.register_error(_ENCODING_ERRORS, _encode_what_is_not_there)

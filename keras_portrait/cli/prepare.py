@@ -167,7 +167,8 @@ def _check(folder: Path) -> None:
     passed = [hidden.told()] if hidden.hidden else []
     serious = sum(finding.serious for finding in findings)
     if serious:
-        tell(_text(f"{folder}: {serious} serious, {_number(len(findings) - serious, 'remark')}"))
+        remarks = _number(len(findings) - serious, "remark")
+        tell(_text(f"{folder}: {', '.join([f'{serious} serious', *passed, remarks])}"))
         raise typer.Exit(1)
     # Without a serious finding the manifest is whole.
     summary = Summary(read_manifest(folder))
