@@ -48,8 +48,8 @@ TRAIN = [
 # What `-o drawing.svg` needs.  The form of the tracer's answer is read, so it stays in one series.
 SVG = ["vtracer>=0.6.11,<0.7"]
 
-# What HEIC photos of phones need.
-HEIF = ["pillow-heif>=1.1"]
+# What HEIC photos of phones need. Forged files take over what older wheels run in.
+HEIF = ["pillow-heif>=1.7"]
 
 # What places named by a URL need.
 STORE = ["fsspec>=2024.2"]

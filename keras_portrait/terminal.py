@@ -117,7 +117,7 @@ class _Results:
     """
 
     def __init__(self, stream: TextIO | None):
-        self._stream = open(os.devnull, "w") if stream is None else stream  # noqa: SIM115
+        self._stream = open(os.devnull, "w") if stream is None else stream
         if stream is None:
             # Lines that nobody wants to see may go; a picture that nobody can see may not.
             self.buffer = _Closed()

@@ -99,9 +99,9 @@ def test_a_reader_that_is_gone_ends_a_command_quietly(name, photo, tiny_preset):
         done = run(name, *arguments_of(name, photo, tiny_preset), stdout=writing)
     finally:
         os.close(writing)
-    assert done.stderr == b"" and done.returncode in (1, 141)
+    assert done.stderr == b"" and done.returncode == 141
     if name == "portrait":
-        assert done.returncode == 141 and photo.with_name("café 你好.portrait.png").is_file()
+        assert photo.with_name("café 你好.portrait.png").is_file()
 
 
 @pytest.mark.parametrize("arguments", [("presets",), ("--version",), ("--help",)])

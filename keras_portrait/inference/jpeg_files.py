@@ -67,7 +67,8 @@ def check_scans(image: Image.Image, name: str, most_pixels: int) -> int:
     place = file.tell()
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
-    most = min(_MOST_SCANS, _MOST_SCANS * most_pixels // (image.width * image.height))
+    pixels = image.width * image.height
+    most = _MOST_SCANS if pixels <= most_pixels else _MOST_SCANS * most_pixels // (2 * pixels)
     data, scans, parts, at = file.read(length), 0, 0, 0
     file.seek(place)
     while (found := _MARKER.search(data, at)) and data[found.end() - 1] != _END_OF_IMAGE:
