@@ -48,6 +48,9 @@ TRAIN = [
 # What `-o drawing.svg` needs.  The form of the tracer's answer is read, so it stays in one series.
 SVG = ["vtracer>=0.6.11,<0.7"]
 
+# What HEIC photos of phones need. Forged files take over what older wheels run in.
+HEIF = ["pillow-heif>=1.7"]
+
 # What places named by a URL need.
 STORE = ["fsspec>=2024.2"]
 RAY = ["ray[data]>=2.50"]
@@ -86,7 +89,8 @@ setup(
         "numpy>=1.26",
         'numpy<2; platform_machine == "armv7l"',
         "opencv-python-headless>=4.10",
-        "pillow>=10.3",
+        # AVIF since 11.3.
+        "pillow>=11.3",
         "rich>=13",
         "typer>=0.12",
         'ai-edge-litert>=2.0; platform_machine != "armv7l"',
@@ -98,6 +102,8 @@ setup(
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
         # Traces drawings to the paths of an SVG file.
         "svg": SVG,
+        # Reads HEIC and HEIF; AVIF is read without it.
+        "heif": HEIF,
         # Reads and writes object stores: s3:// also needs s3fs, gs:// gcsfs.
         "store": STORE,
         # A cluster for `portrait stylize --engine ray`; it has no 32-bit builds.
@@ -110,6 +116,7 @@ setup(
         "dev": [
             *TRAIN,
             *SVG,
+            *HEIF,
             *STORE,
             *RAY,
             "mtcnn==1.0.0",

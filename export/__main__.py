@@ -8,6 +8,7 @@ from pathlib import Path
 
 from keras_portrait.errors import MissingExtra, PortraitError, SettingError
 from keras_portrait.inference.litert.silence import silent_stderr
+from keras_portrait.terminal import remark, running, tell
 
 # The keys of `convert.MODES`, `trained_generator.DIRECTIONS` and `targets.TARGETS`, which cannot be
 # asked without loading TensorFlow.
@@ -25,21 +26,22 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 after an error that the user can mend.
     """
-    options = _parser().parse_args(arguments)
-    try:
-        run = _bench if options.bench else _export
-        with contextlib.nullcontext() if options.debug else silent_stderr():
-            lines = run(options)
-    except PortraitError as error:
-        if options.debug:
-            raise
-        print(f"portrait-export: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("portrait-export: stopped; nothing was written", file=sys.stderr)
-        return 130
-    print("\n".join(lines))
-    return 0
+    with running("portrait-export"):
+        options = _parser().parse_args(arguments)
+        try:
+            run = _bench if options.bench else _export
+            with contextlib.nullcontext() if options.debug else silent_stderr():
+                lines = run(options)
+        except PortraitError as error:
+            if options.debug:
+                raise
+            remark(f"portrait-export: {error}")
+            return 2
+        except KeyboardInterrupt:
+            remark("portrait-export: stopped; nothing was written")
+            return 130
+        tell("\n".join(lines))
+        return 0
 
 
 def _export(options: argparse.Namespace) -> list[str]:
@@ -55,7 +57,7 @@ def _export(options: argparse.Namespace) -> list[str]:
         )
     # Each once, in the order given.
     modes = tuple(dict.fromkeys(options.mode or ("dynamic",)))
-    print(f"Exporting {options.source} as {options.recipe or ', '.join(modes)} ...", flush=True)
+    tell(f"Exporting {options.source} as {options.recipe or ', '.join(modes)} ...")
     exporter = _with_tensorflow("exporter")
     wanted = exporter.ExportOptions(
         modes=modes,
@@ -91,7 +93,7 @@ def _bench(options: argparse.Namespace) -> list[str]:
         raise SettingError(
             f"--bench takes model files and nothing else. Received: {', '.join(given)} too"
         )
-    print("Timing, half a minute and more ...", flush=True)
+    tell("Timing, half a minute and more ...")
     bench = _with_tensorflow("benchmark.command")
     return bench.format_table(bench.bench(options.bench)).splitlines()
 

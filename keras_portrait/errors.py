@@ -41,6 +41,10 @@ class PictureWarning(UserWarning):
         super().__init__("".join(map(_printable, text)))
 
 
+class TruncatedPictureWarning(PictureWarning):
+    """A picture was read whose file lost its end; the text says how much is missing."""
+
+
 class TurnedPhotoWarning(PictureWarning):
     """The face of a photo that is drawn does not stand upright in it."""
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,28 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         raise InputError(
             f"Cannot make the folder ({error.strerror}). Received: {folder}"
+        ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Sees to it that files can be written into a folder that is there or will be made.
+
+    Raises:
+        InputError: they cannot.
+    """
+    there = folder.absolute()
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not os.path.isdir(there):
+        reason = os.strerror(errno.ENOTDIR)
+        raise InputError(f"Cannot make the folder ({reason}). Received: {folder}")
+    try:
+        # To write tells more than to ask: disks may be read-only, or know nothing of permissions.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"Cannot write into the folder ({error.strerror}). Received: {folder}"
         ) from error
 
 

@@ -200,7 +200,18 @@ class LocalStore(Store):
 
     def open(self, name: str) -> BinaryIO:
         """See `Store`."""
-        path = self.path(name)
+        return self.open_path(self.path(name), name)
+
+    def open_path(self, path: Path, name: str) -> BinaryIO:
+        """Opens a file of the folder to read, wherever links on its way lead.
+
+        Args:
+            path: where it lies.
+            name: what an error calls it.
+
+        Raises:
+            InputError: it is missing, is no file, or cannot be read.
+        """
         try:
             # A pipe or a device would block or never end.
             if path.exists() and not path.is_file():

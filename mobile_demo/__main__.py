@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from keras_portrait.errors import PortraitError, SettingError
+from keras_portrait.terminal import remark, running, tell
 from keras_portrait_demo import DEFAULT_PRESET, VIEWS
 from keras_portrait_demo.once import draw_from_source, draw_once, is_photo
 
@@ -44,18 +45,19 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code: 0, 2 after an error that the user can mend, or 130 after Ctrl-C.
     """
     started = time.perf_counter()
-    options = _parser().parse_args(arguments)
-    try:
-        _refuse_idle(options, arguments)
-        _run(options, started)
-    except PortraitError as error:
-        if options.debug:
-            raise
-        print(f"portrait-demo: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    with running("portrait-demo"):
+        options = _parser().parse_args(arguments)
+        try:
+            _refuse_idle(options, arguments)
+            _run(options, started)
+        except PortraitError as error:
+            if options.debug:
+                raise
+            remark(f"portrait-demo: {error}")
+            return 2
+        except KeyboardInterrupt:
+            return 130
+        return 0
 
 
 def _refuse_idle(options: argparse.Namespace, arguments: list[str] | None) -> None:
@@ -88,9 +90,9 @@ def _run(options: argparse.Namespace, started: float) -> None:
     size = {"width": options.width, "height": options.height}
     if options.once is not None:
         if options.source is None:
-            print(draw_once(options.once, options.out, **drawn_with))
+            tell(draw_once(options.once, options.out, **drawn_with))
         else:
-            print(draw_from_source(options.source, options.once, **drawn_with, **size))
+            tell(draw_from_source(options.source, options.once, **drawn_with, **size))
         return
     shown = {"faces": options.faces, "layout": options.layout}
     if options.benchmark:
@@ -100,7 +102,7 @@ def _run(options: argparse.Namespace, started: float) -> None:
         figures = measure(
             source, **drawn_with, **size, **shown, frames=options.frames, started=started
         )
-        print(json.dumps(figures, indent=2))
+        tell(json.dumps(figures, indent=2))
         return
     from keras_portrait_demo.show import show_live
 

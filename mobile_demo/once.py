@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import tell
 from keras_portrait_demo import DEFAULT_PRESET
 
 # Seconds in which a camera finds its exposure, and in which a face must come before it.
@@ -103,11 +104,10 @@ def draw_from_source(
 
 def is_photo(source: str) -> bool:
     """Whether a source is the path of one photo, which is drawn at its own size."""
-    from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+    from keras_portrait.inference.folders import is_picture
     from keras_portrait.storage import is_url
 
-    is_picture = Path(source).suffix.lower() in PICTURE_SUFFIXES
-    return is_picture and not is_url(source) and not os.path.isdir(source)
+    return not is_url(source) and not os.path.isdir(source) and is_picture(Path(source))
 
 
 def _take_photo(text: str, width: int, height: int):
@@ -150,4 +150,4 @@ def _timed(stage: str, work: Callable):
 
 
 def _print_time(stage: str, started: float) -> None:
-    print(f"{stage:<16}{1000 * (time.perf_counter() - started):8.0f} ms")
+    tell(f"{stage:<16}{1000 * (time.perf_counter() - started):8.0f} ms")

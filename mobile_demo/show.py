@@ -1,7 +1,6 @@
 """The live demo with what it is looked at in, from its start to Ctrl-C or SIGTERM."""
 
 import signal
-import sys
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import remark, tell
 from keras_portrait_demo import DEFAULT_PRESET
 from keras_portrait_demo.booth.booth import FOLDER, Booth
 from keras_portrait_demo.booth.button import push_button
@@ -102,7 +102,7 @@ def show_live(
             from keras_portrait_demo.web.server import WebView
 
             url = stack.enter_context(WebView(live, host, port, token, booth)).url
-            print(f"open {url} (Ctrl-C ends)", flush=True)
+            tell(f"open {url} (Ctrl-C ends)")
         watch = _Watch(live, stopping, recorder)
         if view == "window":
             _show_window(live, watch, booth)
@@ -116,8 +116,8 @@ def show_live(
     if recorder is not None and recorder.failure is not None:
         raise recorder.failure
     if recorder is not None:
-        print(_summary(recorder))
-    print(f"{status['frames']} frames drawn, {status['dropped']} dropped")
+        tell(_summary(recorder))
+    tell(f"{status['frames']} frames drawn, {status['dropped']} dropped")
 
 
 def _summary(recorder) -> str:
@@ -161,10 +161,10 @@ class _Watch:
         self._said = {line: at for line, at in self._said.items() if now - at < _SAID_SECONDS}
         # What may not be said yet is said later, where it still holds: the last line is true.
         if error != self._last and error not in self._said:
-            print(f"portrait-demo: {error or 'All is well again.'}", file=sys.stderr, flush=True)
+            remark(f"portrait-demo: {error or 'All is well again.'}")
             self._last, self._said[error] = error, now
         if self._recorder is not None and self._recorder.frames and not self._is_recording:
-            print(f"recording {self._recorder.path}", flush=True)
+            tell(f"recording {self._recorder.path}")
             self._is_recording = True
         if self._recorder is not None and self._recorder.failure is not None:
             return True

@@ -66,6 +66,13 @@ def portrait(tiny_preset, monkeypatch, capsys):
     return run
 
 
+@pytest.fixture
+def without_readers(monkeypatch):
+    """As where only Pillow is installed."""
+    for package in ("pillow_heif", "pillow_jxl"):
+        monkeypatch.setitem(sys.modules, package, None)
+
+
 @pytest.fixture(scope="session")
 def drawn_data(tmp_path_factory):
     """A prepared data folder of four invented faces, 64 px, nothing held back."""

@@ -46,6 +46,8 @@ def invented_result(photos=12, sources=SOURCES, baselines=BASELINES, seed=0) -> 
             "count": photos,
             "sha256": "ab" * 32,
             "groups": {"women": photos // 2, "men": photos - photos // 2},
+            "unreadable": 0,
+            "hidden": 0,
             "skipped": [
                 {"file": "women/wall.jpg", "reason": "no face found"},
                 {"file": "men/cut.jpg", "reason": "the picture is broken or cut short"},

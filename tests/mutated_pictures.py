@@ -1,5 +1,6 @@
 """Pictures that a sender got wrong, by accident or on purpose: see `picture_case`."""
 
+import contextlib
 import functools
 import io
 import struct
@@ -21,6 +22,9 @@ _SUFFIXES = {
     "GIF": ".gif",
     "BMP": ".bmp",
     "TIFF": ".tif",
+    "AVIF": ".avif",
+    "HEIF": ".heic",
+    "JXL": ".jxl",
 }
 
 
@@ -35,6 +39,21 @@ def _encode(image: Image.Image, file_format: str, **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, file_format, **options)
     return buffer.getvalue()
+
+
+def _by_other_packages(photo: Image.Image, clear: Image.Image, exif) -> list:
+    """What `_whole` holds besides where packages that read and write it are installed."""
+    made = []
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        made += [("HEIF", photo, {"exif": exif.tobytes()}), ("HEIF", clear, {})]
+    with contextlib.suppress(ImportError):
+        import pillow_jxl  # noqa: F401  (adds itself to Pillow)
+
+        made += [("JXL", photo, {"effort": 1}), ("JXL", clear, {"use_container": True})]
+    return made
 
 
 @functools.cache
@@ -75,6 +94,10 @@ def _whole() -> tuple[tuple[str, bytes], ...]:
         ("TIFF", photo.convert("1"), {"compression": "group4"}),
         ("TIFF", photo.convert("LAB"), {}),
         ("TIFF", gray, frames),
+        ("AVIF", photo, {"exif": exif, "speed": 10}),
+        ("AVIF", clear, {"subsampling": "4:4:4", "speed": 10}),
+        ("AVIF", photo, {"speed": 10, **frames}),
+        *_by_other_packages(photo, clear, exif),
     ]
     return tuple((_SUFFIXES[kind], _encode(image, kind, **rest)) for kind, image, rest in made)
 
@@ -85,11 +108,11 @@ def _png(width: int, height: int, depth: int, colour: int, rows: bytes, *chunks:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + png_chunk(b"IEND", b"")
 
 
-def _many_scans(scans: int) -> bytes:
-    """A progressive JPEG of nearly 80 million pixels whose scans say next to nothing, again."""
+def _many_scans(scans: int, width: int = _SIDE, height: int = _SIDE) -> bytes:
+    """A progressive JPEG, of nearly 80 million pixels, whose scans say next to nothing, again."""
     data = _encode(Image.new("L", (64, 64), 128), "JPEG", progressive=True)
     sizes = data.index(b"\xff\xc2") + 5
-    data = data[:sizes] + struct.pack(">HH", _SIDE, _SIDE) + data[sizes + 4 :]
+    data = data[:sizes] + struct.pack(">HH", height, width) + data[sizes + 4 :]
     last = data.rindex(b"\xff\xda")
     return data[:last] + data[last:-2] * scans + b"\xff\xd9"
 
@@ -121,6 +144,16 @@ def _tiff_strips() -> bytes:
     entries.insert(5, struct.pack("<HHII", 273, 4, 0xFFFFFFF0, 8))
     entries.append(struct.pack("<HHII", 279, 4, 0xFFFFFFF0, 8))
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
+def _jpeg_xl_of(width: int, height: int) -> bytes:
+    """A JPEG XL file that ends behind its size (ISO/IEC 18181-1, annex C)."""
+    sides = [(3, 2), (height - 1, 30), (0, 3), (3, 2), (width - 1, 30), (1, 1)]
+    number, at = 0, 1
+    for value, bits in sides:
+        number |= value << at
+        at += bits
+    return b"\xff\x0a" + number.to_bytes(-(-at // 8), "little")
 
 
 def _blank(mode: str, file_format: str, width=_SIDE, height=_SIDE, **options) -> bytes:
@@ -204,11 +237,25 @@ CRAFTED = {
     "bomb-progressive.jpg": lambda: _many_scans(0),
     "bomb-of-50-scans.jpg": lambda: _many_scans(50),
     "bomb-of-2000-scans.jpg": lambda: _many_scans(2000),
+    "bomb-200-megapixels.jpg": lambda: _blank("RGB", "JPEG", 16_384, 12_288),
+    "bomb-200-megapixels-of-15-scans.jpg": lambda: _many_scans(9, 16_384, 12_288),
+    "bomb-200-megapixels-of-40-scans.jpg": lambda: _many_scans(40, 16_384, 12_288),
+    "bomb-260-megapixels.jpg": lambda: _many_scans(0, 16_384, 16_000),
+    "bomb-cut.jpg": lambda: _blank("RGB", "JPEG")[:-2000],
     "bomb-runs.bmp": _bmp_runs,
     "bomb-deflate.tif": lambda: _blank("RGB", "TIFF", compression="tiff_adobe_deflate"),
     "bomb-fax.tif": lambda: _blank("1", "TIFF", compression="group4"),
     "bomb-lzw-16-bit.tif": lambda: _blank("I;16", "TIFF", compression="tiff_lzw"),
+    "bomb.avif": lambda: _blank("RGB", "AVIF", speed=10),
+    "bomb-of-a-size.jxl": lambda: _jpeg_xl_of(2**30, 2**30),
+    "size-that-is-cut.jxl": lambda: _jpeg_xl_of(2**30, 2**30)[:5],
     "strips.tif": _tiff_strips,
+    "preview.dng": lambda: _encode(_photo(), "TIFF", tiffinfo={254: 1}),
+    "preview.tif": lambda: _encode(_photo(), "TIFF", tiffinfo={254: 1}),
+    "head-alone.heic": lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "endless-box.heic": lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\xff\xff\xff\xffmeta",
+    "cut.jpg": lambda: _encode(_photo(), "JPEG")[:-200],
+    "cut-progressive.jpg": lambda: _encode(_photo(), "JPEG", progressive=True)[:-900],
     "animated-100000.gif": lambda: _gif_frames(100_000),
     "exif-loop.jpg": _exif_loop,
     "exif-5000-tags.jpg": _exif_of_many_tags,

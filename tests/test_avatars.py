@@ -95,7 +95,7 @@ def test_one_broken_file_among_sixty_is_listed_and_the_rest_is_kept(tmp_path, po
     arguments = ("prepare", "--avatars", avatars, "-o", tmp_path / "data", "--size", SIZE)
     code, out, err = portrait(*arguments)
     lines = out.splitlines()
-    assert code == 0 and lines[0].startswith("avatars: 59 kept (")
+    assert code == 2 and lines[0].startswith("avatars: 59 kept (")
     assert lines[1:] == [f"      1  {UNREADABLE}", "         17.png", str(tmp_path / "data")]
     assert err.startswith("17.png: cannot be read (") and err.count("\n") == 1
     (dropped,) = [row for row in read_manifest(tmp_path / "data") if not row.kept]
@@ -116,7 +116,7 @@ def test_many_broken_files_are_counted(tmp_path, portrait):
         (avatars / f"bad-{number}.png").write_bytes(b"no picture")
     arguments = ("--avatars", avatars, "-o", tmp_path / "data", "--size", SIZE)
     code, out, err = portrait("prepare", *arguments)
-    assert code == 0 and err.count("\n") == 7
+    assert code == 2 and err.count("\n") == 7
     assert out.splitlines()[1:8] == [
         f"      7  {UNREADABLE}",
         *(f"         bad-{number}.png" for number in range(5)),
@@ -283,8 +283,8 @@ def test_a_run_that_was_broken_off_goes_on_and_ends_as_if_it_had_not_been(avatar
 def test_memory_holds_one_picture_at_a_time(avatars, tmp_path, monkeypatch):
     alive, references = [], []
 
-    def watched(path):
-        picture = read_image(path)
+    def watched(path, **options):
+        picture = read_image(path, **options)
         alive.append(sum(reference() is not None for reference in references))
         references.append(weakref.ref(picture))
         return picture

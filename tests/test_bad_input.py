@@ -31,9 +31,10 @@ def png_bomb(width: int, height: int) -> bytes:
 
 
 def truncated(file_format: str) -> bytes:
+    """The first fifth of a file, which holds less than half of the picture."""
     buffer = io.BytesIO()
     Image.open(EXAMPLE).save(buffer, file_format)
-    return buffer.getvalue()[: len(buffer.getvalue()) // 2]
+    return buffer.getvalue()[: len(buffer.getvalue()) // 5]
 
 
 BROKEN = {
@@ -137,7 +138,7 @@ def test_files_that_are_not_there_or_no_files(refused, tmp_path):
 
 def test_sources_of_another_kind():
     for source in (None, 3, ["a.jpg"]):
-        with pytest.raises(InputError, match="must be a path, bytes, a PIL image or a NumPy"):
+        with pytest.raises(InputError, match="must be a path, bytes, a file object"):
             imaging.read_image(source)
     with pytest.raises(InputError, match="a folder|A folder"):
         imaging.read_image(EXAMPLE.parent)
@@ -189,7 +190,6 @@ def test_a_place_that_cannot_be_written_to(refused, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert "Cannot make the folder" in refused("stylize", photo, "-o", tmp_path / "file" / "x.png")
     assert ".jpeg or .svg file" in refused("stylize", photo, "-o", tmp_path / "x.bmp")
-    assert ".jpeg or .svg file" in refused("stylize", photo, "-o", tmp_path / "nosuffix")
 
 
 def test_options_that_exclude_each_other(refused):

@@ -114,7 +114,7 @@ def test_photos_of_one_stem_have_drawings_of_their_own(places):
         (places[0] / name).write_bytes(name.encode())
     (places[0] / "old.portrait.png").write_bytes(b"a drawing")
     (places[0] / ".hidden.jpg").write_bytes(b"hidden")
-    assert draw(places)[0] == {"drawn": 6}
+    assert draw(places)[0] == {"drawn": 6, "hidden": 1}
     for name in ("a.jpg", "a.png", "a.JPG", "deep/a.jpg"):
         drawing = places[1] / f"{name}.portrait.png"
         assert drawing.read_bytes() == PREFIX + name.encode()
@@ -221,7 +221,8 @@ def test_the_command(portrait, places, tiny_preset):
         (["in", "--engine", "local"], "needs a place"),
         (["in", "out", "-o", "out", "--engine", "local"], "given twice"),
         (["in", "out.png", "--engine", "local"], "OUT is a folder"),
-        (["a.jpg", "b.jpg"], "Two places without --engine"),
+        (["in/a.jpg", "out.png"], "-o before the place"),
+        (["in", "out", "more", "--engine", "local"], "one folder or URL"),
         (["s3://bucket/photos", "-o", "out"], "URLs are drawn in bulk"),
         (["in", "out", "--engine", "spark"], "spark"),
         (["in", "out", "--engine", "local", "--style", "thick"], "No such style"),

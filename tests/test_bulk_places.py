@@ -90,7 +90,7 @@ def test_the_command_takes_urls(portrait, memory):
 def test_names_in_a_store_do_not_lead_out(memory, places):
     memory.pipe_file("/in/ok.jpg", b"ok")
     there = open_place("memory://in")
-    there.photos = lambda: iter(["../evil.jpg", "/evil.jpg", "ok.jpg", "a/../../evil.jpg"])
+    there.photos = lambda passed: iter(["../evil.jpg", "/evil.jpg", "ok.jpg", "a/../../evil.jpg"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             "keras_portrait.inference.bulk.job.open_place",
@@ -127,7 +127,7 @@ def test_a_store_whose_names_appear_early_gets_them_late(memory, places, monkeyp
 
 
 def test_what_is_told_of_a_url_without_photos_holds_no_secret(memory, monkeypatch):
-    monkeypatch.setattr(RemoteFolder, "photos", lambda self: iter(()))
+    monkeypatch.setattr(RemoteFolder, "photos", lambda self, passed: iter(()))
     with pytest.raises(InputError, match=r"No pictures.*Received: memory://in$"):
         draw(("memory://in?signature=secret", "memory://out"))
 
@@ -195,7 +195,7 @@ def test_a_store_that_is_lost_in_the_middle_leaves_what_is_finished(memory, monk
 
 
 def test_a_photo_that_is_gone_again_is_noted(memory, places, monkeypatch):
-    monkeypatch.setattr(Folder, "photos", lambda self: iter(["a.jpg", "gone.jpg"]))
+    monkeypatch.setattr(Folder, "photos", lambda self, passed: iter(["a.jpg", "gone.jpg"]))
     counts, ended = draw(places)
     assert counts == {"drawn": 1, "failed": 1} and "no such file" in ended["gone.jpg"].reason
     memory.pipe_file("/in/a.jpg", b"a")
@@ -217,7 +217,11 @@ def test_names_that_no_drawing_may_have(name):
 
 def test_names_that_are_photos():
     assert all(map(is_photo, ("a.jpg", "a.b.JPEG", "ü 1:30.png", "a.portrait.png.jpg")))
-    assert not any(map(is_photo, ("a.txt", ".a.jpg", "a.jpg.portrait.png", "jpg", ".part-1-a.png")))
+    assert all(map(is_photo, ("a.jfif", "a.mpo", "a.avif", "IMG.HEIC", "a.dng")))
+    refused = (".a.jpg", "a.jpg.portrait.png", ".part-1-a.png", "Thumbs.db")
+    assert all(is_photo(name) is False for name in refused)
+    # These are looked at.
+    assert all(is_photo(name) is None for name in ("a.txt", "jpg"))
 
 
 def test_a_link_does_not_lead_out_of_the_folder_of_drawings(places, tmp_path):

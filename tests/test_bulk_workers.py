@@ -91,8 +91,8 @@ def test_a_worker_survives_a_fault(pool):
     with pytest.raises(InputError, match=r"^ZeroDivisionError: a fault$"):
         lent.draw(b"fault")
     before = lent.pids()
-    drawing, seconds = lent.draw(b"x" * 5_000_000)
-    assert drawing == PREFIX + b"x" * 5_000_000 and seconds >= 0
+    drawing, seconds, remark = lent.draw(b"x" * 5_000_000)
+    assert drawing == PREFIX + b"x" * 5_000_000 and seconds >= 0 and remark == ""
     assert lent.pids() == before
 
 

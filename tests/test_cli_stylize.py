@@ -1,3 +1,6 @@
+import io
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -87,7 +90,11 @@ def test_a_folder(portrait, me):
     code, out, err = portrait("stylize", photos)
     result = photos.with_name("photos.portraits")
     assert (code, out, err) == (0, f"{result}\n", "")
-    assert names(result) == ["deep/a.portrait.png", "me.jpg.portrait.png", "me.png.portrait.png"]
+    assert names(result) == [
+        "deep/a.png.portrait.png",
+        "me.jpg.portrait.png",
+        "me.png.portrait.png",
+    ]
     assert names(photos) == ["deep/a.png", "me.jpg", "me.png", "old.portrait.png"]
 
 
@@ -101,7 +108,7 @@ def test_a_bad_file_is_named_and_skipped(portrait, me, tmp_path):
     assert broken.startswith("skipped: ") and broken.endswith("broken.jpg")
     assert "No face found" in wall and wall.endswith("wall.png")
     assert count == "2 of 3 pictures could not be drawn"
-    assert names(tmp_path / "out") == ["me.portrait.png"]
+    assert names(tmp_path / "out") == ["me.jpg.portrait.png"]
 
 
 def test_a_folder_of_bad_files_leaves_nothing_behind(portrait, tmp_path):
@@ -149,3 +156,122 @@ def test_usage_errors_end_in_2(portrait):
     assert portrait("stylize")[0] == 2
     code, _, err = portrait("stylize", "a.jpg", "--faces", "some")
     assert code == 2 and "some" in err and "largest" in err
+
+
+def test_several_photos(portrait, me, tmp_path):
+    other = shutil.copy(EXAMPLE, me.with_name("you.jfif"))
+    earlier = me.with_name("old.jpg.portrait.png")
+    earlier.write_bytes(b"drawn before")
+    out = tmp_path / "new" / "OUT"
+    code, said, err = portrait("stylize", me, other, earlier, me, "-o", f"{out}/")
+    assert (code, said) == (0, f"{out}\n") and err == "1 drawing of an earlier run passed over\n"
+    assert names(out) == ["me.jpg.portrait.png", "you.jfif.portrait.png"]
+    code, said, err = portrait("stylize", me, other)
+    beside = [me.with_name(f"{name}.portrait.png") for name in ("me.jpg", "you.jfif")]
+    assert (code, said, err) == (0, "".join(f"{path}\n" for path in beside), "")
+    alone = tmp_path / "alone.png"
+    assert portrait("stylize", me, "-o", alone)[0] == 0
+    assert alone.read_bytes() == beside[0].read_bytes() == (out / beside[0].name).read_bytes()
+
+
+def test_several_photos_and_folders_of_which_some_are_bad(portrait, me, tmp_path):
+    out = tmp_path / "OUT"
+    lone = shutil.copy(EXAMPLE, tmp_path / "lone.jpg")
+    code, said, err = portrait("stylize", lone, me.parent, tmp_path / "none.jpg", "-o", out)
+    assert code == 2 and said == f"{out}\n"
+    missing, count = err.splitlines()
+    assert "No such file" in missing and missing.endswith("none.jpg")
+    assert count == "1 of 3 pictures could not be drawn"
+    assert names(out) == ["lone.jpg.portrait.png", "photos/me.jpg.portrait.png"]
+
+
+def test_two_photos_do_not_share_a_drawing(portrait, me, tmp_path):
+    (tmp_path / "b").mkdir()
+    other = shutil.copy(EXAMPLE, tmp_path / "b" / "me.jpg")
+    code, said, err = portrait("stylize", me, other, "-o", tmp_path / "OUT")
+    assert code == 2 and said == "" and "Two photos would have one drawing" in err
+    assert str(me) in err and str(other) in err and not (tmp_path / "OUT").exists()
+    assert portrait("stylize", me, other)[0] == 0
+
+
+@pytest.mark.parametrize("output", ["x.png", "x.svg", "-"])
+def test_several_photos_want_a_folder(portrait, me, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    code, said, err = portrait("stylize", me, EXAMPLE, "-o", output)
+    assert code == 2 and said == "" and "-o must be a folder for several photos" in err
+
+
+@pytest.mark.parametrize("given", ["new/", "new/deep", "with.dots/"])
+def test_a_new_folder_is_made(portrait, me, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = portrait("stylize", me, "-o", given)
+    assert code == 0 and said == f"{os.path.join(given, 'me.portrait.png')}\n"
+    assert (tmp_path / given / "me.portrait.png").is_file()
+
+
+@pytest.fixture
+def piped(monkeypatch):
+    """Gives standard input these bytes."""
+
+    def give(data):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return give
+
+
+def test_standard_input_to_standard_output(portrait, me, piped, monkeypatch):
+    assert portrait("stylize", me)[0] == 0
+    drawing = me.with_name("me.portrait.png").read_bytes()
+    for arguments, source in ((["-"], me), (["-", "-o", "-"], me), ([me, "-o", "-"], None)):
+        written = io.TextIOWrapper(io.BytesIO())
+        monkeypatch.setattr(sys, "stdout", written)
+        piped(b"" if source is None else source.read_bytes())
+        code, _, err = portrait("stylize", *arguments)
+        assert (code, err) == (0, "") and written.buffer.getvalue() == drawing
+
+
+def test_standard_input_to_a_file_or_folder(portrait, me, piped, tmp_path):
+    for output, made in (("x.jpg", "x.jpg"), ("OUT", "OUT/stdin.portrait.png")):
+        piped(me.read_bytes())
+        code, said, _ = portrait("stylize", "-", "-o", tmp_path / output)
+        assert code == 0 and said == f"{tmp_path / made}\n" and (tmp_path / made).is_file()
+
+
+def test_standard_input_that_is_no_photo(portrait, me, piped, monkeypatch):
+    for data, text in ((b"", "is empty"), (b"no picture", "Not a picture")):
+        piped(data)
+        code, said, err = portrait("stylize", "-")
+        assert code == 2 and said == "" and text in err and len(err.splitlines()) == 1
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "is empty" in portrait("stylize", "-")[2]
+    code, said, err = portrait("stylize", "-", me)
+    assert code == 2 and said == "" and "stands alone" in err
+
+
+def test_a_cut_photo_is_drawn_and_told(portrait, me, tmp_path):
+    cut = me.with_name("cut.jpg")
+    cut.write_bytes(me.read_bytes()[:-300])
+    code, said, err = portrait("stylize", cut)
+    assert code == 0 and said == f"{cut.with_name('cut.portrait.png')}\n"
+    assert err.startswith("portrait: The JPEG file was cut short: ") and err.endswith("cut.jpg\n")
+    assert len(err.splitlines()) == 1
+    assert np.array_equal(
+        imaging.read_image(cut.with_name("cut.portrait.png"))[:400],
+        imaging.read_image(_drawn(portrait, me))[:400],
+    )
+    code, _, err = portrait("stylize", me.parent, "-o", tmp_path / "folder")
+    assert code == 0 and len(err.splitlines()) == 1
+    code, _, err = portrait("stylize", me.parent, tmp_path / "bulk", "--engine", "local")
+    told, summary = err.splitlines()
+    assert code == 0 and told.startswith("cut.jpg: The JPEG file was cut short: ")
+    assert summary == "2 drawn, 0 finished before"
+    rows = [
+        json.loads(line) for line in (tmp_path / "bulk" / "manifest.jsonl").read_text().splitlines()
+    ]
+    remarks = {row["photo"]: row.get("remark") for row in rows}
+    assert remarks == {"me.jpg": None, "cut.jpg": told.partition(": ")[2]}
+
+
+def _drawn(portrait, photo):
+    assert portrait("stylize", photo)[0] == 0
+    return photo.with_name(f"{photo.stem}.portrait.png")

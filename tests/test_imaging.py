@@ -1,4 +1,5 @@
 import io
+import os
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, colours, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(imaging.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(InputError, match="No space left"):
         imaging.write_image(path, 255 - colours)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -438,8 +438,8 @@ def test_a_manifest_of_something_else_is_named(tmp_path):
 def test_memory_holds_one_picture_at_a_time(inputs, tmp_path, monkeypatch):
     alive, references = [], []
 
-    def watched(path):
-        picture = read_image(path)
+    def watched(path, **options):
+        picture = read_image(path, **options)
         alive.append(sum(reference() is not None for reference in references))
         references.append(weakref.ref(picture))
         return picture
@@ -470,7 +470,7 @@ def test_the_command_reports_and_ends_with_the_result(inputs, tmp_path, portrait
     output = tmp_path / "data"
     code, out, err = portrait("prepare", *inputs, "-o", output, "--size", "64")
     lines = out.splitlines()
-    assert code == 0 and lines[-1] == str(output)
+    assert code == 2 and lines[-1] == str(output)
     assert lines[0].startswith("photos: 4 kept (") and lines[0].endswith("1 dropped")
     assert any(line.startswith("drawings: 4 kept (") for line in lines)
     assert err.count("\n") == 1 and err.startswith("broken.jpg: cannot be read")

@@ -20,6 +20,7 @@ from keras_portrait.cli.sample import sample
 from keras_portrait.cli.stylize import stylize
 from keras_portrait.cli.train import train
 from keras_portrait.errors import PortraitError
+from keras_portrait.terminal import remark, running, tell
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 # In the order in which a person needs them; longer texts stand in the functions.
 for command, line in (
-    (stylize, "Draw a photo, or every photo of a folder."),
+    (stylize, "Draw photos, or every photo of a folder."),
     (compare, "Draw photos with several presets, on one sheet."),
     (sample, "Make a sheet of pictures out of noise, such as avatars."),
     (presets, "List what there is to draw with."),
@@ -45,7 +46,7 @@ for command, line in (
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"keras-portrait {keras_portrait.__version__}")
+        tell(f"keras-portrait {keras_portrait.__version__}")
         raise typer.Exit
 
 
@@ -65,10 +66,11 @@ def portrait(
 def main() -> None:
     """Runs the command line; an error that the user can mend is one line and its exit code."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    try:
-        app(arguments)
-    except PortraitError as error:
-        if len(arguments) < len(sys.argv) - 1:
-            raise
-        print(f"portrait: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with running("portrait"):
+        try:
+            app(arguments)
+        except PortraitError as error:
+            if len(arguments) < len(sys.argv) - 1:
+                raise
+            remark(f"portrait: {error}")
+            sys.exit(error.exit_code)

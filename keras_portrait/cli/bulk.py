@@ -5,6 +5,7 @@ import enum
 import typer
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import remark, tell
 
 
 class Engine(enum.StrEnum):
@@ -36,7 +37,10 @@ def stylize_in_bulk(source: str, target: str | None, engine: Engine, preset: str
     from keras_portrait.inference.bulk.job import draw_in_bulk
     from keras_portrait.inference.bulk.manifest import FILE_NAME
     from keras_portrait.inference.bulk.photos import FAILED
+    from keras_portrait.inference.folders import PassedOver
+    from keras_portrait.inference.skipped import Skipped
 
+    skipped = Skipped()
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = SpinnerColumn(), TextColumn("{task.completed:.0f} photos"), TimeElapsedColumn()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -44,25 +48,27 @@ def stylize_in_bulk(source: str, target: str | None, engine: Engine, preset: str
 
         def report(photo) -> None:
             progress.advance(task)
+            # Names may hold commands to the terminal; errors write those out.
+            name = str(InputError(photo.name))
             if photo.status == FAILED:
-                # Names may hold commands to the terminal; errors write those out.
-                line = InputError(f"skipped: {photo.name}: {photo.reason}")
-                console.print(str(line), markup=False)
+                skipped.add(InputError(photo.reason), name)
+            elif photo.remark:
+                remark(f"{name}: {photo.remark}")
 
         # Enumerations of the command line need not travel to the workers.
         plain = {name: getattr(value, "value", value) for name, value in options.items()}
         made = drawing_options(preset, **plain)
         counts = draw_in_bulk(source, target, made, engine.value, report)
+    skipped.tell_shared()
     summary = f"{counts['drawn']} drawn, {counts['skipped']} finished before"
-    console.print(summary, markup=False)
-    if counts["drawn"] or counts["skipped"]:
-        print(target)
+    hidden = PassedOver(counts["hidden"]).told()
+    remark(f"{summary}, {hidden}" if hidden else summary)
     if counts["failed"]:
-        console.print(
-            f"{counts['failed']} of {counts.total()} pictures could not be drawn; {FILE_NAME} "
-            "in OUT says why",
-            markup=False,
-        )
+        failed = f"{counts['failed']} of {counts.total() - counts['hidden']}"
+        remark(f"{failed} pictures could not be drawn; {FILE_NAME} in OUT says why")
+    if counts["drawn"] or counts["skipped"]:
+        tell(target)
+    if counts["failed"]:
         raise typer.Exit(2)
 
 

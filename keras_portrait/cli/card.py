@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from keras_portrait.terminal import remark, tell
+
 
 def card(
     preset: Annotated[
@@ -59,5 +61,5 @@ def card(
     from keras_portrait.model_card.card import write_model_card
 
     for warning in write_model_card(output, preset, run, evaluation, notes, export):
-        typer.echo(f"portrait: {warning}", err=True)
-    typer.echo(output)
+        remark(f"portrait: {warning}")
+    tell(output)

@@ -9,6 +9,7 @@ import typer
 
 from keras_portrait.cli.generators import open_generator
 from keras_portrait.errors import PortraitError, SettingError
+from keras_portrait.terminal import remark, tell
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ def compare(
     ],
 ) -> None:
     """Draw photos with several presets, on one sheet: a row for each photo."""
-    from keras_portrait.cli.stylize import refuse_overwriting
+    from keras_portrait.cli.photo_jobs import refuse_overwriting
     from keras_portrait.files import make_folder
     from keras_portrait.inference.imaging import write_image
     from keras_portrait.inference.sheets import captioned_grid, check_output, check_sheet
+    from keras_portrait.inference.skipped import Skipped
 
     check_output(output)
     for photo in photos:
@@ -47,21 +49,21 @@ def compare(
     columns = _open_columns(presets)
     side = max(column.stylizer.metadata.size for column in columns)
     check_sheet(len(columns) + 1, len(photos), side)
-    cells, skipped = [], 0
+    cells, skipped = [], Skipped()
     for photo in photos:
         try:
             cells += _draw_row(photo, columns, side)
         except PortraitError as error:
-            skipped += 1
-            typer.echo(f"skipped: {error}", err=True)
-    if skipped:
-        typer.echo(f"{skipped} of {len(photos)} pictures could not be drawn", err=True)
+            skipped.add(error)
+    skipped.tell_shared()
+    if skipped.count:
+        remark(f"{skipped.count} of {len(photos)} pictures could not be drawn")
     if cells:
         make_folder(output.parent)
         captions = ["photo", *(column.caption for column in columns)]
         write_image(output, captioned_grid(cells, captions))
-        print(output)
-    if skipped:
+        tell(output)
+    if skipped.count:
         raise typer.Exit(2)
 
 

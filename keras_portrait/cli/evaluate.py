@@ -15,6 +15,7 @@ import typer
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import remark, tell
 from keras_portrait.training.run_folder import installed_versions
 
 # Whose versions may change a figure.
@@ -91,6 +92,7 @@ def evaluate(
     from keras_portrait.evaluation.report import page as evaluation_page
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
     from keras_portrait.evaluation.report.files import PICTURES, picture_path
+    from keras_portrait.inference.folders import PassedOver
 
     evaluation_page.require_template()
     with _new_folder(output) as part, _progress() as show:
@@ -120,10 +122,14 @@ def evaluate(
             _remove_photos(part / PICTURES, result["entries"])
     skipped = len(result["photos"]["skipped"])
     if skipped:
-        typer.echo(f"{skipped} photos were left out; the report says why", err=True)
+        remark(f"{skipped} photos were left out; the report says why")
+    if result["photos"]["hidden"]:
+        remark(PassedOver(result["photos"]["hidden"]).told())
     if markdown:
-        typer.echo(as_markdown(result))
-    typer.echo(output)
+        tell(as_markdown(result))
+    tell(output)
+    if result["photos"]["unreadable"]:
+        raise typer.Exit(2)
 
 
 def _remove_photos(pictures: Path, entries: list[dict]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import tell
 
 # Names that are listed of each finding.
 _LISTED = 5
@@ -81,8 +82,8 @@ def prepare(
     """Make photos, with drawings or avatars or alone, or avatars ready for training.
 
     Photos and drawings are aligned and get masks of eyes, nose and lips; those without a usable
-    face are left out, and so are files that cannot be read. OUTPUT/manifest.jsonl says why. Ctrl-C
-    is safe: the same command goes on where it was.
+    face are left out. OUTPUT/manifest.jsonl says why. Files that cannot be read are left out, too,
+    and the exit code is 2. Ctrl-C is safe: the same command goes on where it was.
 
     With --check the exit code is 1 where something serious is wrong.
     """
@@ -112,7 +113,7 @@ def prepare(
             progress=show,
         )
     for line in summary.lines():
-        typer.echo(_text(line))
+        tell(_text(line))
     if not any(row.kept for row in summary.rows):
         where = "" if dry_run else f"; {output / NAME} says why each was dropped"
         raise InputError(
@@ -120,7 +121,9 @@ def prepare(
             f"Received: {_number(len(summary.rows), 'picture')}"
         )
     if not dry_run:
-        typer.echo(output)
+        tell(output)
+    if summary.unreadable:
+        raise typer.Exit(2)
 
 
 def _refuse_others(given: dict[str, Path | None]) -> None:
@@ -148,28 +151,29 @@ def _require_enough(given: dict[str, Path | None]) -> None:
 def _check(folder: Path) -> None:
     """Prints what is wrong with a data folder and ends with exit code 1 where it is serious."""
     from keras_portrait.data.manifest import Summary, read_manifest
-    from keras_portrait.data.prepare.check import check_prepared
+    from keras_portrait.data.prepare.check import check_prepared, find_hidden
 
     with _progress() as show:
         findings = check_prepared(folder, progress=show)
     for finding in findings:
         count = f": {len(finding.files)}" if finding.files else ""
-        typer.echo(_text(f"{'serious' if finding.serious else 'remark'}: {finding.what}{count}"))
+        tell(_text(f"{'serious' if finding.serious else 'remark'}: {finding.what}{count}"))
         for name in finding.files[:_LISTED]:
-            typer.echo(f"    {_text(name)}")
+            tell(f"    {_text(name)}")
         if len(finding.files) > _LISTED:
-            typer.echo(f"    and {len(finding.files) - _LISTED} more")
-        typer.echo(f"  mend: {finding.remedy}")
+            tell(f"    and {len(finding.files) - _LISTED} more")
+        tell(f"  mend: {finding.remedy}")
+    hidden = find_hidden(folder)
+    passed = [hidden.told()] if hidden.hidden else []
     serious = sum(finding.serious for finding in findings)
     if serious:
-        typer.echo(
-            _text(f"{folder}: {serious} serious, {_number(len(findings) - serious, 'remark')}")
-        )
+        remarks = _number(len(findings) - serious, "remark")
+        tell(_text(f"{folder}: {', '.join([f'{serious} serious', *passed, remarks])}"))
         raise typer.Exit(1)
     # Without a serious finding the manifest is whole.
     summary = Summary(read_manifest(folder))
     remarks = _number(len(findings), "remark") if findings else "nothing to mend"
-    typer.echo(_text(f"{folder}: {', '.join([*_holdings(summary), remarks])}"))
+    tell(_text(f"{folder}: {', '.join([*_holdings(summary), *passed, remarks])}"))
 
 
 def _holdings(summary) -> list[str]:
@@ -198,7 +202,7 @@ def _text(name: str) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Callable]:
-    """A bar on terminals; gives the function that moves it."""
+    """A bar on terminals; gives the function that moves it and names what cannot be read."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -208,17 +212,22 @@ def _progress() -> Iterator[Callable]:
         TimeRemainingColumn,
     )
 
+    from keras_portrait.data.manifest import UNREADABLE
+    from keras_portrait.inference.skipped import Skipped
+
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     name_column = TextColumn("{task.description}", markup=False)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), name_column)
-    hidden = not console.is_terminal
+    hidden, skipped = not console.is_terminal, Skipped()
     with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
 
         def show(row, number: int, count: int) -> None:
             name = _text(row.source)
             if row.broken:
-                console.print(f"{name}: {row.reason}")
+                error = row.reason.removeprefix(f"{UNREADABLE} (").removesuffix(")")
+                skipped.add(error, name, line=f"{name}: {row.reason}")
             bar.update(task, completed=number, total=count, description=name[-40:])
 
         yield show
+    skipped.tell_shared()

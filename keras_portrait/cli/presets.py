@@ -1,5 +1,7 @@
 """`portrait presets`: what there is to draw with."""
 
+from keras_portrait.terminal import tell
+
 
 def presets() -> None:
     """List the presets in the package and the filters: method, input, size and styles."""
@@ -10,12 +12,12 @@ def presets() -> None:
 
     for name in list_presets():
         metadata = read_metadata(find_preset(name))
-        print(f"{name}: {metadata.description or 'no description'}")
+        tell(f"{name}: {metadata.description or 'no description'}")
         given = f"noise of {metadata.noise}" if metadata.inputs == NOISE else "photo"
         made = "picture in colour" if metadata.channels == 3 else "drawing"
-        print(f"  {metadata.method}: {given} to {made}, {metadata.size} x {metadata.size}")
+        tell(f"  {metadata.method}: {given} to {made}, {metadata.size} x {metadata.size}")
         if "style" in metadata.inputs:
             for index, style in enumerate(metadata.styles):
-                print(f"  --style {index} or {style}")
-    print(f"{', '.join(f'filter:{name}' for name in FILTERS)}: {DESCRIPTION}")
-    print("  photo to drawing, as large as the photo up to 4096 x 4096")
+                tell(f"  --style {index} or {style}")
+    tell(f"{', '.join(f'filter:{name}' for name in FILTERS)}: {DESCRIPTION}")
+    tell("  photo to drawing, as large as the photo up to 4096 x 4096")

@@ -8,6 +8,7 @@ import typer
 
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.errors import SettingError
+from keras_portrait.terminal import tell
 
 
 def sample(
@@ -45,7 +46,7 @@ def sample(
     sheet = lay_out(sampler(noise), columns)
     make_folder(output.parent)
     write_image(output, sheet)
-    print(output)
+    tell(output)
 
 
 def _parse_grid(text: str) -> tuple[int, int]:

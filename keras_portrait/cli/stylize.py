@@ -1,8 +1,8 @@
 """`portrait stylize`: photos to drawings."""
 
 import enum
-import os
-from collections import Counter
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,10 @@ import typer
 
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
-from keras_portrait.errors import InputError, PortraitError, SettingError
+from keras_portrait.cli.photo_jobs import SVG_SUFFIX, plan_jobs
+from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.storage import public_name
-
-RESULT_SUFFIX = ".portrait.png"
-SVG_SUFFIX = ".svg"
+from keras_portrait.terminal import remark, tell, tell_bytes
 
 
 class Faces(enum.StrEnum):
@@ -33,30 +32,24 @@ class Background(enum.StrEnum):
 
 
 def stylize(
-    photo: Annotated[
-        str,
+    photos: Annotated[
+        list[str],
         typer.Argument(
-            metavar="IN",
-            help="A photo, or a folder of photos; with --engine a folder or a URL such as "
-            "s3://bucket/photos.",
+            metavar="IN...",
+            help="Photos, folders of photos, or - for a photo on standard input. With --engine: IN "
+            "OUT, a folder or a URL such as s3://bucket/photos, and the folder or URL for the "
+            "drawings and their manifest.",
         ),
     ],
-    out: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="OUT",
-            help="With --engine: the folder or URL for the drawings and their manifest.",
-        ),
-    ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             "-o",
             "--output",
             metavar="OUT",
-            help="Where to: a .png or .jpg file, an .svg file of traced paths, or a folder. By "
-            "default me.jpg becomes me.portrait.png beside it, and a folder holiday becomes "
-            "holiday.portraits.",
+            help="Where to: a .png or .jpg file, an .svg file of traced paths, a folder, or - for "
+            "standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
+            "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits.",
         ),
     ] = None,
     preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "portrait",
@@ -95,60 +88,71 @@ def stylize(
         ),
     ] = None,
 ) -> None:
-    """Draw a photo, or every photo of a folder."""
+    """Draw photos, or every photo of a folder."""
     if crop and whole:
         raise SettingError("Choose either --crop or --whole. Received: both")
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
     if engine is not None:
-        target = _only_one(out, output)
-        stylize_in_bulk(photo, target, engine, preset, background=background, **options)
+        source, target = _two_places(photos, output)
+        stylize_in_bulk(source, target, engine, preset, background=background, **options)
         return
-    if out is not None:
-        # Not taken for -o: of *.jpg the shell makes two photos, and one would be written over.
-        raise SettingError(
-            "Two places without --engine. Expected one photo or folder, -o before the place of "
-            f"its drawing, or --engine local. Received: {photo} and {out}"
-        )
-    if "://" in photo:
-        raise SettingError(
-            "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. Received: "
-            f"{public_name(photo)}"
-        )
-    photo, output = Path(photo), None if output is None else Path(output)
-    is_folder = os.path.isdir(photo)
-    jobs, result = _plan_folder(photo, output) if is_folder else _plan_photo(photo, output)
-    from keras_portrait.files import make_folder
-    from keras_portrait.inference.imaging import read_image
+    for photo in photos:
+        if "://" in photo:
+            raise SettingError(
+                "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. "
+                f"Received: {public_name(photo)}"
+            )
+    plan = plan_jobs(photos, output)
+    from keras_portrait.files import check_writable, make_folder
+    from keras_portrait.inference.imaging import encode_image, read_image
     from keras_portrait.inference.style import style_vector
     from keras_portrait.inference.stylizer import Stylizer
 
+    for folder in dict.fromkeys(plan.folders):
+        check_writable(folder)
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
     vector = style_vector(style, stylizer.metadata.styles)
-    if _is_svg(result):
+    if plan.is_alone and _is_svg(plan.result):
         _check_svg(stylizer.metadata, in_place=not (crop or whole), background=background)
 
-    def draw(source: Path, target: Path) -> None:
-        drawing = read_image(stylizer(source, background=background, **options))
+    def draw(source: Path | None, target: Path | None) -> None:
+        photo = _standard_input() if source is None else source
+        drawing = read_image(stylizer(photo, background=background, **options))
+        if target is None:
+            tell_bytes(encode_image(drawing))
+            return
         make_folder(target.parent)
         _write(target, drawing, stylizer.metadata, vector)
 
-    if is_folder:
-        _draw_folder(jobs, draw, result)
+    if plan.is_alone:
+        _draw_alone(plan.jobs[0], draw)
     else:
-        draw(*jobs[0])
-        print(result)
+        _draw_all(plan, draw)
 
 
-def _only_one(out: str | None, output: str | None) -> str | None:
-    """The place for the drawings of a job, which may be given in either way."""
-    if out is not None and output is not None:
-        raise SettingError(f"OUT was given twice. Expected it once. Received: {out} and {output}")
-    return output if out is None else out
+def _standard_input():
+    """Standard input as a file of bytes; what was closed before the start is an empty one."""
+    return getattr(sys.stdin, "buffer", None) or io.BytesIO()
 
 
-def _is_svg(path: Path) -> bool:
-    return path.suffix.lower() == SVG_SUFFIX
+def _two_places(photos: list[str], output: str | None) -> tuple[str, str | None]:
+    """The places of a job's photos and drawings; the second may be given in either way."""
+    if len(photos) > 2:
+        raise SettingError(
+            "--engine takes one folder or URL. Expected: portrait stylize IN OUT --engine local. "
+            f"Received: {len(photos)} places"
+        )
+    source, *rest = photos
+    if rest and output is not None:
+        raise SettingError(
+            f"OUT was given twice. Expected it once. Received: {rest[0]} and {output}"
+        )
+    return source, rest[0] if rest else output
+
+
+def _is_svg(path: Path | None) -> bool:
+    return path is not None and path.suffix.lower() == SVG_SUFFIX
 
 
 def _check_svg(metadata, in_place: bool, background: Background) -> None:
@@ -188,75 +192,41 @@ def _write(target: Path, drawing, metadata, vector) -> None:
     write_whole(target, svg.encode())
 
 
-def _plan_photo(photo: Path, output: Path | None) -> tuple[list[tuple[Path, Path]], Path]:
-    """The one pair of source and target, and the target again."""
-    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
-
-    name = photo.stem + RESULT_SUFFIX
-    if output is None:
-        target = photo.with_name(name)
-    elif os.path.isdir(output):
-        target = output / name
-    elif output.suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX):
-        target = output
-    else:
-        raise SettingError(
-            f"-o must be a {', '.join(WRITABLE_SUFFIXES)} or {SVG_SUFFIX} file, or a folder "
-            f"that exists. Received: {output}"
-        )
-    refuse_overwriting(target, photo)
-    return [(photo, target)], target
+def _draw_alone(job: tuple[Path | None, Path | None], draw: Callable) -> None:
+    draw(*job)
+    if job[1] is not None:
+        tell(job[1])
 
 
-def refuse_overwriting(target: Path, photo: Path) -> None:
-    """Raises SettingError where a result would take the place of a photo."""
-    if os.path.exists(target) and os.path.exists(photo) and os.path.samefile(target, photo):
-        raise SettingError(
-            f"-o would overwrite the photo. Expected another name. Received: {target}"
-        )
-
-
-def _plan_folder(photos: Path, output: Path | None) -> tuple[list[tuple[Path, Path]], Path]:
-    """Pairs of source and target for all pictures but earlier results, and the result folder."""
-    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES, list_images
-
-    if output is None:
-        photos = photos.resolve() if photos.name in ("", "..") else photos
-        output = photos.with_name(photos.name + ".portraits")
-    elif output.suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX) or os.path.isfile(output):
-        raise SettingError(f"-o must be a folder when the photos are a folder. Received: {output}")
-    sources = [path for path in list_images(photos) if not path.name.endswith(RESULT_SUFFIX)]
-    if not sources:
-        raise InputError(
-            f"No pictures in the folder. Expected JPEG, PNG or WebP files. Received: {photos}"
-        )
-    # a.jpg and a.png would end up under one name: then each keeps its suffix in it.
-    stems = Counter(source.with_suffix("") for source in sources)
-    jobs = []
-    for source in sources:
-        name = source.stem if stems[source.with_suffix("")] == 1 else source.name
-        jobs.append((source, output / source.relative_to(photos).with_name(name + RESULT_SUFFIX)))
-    return jobs, output
-
-
-def _draw_folder(jobs: list, draw: Callable[[Path, Path], None], result: Path) -> None:
+def _draw_all(plan, draw: Callable) -> None:
     """Draws with a progress bar; a photo that cannot be drawn is named and left out."""
     from rich.console import Console
     from rich.progress import track
 
+    from keras_portrait.inference.skipped import Skipped
+
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    skipped, count = 0, len(jobs)
+    jobs, skipped = plan.jobs, Skipped()
+    for error in plan.refused:
+        skipped.add(error)
     if console.is_terminal:
         jobs = track(jobs, "Drawing", console=console)
+    drawn = 0
     for source, target in jobs:
         try:
             draw(source, target)
         except PortraitError as error:
-            skipped += 1
-            console.print(f"skipped: {error}", markup=False)
-    if skipped:
-        console.print(f"{skipped} of {count} pictures could not be drawn", markup=False)
-    if skipped < count:
-        print(result)
-    if skipped:
+            skipped.add(error)
+            continue
+        drawn += 1
+        if plan.result is None:
+            tell(target)
+    skipped.tell_shared()
+    for line in plan.remarks:
+        remark(line)
+    if skipped.count:
+        remark(f"{skipped.count} of {drawn + skipped.count} pictures could not be drawn")
+    if drawn and plan.result is not None:
+        tell(plan.result)
+    if skipped.count:
         raise typer.Exit(2)

@@ -8,6 +8,7 @@ import typer
 
 from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.errors import SettingError
+from keras_portrait.terminal import remark, tell
 
 
 def train(
@@ -61,12 +62,12 @@ def train(
         )
     plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, devices, **several)
     if dry_run:
-        typer.echo(json.dumps(plan.options, indent=1))
-        typer.echo(plan.summary)
-        typer.echo(plan.folder)
+        tell(json.dumps(plan.options, indent=1))
+        tell(plan.summary)
+        tell(plan.folder)
         return
     try:
-        typer.echo(trainer.train(plan))
+        tell(trainer.train(plan))
     except KeyboardInterrupt as stop:
-        typer.echo(f"{str(stop) or 'stopped'}; the same command goes on: {plan.folder}", err=True)
+        remark(f"{str(stop) or 'stopped'}; the same command goes on: {plan.folder}")
         raise typer.Exit(130) from None

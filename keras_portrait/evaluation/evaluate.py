@@ -1,5 +1,6 @@
 """Measures what presets, runs and baselines make of the same photos."""
 
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ from keras_portrait.evaluation.photo_measures import (
 )
 from keras_portrait.evaluation.references import References, measure_references
 from keras_portrait.evaluation.report.files import FORMAT
-from keras_portrait.evaluation.subjects import align
+from keras_portrait.evaluation.subjects import NO_FACE, align
 from keras_portrait.evaluation.summary import SCORE, Summarizer
 from keras_portrait.inference.faces import find_detector
+from keras_portrait.inference.folders import PassedOver
 from keras_portrait.inference.stylizer import Stylizer
 
 # Smallest face in pixels that MTCNN looks for, as in its package.
@@ -78,12 +80,17 @@ def evaluate(
     """
     check_sources(sources)
     clock = _Clock(progress or (lambda stage, done, total: None))
-    listed = find_photos(photos, groups, limit)
+    passed = PassedOver()
+    listed = find_photos(photos, groups, limit, passed)
     identity = None if face_model is None else Identity(face_model)
     detector = find_detector(_LEAST_FACE)
     stylizers = [Stylizer(source.generator) for source in sources]
     with clock("photos") as report:
         subjects, skipped = align(listed, stylizers[0], size, detector, report)
+    skipped += [
+        {"file": os.path.relpath(place, photos), "reason": str(error)}
+        for place, error in passed.shut.items()
+    ]
     with clock("networks"):
         square = subjects[0].square
         distance = open_edge_distance(square, flow_drawing(square))
@@ -124,6 +131,8 @@ def evaluate(
             "sha256": fingerprint(listed),
             "groups": {group: counts[group] for group in GROUPS},
             "skipped": skipped,
+            "unreadable": sum(row["reason"] != NO_FACE for row in skipped),
+            "hidden": passed.hidden,
         },
         "drawings": _described(drawings, references),
         "extractor": extractor.name,

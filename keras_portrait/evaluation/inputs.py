@@ -1,5 +1,6 @@
 """The photos that are drawn, who is in them, and what draws them."""
 
+import contextlib
 import csv
 import hashlib
 import re
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.inference.imaging import list_images
+from keras_portrait.files import read_bounded
+from keras_portrait.inference.folders import PassedOver, list_images
 from keras_portrait.inference.presets import Generator
+from keras_portrait.inference.reading import MOST_BYTES
 
 GROUPS = ("women", "men")
 _WORDS = {
@@ -50,7 +53,10 @@ class Photo:
 
 
 def find_photos(
-    folder: str | Path, groups: str | Path | None = None, limit: int | None = None
+    folder: str | Path,
+    groups: str | Path | None = None,
+    limit: int | None = None,
+    passed: PassedOver | None = None,
 ) -> list[Photo]:
     """Lists photos, and tells women from men.
 
@@ -59,6 +65,7 @@ def find_photos(
         groups: a CSV file with the columns `file`, a path in the folder or a bare name, and
             `group`; None tells by whole words of folder and file names, such as `female-007.jpg`.
         limit: at most so many, evenly chosen.
+        passed: notes what is passed over in the folder.
 
     Returns:
         The photos, sorted by path.
@@ -67,7 +74,7 @@ def find_photos(
         InputError: there is no such folder, no photo in it, or the CSV file cannot be used.
     """
     folder = Path(folder)
-    paths = list_images(folder)
+    paths = list_images(folder, passed)
     if not paths:
         raise InputError(f"Expected a folder of photos. Received: no picture in {folder}")
     table = None if groups is None else _read_groups(Path(groups))
@@ -90,7 +97,9 @@ def fingerprint(photos: list[Photo]) -> str:
     digest = hashlib.sha256()
     for photo in photos:
         digest.update(f"{photo.name}\n".encode())
-        digest.update(hashlib.sha256(photo.path.read_bytes()).digest())
+        # Of one that cannot be read the name alone; it is left out, which is told later.
+        with contextlib.suppress(OSError):
+            digest.update(hashlib.sha256(read_bounded(photo.path, MOST_BYTES)).digest())
     return digest.hexdigest()
 
 

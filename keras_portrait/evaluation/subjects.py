@@ -16,6 +16,9 @@ from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.segmentation import PersonSegmenter
 from keras_portrait.inference.stylizer import Stylizer
 
+# Why a photo that can be read is left out.
+NO_FACE = "no face that looks at the camera"
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -73,7 +76,7 @@ def align(
         try:
             face = stylizer.largest_face(picture, photo.name)
         except InputError:
-            skipped.append({"file": photo.name, "reason": "no face that looks at the camera"})
+            skipped.append({"file": photo.name, "reason": NO_FACE})
             continue
         aligned = prepare_face(picture, face.landmarks, size, segmenter)
         expected = transform_points(face.landmarks, invert(aligned.transform))

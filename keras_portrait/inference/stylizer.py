@@ -9,6 +9,7 @@ import os
 import threading
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -76,7 +77,7 @@ class Stylizer:
 
     def __call__(
         self,
-        image: "str | Path | bytes | Image.Image | np.ndarray",
+        image: "str | Path | bytes | BinaryIO | Image.Image | np.ndarray",
         style: "str | int | tuple[float, ...] | None" = None,
         faces: str = "largest",
         crop: bool = False,
@@ -86,8 +87,8 @@ class Stylizer:
         """Draws a photo.
 
         Args:
-            image: path of a file, its bytes, a PIL image, or an array as `imaging.read_image`
-                takes it. EXIF orientation is honoured.
+            image: path of a file, its bytes, a file object, a PIL image, or an array as
+                `imaging.read_image` takes it. EXIF orientation is honoured.
             style: name of a style, its index from 0, or one weight for each style to mix them
                 (weights are scaled to a sum of 1); a text may hold any of these, or names to mix
                 such as "ink,pen" and "ink:0.7,pen:0.3". None is the first style.
@@ -102,8 +103,8 @@ class Stylizer:
 
         Returns:
             The drawing, upright: a PIL image for a path or a PIL image, the bytes of a PNG file for
-            bytes, a uint8 RGB array (H, W, 3) for an array. It is as large as the photo, or with
-            `crop` a square of the preset's size.
+            bytes or a file object, a uint8 RGB array (H, W, 3) for an array. It is as large as the
+            photo as `imaging.read_image` reads it, or with `crop` a square of the preset's size.
 
         Raises:
             InputError: the picture cannot be read, or no face was found in it.
@@ -239,12 +240,14 @@ def _name(image) -> str:
         return f"array {image.shape}"
     if isinstance(image, Image.Image):
         return f"PIL image {image.size[0]} x {image.size[1]}"
+    if hasattr(image, "read"):
+        return str(getattr(image, "name", type(image).__name__))
     return f"{len(image)} bytes"
 
 
 def _same_kind(drawing: np.ndarray, image) -> "Image.Image | bytes | np.ndarray":
     if isinstance(image, np.ndarray):
         return drawing
-    if isinstance(image, bytes | bytearray | memoryview):
+    if isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read"):
         return encode_image(drawing)
     return Image.fromarray(drawing)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+from keras_portrait.inference.folders import is_picture
 from keras_portrait.storage import is_url
 from keras_portrait_demo.sources.ribbon_camera import PiCamera
 from keras_portrait_demo.sources.source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
@@ -80,7 +80,7 @@ def _open_path(text: str, width: int, height: int, loop: bool, paced: bool) -> S
         return Synthetic(width, height, paced)
     if is_animated(path):
         return Animation(path, width, height, loop, paced)
-    if os.path.isdir(text) or path.suffix.lower() in PICTURE_SUFFIXES:
+    if os.path.isdir(text) or is_picture(path):
         return Photos(path, width, height, paced)
     if not os.path.exists(text):
         raise SettingError(

@@ -12,8 +12,10 @@ import numpy as np
 
 import keras_portrait
 from keras_portrait.errors import InputError
+from keras_portrait.inference.formats import shared_reason
 from keras_portrait.inference.imaging import list_images, read_image, resize
 from keras_portrait.inference.litert.silence import silent_stderr
+from keras_portrait.terminal import remark
 from keras_portrait_demo.sources.camera import silence_opencv
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
@@ -163,6 +165,7 @@ class Photos:
         self._size = (width, height)
         self._pace = _Pace(STILL_RATE) if paced else None
         self._next, self._frame, self._until = 0, None, 0.0
+        self._told: set[str] = set()
         self._turn()
 
     def read(self) -> np.ndarray:
@@ -182,11 +185,19 @@ class Photos:
             except InputError as error:
                 self.skipped += 1
                 broken = error
+                self._tell_once(error)
                 continue
             self._next = (self._next + attempt + 1) % len(self._paths)
             self._until = time.monotonic() + PHOTO_SECONDS
             return
         raise broken
+
+    def _tell_once(self, error: InputError) -> None:
+        """Names a photo that cannot be read; of those of one closed format, the first."""
+        known = shared_reason(str(error)) or str(error)
+        if len(self._paths) > 1 and known not in self._told:
+            remark(f"portrait-demo: passed over: {error}")
+        self._told.add(known)
 
     def reopen(self) -> None:
         """Photos are never lost; see `source.Source`."""

@@ -3,6 +3,7 @@
 Nothing is changed, and one picture is in memory at a time.
 """
 
+import collections
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from keras_portrait.data.shards.reader import refuse_shards
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.files import UNFINISHED_PREFIX
 from keras_portrait.inference.faces import Detector, find_detector
+from keras_portrait.inference.folders import PassedOver, is_hidden, walk_files
 from keras_portrait.inference.imaging import read_image
 
 # Fewer drawings than this are hardly a style: the discriminator learns them by heart.
@@ -77,6 +79,15 @@ def check_prepared(
     ]
     findings += _uneven(kept, {row.kind for row in rows})
     return sorted(findings, key=lambda finding: not finding.serious)
+
+
+def find_hidden(folder: str | Path) -> PassedOver:
+    """Counts the hidden and system files in a prepared folder, which training does not see."""
+    passed = PassedOver()
+    for top in (Path(folder, name) for name in FOLDERS):
+        if os.path.isdir(top):
+            collections.deque(walk_files(top, passed), maxlen=0)
+    return passed
 
 
 @dataclass
@@ -173,13 +184,13 @@ def _is_row(row: Row) -> bool:
 
 def _left_over(folder: Path, named: set[str | None]) -> list[str]:
     """Files of the folders that no row names; hidden ones only if a write left them."""
-    files = (
-        Path(place, name)
-        for top in FOLDERS
-        for place, _, names in os.walk(folder / top)
-        for name in names
-        if not name.startswith(".") or name.startswith(UNFINISHED_PREFIX)
-    )
+    files = []
+    for top in FOLDERS:
+        for place, folders, names in os.walk(folder / top):
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            left = (name for name in names if name.startswith(UNFINISHED_PREFIX))
+            files += (Path(place, name) for name in left)
+            files += (Path(place, name) for name in names if not is_hidden(name))
     return sorted({file.relative_to(folder).as_posix() for file in files} - named)
 
 

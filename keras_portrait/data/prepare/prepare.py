@@ -25,6 +25,7 @@ from keras_portrait.data.shards.writer import check_count, pack_shards, remove_s
 from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.files import make_folder
 from keras_portrait.inference.alignment import ALIGNMENT, ALIGNMENTS
+from keras_portrait.inference.folders import PassedOver
 from keras_portrait.inference.imaging import read_image, write_image
 
 
@@ -93,7 +94,8 @@ def prepare(
         check_count(shards)
     _check_given(*folders)
     check_apart([folder for folder in folders if folder is not None], output)
-    sources = find_sources(*folders)
+    passed = PassedOver()
+    sources = find_sources(*folders, passed)
     given = GivenLandmarks() if landmarks is None else match_landmarks(landmarks, sources)
     face_limits, ink_limits = face_limits or FaceLimits(), ink_limits or InkLimits()
     alignment = _alignment(output, alignment)
@@ -112,7 +114,11 @@ def prepare(
         makers |= {"photo": maker.photo, "drawing": maker.drawing}
     workshop = _Workshop(makers, given, size, holdout, edge_promote, None if dry_run else output)
     prepared = PreparedFolder(output, options, dry_run=dry_run)
-    summary = Summary(alignment=alignment, remarks=given.remarks)
+    summary = Summary(
+        alignment=alignment,
+        remarks=[*given.remarks, *([passed.told()] if passed.hidden else ())],
+        shut=[str(error) for error in passed.shut.values()],
+    )
     for number, source in enumerate(sources, start=1):
         row = prepared.find(source.kind, source.relative)
         if row is not None and workshop.finished(row, source):
@@ -224,7 +230,7 @@ class _Workshop:
         stamp, landmarks = "", self.given.of(source)
         try:
             stamp = self.stamp(source)
-            picture = read_image(source.path)
+            picture = read_image(source.path, complete=True)
         except (PortraitError, OSError) as error:
             square = Square(f"{UNREADABLE} ({error})")
         else:

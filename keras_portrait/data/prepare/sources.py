@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_portrait.data.manifest import smooth_twin
 from keras_portrait.errors import InputError
-from keras_portrait.inference.imaging import list_images
+from keras_portrait.inference.folders import PassedOver, list_images
 
 # Folder of drawings without a tag.
 UNTAGGED = "untagged"
@@ -82,35 +82,38 @@ def check_apart(inputs: Iterable[Path], output: Path) -> None:
 
 
 def find_sources(
-    photos: Path | None, drawings: Path | None, avatars: Path | None = None
+    photos: Path | None,
+    drawings: Path | None,
+    avatars: Path | None = None,
+    passed: PassedOver | None = None,
 ) -> list[Source]:
     """Lists the pictures of the given folders: photos, drawings, avatars, each sorted by path.
 
     The subfolders of `drawings` are the styles. Drawings in a subfolder `untagged`, and files
     that lie beside the folders of styles, have none; where no such folder is, the files that lie
     in `drawings` directly form a style named after it. The subfolders of `avatars` are the labels;
-    files that lie in it directly have none.
+    files that lie in it directly have none. `passed` notes what is passed over in the folders.
 
     Raises:
         InputError: a folder is missing, cannot be read or holds no picture.
     """
-    found = []
+    passed, found = PassedOver() if passed is None else passed, []
     if photos is not None:
-        found += _named(photos, "photo", [(path, None) for path in _pictures(photos)])
+        found += _named(photos, "photo", [(path, None) for path in _pictures(photos, passed)])
     if drawings is not None:
-        found += _named(drawings, "drawing", find_tagged(drawings))
+        found += _named(drawings, "drawing", find_tagged(drawings, passed))
     if avatars is not None:
-        found += _named(avatars, "avatar", _labelled(avatars))
+        found += _named(avatars, "avatar", _labelled(avatars, passed))
     return found
 
 
-def find_tagged(drawings: Path) -> list[tuple[Path, str | None]]:
+def find_tagged(drawings: Path, passed: PassedOver | None = None) -> list[tuple[Path, str | None]]:
     """Lists the pictures of a folder of drawings, sorted by path, each with its style or None.
 
     Raises:
         InputError: the folder is missing, cannot be read or holds no picture.
     """
-    parts = [(path, path.relative_to(drawings).parts) for path in _pictures(drawings)]
+    parts = [(path, path.relative_to(drawings).parts) for path in _pictures(drawings, passed)]
     folders = {names[0] for _, names in parts if len(names) > 1}
     styles = {name for name in folders if name.casefold() != UNTAGGED}
     loose = None if styles else drawings.resolve().name
@@ -120,8 +123,8 @@ def find_tagged(drawings: Path) -> list[tuple[Path, str | None]]:
     ]
 
 
-def _labelled(avatars: Path) -> list[tuple[Path, str | None]]:
-    parts = ((path, path.relative_to(avatars).parts) for path in _pictures(avatars))
+def _labelled(avatars: Path, passed: PassedOver) -> list[tuple[Path, str | None]]:
+    parts = ((path, path.relative_to(avatars).parts) for path in _pictures(avatars, passed))
     return [(path, names[0] if len(names) > 1 else None) for path, names in parts]
 
 
@@ -160,11 +163,11 @@ def _key(folder: str, stem: str) -> str:
     return f"{folder}/{stem}.png".casefold()
 
 
-def _pictures(folder: Path) -> list[Path]:
-    pictures = list_images(folder)
+def _pictures(folder: Path, passed: PassedOver | None) -> list[Path]:
+    pictures = list_images(folder, passed)
     if not pictures:
         raise InputError(
-            f"No pictures in the folder. Expected JPEG, PNG, WebP, TIFF, BMP or GIF files. "
+            "No pictures in the folder. Expected such as JPEG, PNG, WebP, TIFF or HEIC files. "
             f"Received: {folder}"
         )
     return pictures

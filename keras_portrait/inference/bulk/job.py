@@ -2,8 +2,10 @@
 
 import functools
 import itertools
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from keras_portrait.errors import InputError
 from keras_portrait.inference.bulk.drawing import DrawingOptions, open_drawing
@@ -13,6 +15,8 @@ from keras_portrait.inference.bulk.names import output_name
 from keras_portrait.inference.bulk.photos import DRAWN, FAILED, Photo
 from keras_portrait.inference.bulk.places import open_place
 from keras_portrait.inference.bulk.ray_engine import draw_with_ray
+from keras_portrait.inference.folders import PassedOver
+from keras_portrait.inference.formats import refuse_closed_format
 from keras_portrait.inference.style import check_choice
 
 ENGINES = ("local", "ray")
@@ -43,7 +47,9 @@ def draw_in_bulk(
         make: opens the drawing in a worker process; must be picklable.
 
     Returns:
-        How many photos were "drawn", "skipped" and "failed".
+        How many photos were "drawn", "skipped" and "failed", a folder that could not be read being
+        one of the last; and as "hidden" how many hidden and system files and folders were passed
+        over.
 
     Raises:
         SettingError: the place holds drawings of another preset, or there is no such engine or
@@ -54,11 +60,15 @@ def draw_in_bulk(
     """
     check_choice("engine", engine, ENGINES)
     photos, drawings = open_place(source), open_place(target)
-    manifest = Manifest(drawings, options)
-    names = photos.photos()
+    manifest, passed = Manifest(drawings, options), PassedOver()
+    names = photos.photos(passed)
     first = next(names, None)
     if first is None:
-        raise InputError(f"No pictures there. Expected JPEG, PNG or WebP. Received: {photos.name}")
+        raise next(iter(passed.shut.values()), None) or InputError(
+            "No pictures there. Expected such as JPEG, PNG, WebP or HEIC files. "
+            f"Received: {photos.name}"
+        )
+    drawings.check_writable()
     drawings.remove_unfinished()
     counts = Counter()
 
@@ -68,24 +78,36 @@ def draw_in_bulk(
             manifest.add(photo)
         report(photo)
 
-    planned = _plan(itertools.chain([first], names), manifest, note)
+    planned = _plan(itertools.chain([first], names), manifest, note, passed, photos.name)
     draw = {"local": draw_locally, "ray": draw_with_ray}[engine]
     places = (photos, drawings) if engine == "local" else (source, target)
     try:
         draw(planned, *places, options, functools.partial(make, options), note, workers)
     finally:
         manifest.flush()
+    if passed.hidden:
+        counts["hidden"] = passed.hidden
     return counts
 
 
 def _plan(
-    names: Iterator[str], manifest: Manifest, note: Callable[[Photo], None]
+    names: Iterator[str],
+    manifest: Manifest,
+    note: Callable[[Photo], None],
+    passed: PassedOver,
+    folder: str,
 ) -> Iterator[Photo]:
-    """Gives photos the names of their drawings; notes those that cannot have one."""
+    """Gives photos the names of their drawings; notes those that cannot have one.
+
+    Folders that could not be read are noted at the end.
+    """
     for name in names:
         try:
+            refuse_closed_format(name)
             output = output_name(name)
         except InputError as error:
             note(Photo(name, "").failed(error))
             continue
         yield Photo(name, output, *manifest.known(output))
+    for place, error in passed.shut.items():
+        note(Photo(Path(os.path.relpath(place, folder)).as_posix(), "").failed(error))

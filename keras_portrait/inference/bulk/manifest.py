@@ -7,8 +7,9 @@
      "style": "ink", "failed": "No face found. ..."}
 
 Later lines count. `work` is the hash of all that a drawing depends on: the photo's bytes, the
-preset and the options. A line is written after its drawing; a job that is killed between the two
-draws that photo again. A line that was torn, or is none of ours, is passed over.
+preset and the options; a `remark` tells of a photo that was drawn although its file was cut short.
+A line is written after its drawing; a job that is killed between the two draws that photo again. A
+line that was torn, or is none of ours, is passed over.
 """
 
 import json
@@ -74,6 +75,7 @@ class Manifest:
             row |= {"output": photo.output, "bytes": photo.length}
             row |= {"seconds": round(photo.seconds, 3)}
             row |= {"work": self._options.work(photo.sha256)}
+            row |= {"remark": photo.remark} if photo.remark else {}
         else:
             row |= {"failed": photo.reason}
         self._rows.append(json.dumps(row) + "\n")

@@ -1,10 +1,10 @@
 """Names of photos below IN and of drawings below OUT: relative, with "/" between folders."""
 
 import re
-from pathlib import PurePosixPath
 
 from keras_portrait.errors import InputError
-from keras_portrait.inference.imaging import PICTURE_SUFFIXES
+from keras_portrait.inference.folders import is_hidden
+from keras_portrait.inference.formats import kind_of_name
 from keras_portrait.storage import check_name
 
 OUTPUT_SUFFIX = ".portrait.png"
@@ -13,11 +13,15 @@ _MOST_BYTES = 200
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def is_photo(name: str) -> bool:
-    """Whether a file is a photo by its name: a picture, not hidden, and no drawing of ours."""
-    hidden = name.startswith(".")
-    suffix = PurePosixPath(name).suffix.lower()
-    return suffix in PICTURE_SUFFIXES and not hidden and not name.endswith(OUTPUT_SUFFIX)
+def is_photo(name: str) -> bool | None:
+    """Whether a file is a photo by its bare name: a picture, not hidden, and no drawing of ours.
+
+    Returns:
+        None where the name does not tell, and the file's first bytes do.
+    """
+    if is_hidden(name) or name.endswith(OUTPUT_SUFFIX):
+        return False
+    return None if kind_of_name(name) is None else True
 
 
 def output_name(photo: str) -> str:

@@ -28,6 +28,7 @@ class Photo:
         length: bytes of the drawing that was written.
         seconds: how long the drawing itself took.
         reason: why it failed.
+        remark: what is to be said of a photo that was drawn nevertheless.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Photo:
     length: int = 0
     seconds: float = 0.0
     reason: str = ""
+    remark: str = ""
 
     def failed(self, error: InputError) -> "Photo":
         """The photo with the reason why it was not drawn."""
@@ -73,7 +75,7 @@ def read_photo(photo: Photo, source, target, options: DrawingOptions) -> Photo:
     return replace(photo, data=data, sha256=sha256)
 
 
-def draw_photo(photo: Photo, draw: Callable[[bytes], tuple[bytes, float]]) -> Photo:
+def draw_photo(photo: Photo, draw: Callable[[bytes], tuple[bytes, float, str]]) -> Photo:
     """Draws a photo that was read; passes on any other.
 
     Args:
@@ -86,12 +88,12 @@ def draw_photo(photo: Photo, draw: Callable[[bytes], tuple[bytes, float]]) -> Ph
     if photo.status:
         return photo
     try:
-        drawing, seconds = draw(photo.data)
+        drawing, seconds, remark = draw(photo.data)
     except JobStopped:
         raise
     except InputError as error:
         return photo.failed(error)
-    return replace(photo, data=b"", drawing=drawing, seconds=seconds)
+    return replace(photo, data=b"", drawing=drawing, seconds=seconds, remark=remark)
 
 
 def write_photo(photo: Photo, target) -> Photo:

@@ -13,16 +13,21 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.files import UNFINISHED_PREFIX
+from keras_portrait.files import UNFINISHED_PREFIX, check_writable
 from keras_portrait.inference.bulk.errors import JobStopped
 from keras_portrait.inference.bulk.names import is_photo
-from keras_portrait.storage import LocalStore, RemoteStore, is_url, public_name
+from keras_portrait.inference.folders import PassedOver, is_hidden, is_picture, walk_files
+from keras_portrait.inference.formats import HEAD, kind_of_bytes
+from keras_portrait.storage import LocalStore, RemoteStore, check_name, is_url, public_name
 
 _LOCAL_SCHEME = "file://"
 # What a killed process was writing is removed once nobody can be writing it any longer.
 _STALE_SECONDS = 3600
+# Objects of unknown names that are looked at together, where the store can do that.
+_HEADS_AT_ONCE = 500
 # Here an object appears whole when its upload ends, or not at all.
 _WHOLE_OBJECTS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"})
 # A folder lies where a file belongs, or a file where a folder does: other names are not concerned.
@@ -65,26 +70,33 @@ class Folder(LocalStore):
         # Workers of Ray start elsewhere.
         super().__init__(Path(os.path.abspath(path)))
 
-    def photos(self) -> Iterator[str]:
+    def photos(self, passed: PassedOver) -> Iterator[str]:
         """Names of the photos in it and below it, sorted within each folder.
 
-        Links to folders are not followed.
+        Args:
+            passed: notes what is passed over.
 
         Raises:
             InputError: there is no such folder, or it cannot be read.
         """
-        if not self.folder.is_dir():
-            raise InputError(f"No such folder. Expected a folder of photos. Received: {self.name}")
+        for path in walk_files(self.folder, passed):
+            if is_photo(path.name) is not False and is_picture(path):
+                yield path.relative_to(self.folder).as_posix()
 
-        def refuse(error: OSError):
-            raise InputError(
-                f"Cannot read the folder ({error.strerror}). Received: {error.filename}"
-            ) from error
+    def open(self, name: str) -> BinaryIO:
+        """See `Store`; a photo may lie behind a link to a folder, which `photos` follows."""
+        return self.open_path(self.folder / check_name(name), name)
 
-        for place, folders, names in os.walk(self.folder, onerror=refuse):
-            folders.sort()
-            below = Path(place).relative_to(self.folder)
-            yield from ((below / name).as_posix() for name in sorted(names) if is_photo(name))
+    def check_writable(self) -> None:
+        """Sees to it that drawings can be written, before the first is made.
+
+        Raises:
+            JobStopped: they cannot.
+        """
+        try:
+            check_writable(self.folder)
+        except InputError as error:
+            raise JobStopped(str(error)) from error
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a file, whole or not at all.
@@ -182,19 +194,39 @@ class RemoteFolder(RemoteStore):
         started = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%f")
         self._log_id, self._parts = f"{started}-{uuid.uuid4().hex[:8]}", itertools.count()
 
-    def photos(self) -> Iterator[str]:
+    def photos(self, passed: PassedOver) -> Iterator[str]:
         """Names of the photos below the URL.
+
+        Args:
+            passed: notes what is passed over.
 
         Raises:
             InputError: there is nothing of that name.
             JobStopped: the store cannot be reached.
         """
         with self._told("list"):
-            for place, _, names in self._files.walk(self._root, on_error="raise"):
+            for place, folders, names in self._files.walk(self._root, on_error="raise"):
                 below = place.rstrip("/").removeprefix(self._root).removeprefix("/")
-                yield from (posixpath.join(below, name) for name in sorted(names) if is_photo(name))
+                if not any(map(is_hidden, below.split("/"))):
+                    passed.hidden += sum(map(is_hidden, (*folders, *names)))
+                    yield from self._photos_among(sorted(names), below)
                 # Listings of millions of objects would be kept for the whole job.
                 self._files.invalidate_cache(place)
+
+    def _photos_among(self, names: list[str], below: str) -> Iterator[str]:
+        """The photos among the files of one folder; those whose names do not tell are looked at."""
+        for at in range(0, len(names), _HEADS_AT_ONCE):
+            said = {name: is_photo(name) for name in names[at : at + _HEADS_AT_ONCE]}
+            unsaid = [name for name, known in said.items() if known is None]
+            paths = [posixpath.join(self._root, below, name) for name in unsaid]
+            # What cannot be looked at is no picture by its name, and told of by nobody.
+            heads = self._files.cat_ranges(paths, 0, HEAD, on_error="return") if paths else ()
+            for name, head in zip(unsaid, heads, strict=True):
+                said[name] = isinstance(head, bytes) and kind_of_bytes(head) is not None
+            yield from (posixpath.join(below, name) for name, known in said.items() if known)
+
+    def check_writable(self) -> None:
+        """Does nothing: only an object that is written tells."""
 
     def write(self, name: str, data: bytes) -> None:
         """Writes an object, whole or not at all.

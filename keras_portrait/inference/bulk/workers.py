@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.inference.bulk.errors import JobStopped
+from keras_portrait.terminal import picture_warnings
 
 # Opens the drawing in a worker; anything that pickle can send to another process.
 Maker = Callable[[], Callable[[bytes], bytes]]
@@ -44,11 +45,12 @@ class WorkerPool:
             self._idle.put(None)
         self._alive, self._closed, self._lock = set(), False, threading.Lock()
 
-    def draw(self, photo: bytes) -> tuple[bytes, float]:
+    def draw(self, photo: bytes) -> tuple[bytes, float, str]:
         """Draws a photo in some worker; waits for one that is free.
 
         Returns:
-            What the worker's function made of it, and the seconds that took.
+            What the worker's function made of it, the seconds that took, and what is to be said of
+            the photo, such as that its file was cut short; "" for nothing.
 
         Raises:
             InputError: the photo cannot be drawn, or its worker ended at each of two tries.
@@ -135,7 +137,7 @@ class _Worker:
         if isinstance(answer, Exception):
             raise answer
 
-    def draw(self, photo: bytes, most_seconds: float) -> tuple[bytes, float]:
+    def draw(self, photo: bytes, most_seconds: float) -> tuple[bytes, float, str]:
         with self._told():
             self._pipe.send_bytes(photo)
             if not self._pipe.poll(most_seconds):
@@ -180,10 +182,16 @@ def _serve(pipe, make: Maker) -> None:
             pipe.send(_answer(draw, pipe.recv_bytes()))
 
 
-def _answer(draw: Callable[[bytes], bytes], photo: bytes) -> "tuple[bytes, float] | InputError":
-    started = time.perf_counter()
+def _answer(
+    draw: Callable[[bytes], bytes], photo: bytes
+) -> "tuple[bytes, float, str] | InputError":
+    started, remarks = time.perf_counter(), []
     try:
-        return draw(photo), time.perf_counter() - started
+        with picture_warnings(remarks.append):
+            drawing = draw(photo)
+        # The worker knows the photo by its bytes alone.
+        said = "; ".join(remark.partition(" Received: ")[0] for remark in remarks)
+        return drawing, time.perf_counter() - started, said
     except PortraitError as error:
         return InputError(str(error))
     # Of a million photos one may meet a fault of a library; it must not cost the others.

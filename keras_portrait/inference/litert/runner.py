@@ -294,4 +294,5 @@ def _without_notices():
             os.dup2(stderr, 2)
             os.close(stderr)
             caught.seek(0)
-            os.write(2, b"".join(line for line in caught if not line.startswith(b"INFO:")))
+            with contextlib.suppress(OSError):  # a full disk, or nobody who reads
+                os.write(2, b"".join(line for line in caught if not line.startswith(b"INFO:")))

@@ -1,0 +1,172 @@
+"""Which photos `portrait stylize` draws, and where each drawing goes."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keras_portrait.errors import InputError, SettingError
+
+RESULT_SUFFIX = ".portrait.png"
+SVG_SUFFIX = ".svg"
+# Stands for standard input as a photo, and for standard output as the place of a drawing.
+STREAM = "-"
+STREAM_STEM = "stdin"
+
+
+@dataclass
+class Plan:
+    """What is to be drawn.
+
+    Attributes:
+        jobs: pairs of a photo, None for standard input, and the file of its drawing, None for
+            standard output.
+        result: what is printed at the end where something was drawn; None prints each drawing.
+        folders: that drawings go into, which must be writable.
+        is_alone: whether it is one photo, whose error ends the command.
+        refused: errors of photos whose drawings cannot have a name, and of folders that are shut.
+        remarks: lines on what was passed over.
+    """
+
+    jobs: list[tuple[Path | None, Path | None]]
+    result: Path | None = None
+    folders: list[Path] = field(default_factory=list)
+    is_alone: bool = False
+    refused: list[InputError] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def plan_jobs(photos: list[str], output: str | None) -> Plan:
+    """Finds the photos that are named, and names their drawings.
+
+    Args:
+        photos: paths of photos and of folders of photos, or `STREAM` alone.
+        output: what follows -o; None where it is not given.
+
+    Raises:
+        SettingError: the output does not fit, or a drawing would overwrite a photo.
+        InputError: a folder is missing, cannot be read, or holds no picture.
+    """
+    if len(photos) > 1:
+        return _plan_several(photos, output)
+    if os.path.isdir(photos[0]):
+        return _plan_folder(Path(photos[0]), output)
+    return _plan_photo(photos[0], output)
+
+
+def _plan_photo(photo: str, output: str | None) -> Plan:
+    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
+
+    source = None if photo == STREAM else Path(photo)
+    name = (STREAM_STEM if source is None else source.stem) + RESULT_SUFFIX
+    if output == STREAM or (source is None and output is None):
+        return Plan([(source, None)], is_alone=True)
+    if output is None:
+        target = source.with_name(name)
+    elif _is_folder(output):
+        target = Path(output) / name
+    elif Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX):
+        target = Path(output)
+    else:
+        raise SettingError(
+            f"-o must be a {', '.join(WRITABLE_SUFFIXES)} or {SVG_SUFFIX} file, or a folder. "
+            f"Received: {output}"
+        )
+    if source is not None:
+        refuse_overwriting(target, source)
+    return Plan([(source, target)], target, [target.parent], is_alone=True)
+
+
+def refuse_overwriting(target: Path, photo: Path) -> None:
+    """Raises SettingError where a result would take the place of a photo."""
+    if os.path.exists(target) and os.path.exists(photo) and os.path.samefile(target, photo):
+        raise SettingError(
+            f"-o would overwrite the photo. Expected another name. Received: {target}"
+        )
+
+
+def _is_folder(output: str) -> bool:
+    """Whether -o names a folder: one that is there, or a new one by its slash or lack of suffix."""
+    ends = (os.sep, "/", os.altsep or "/")
+    return os.path.isdir(output) or output.endswith(ends) or not Path(output).suffix
+
+
+def _require_folder(output: str, what: str) -> Path:
+    from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
+
+    is_file = Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX)
+    if output == STREAM or os.path.isfile(output) or (is_file and not _is_folder(output)):
+        raise SettingError(f"-o must be a folder {what}. Received: {output}")
+    return Path(output)
+
+
+def _plan_folder(photos: Path, output: str | None) -> Plan:
+    """All pictures of a folder but earlier results; its tree is kept in the output."""
+    from keras_portrait.inference.bulk.names import output_name
+    from keras_portrait.inference.folders import PassedOver, list_images
+
+    if output is None:
+        photos = photos.resolve() if photos.name in ("", "..") else photos
+        target = photos.with_name(photos.name + ".portraits")
+    else:
+        target = _require_folder(output, "when the photos are a folder")
+    passed = PassedOver()
+    found = list_images(photos, passed)
+    plan = Plan([], target, [target], refused=list(passed.shut.values()))
+    plan.remarks += [passed.told()] if passed.hidden else []
+    for source in found:
+        if source.name.endswith(RESULT_SUFFIX):
+            continue
+        try:
+            name = output_name(source.relative_to(photos).as_posix())
+        except InputError as error:
+            plan.refused.append(error)
+            continue
+        plan.jobs.append((source, target / name))
+    if not plan.jobs:
+        raise next(iter(plan.refused), None) or InputError(
+            "No pictures in the folder. Expected such as JPEG, PNG, WebP or HEIC files. "
+            f"Received: {photos}"
+        )
+    return plan
+
+
+def _plan_several(photos: list[str], output: str | None) -> Plan:
+    """Photos and folders that are named one by one, as a shell makes them of *.jpg."""
+    from keras_portrait.inference.bulk.names import output_name
+
+    if STREAM in photos:
+        raise SettingError(f"- is standard input, and stands alone. Received: {' '.join(photos)}")
+    if output is None and len(photos) == 2 and not os.path.lexists(photos[1]):
+        raise SettingError(
+            "No such photo. Expected photos that are there, -o before the place of the drawing, or "
+            f"--engine local before IN OUT. Received: {photos[1]}"
+        )
+    target = None if output is None else _require_folder(output, "for several photos")
+    plan, earlier, taken = Plan([], target), 0, {}
+    for photo in map(Path, dict.fromkeys(photos)):
+        if os.path.isdir(photo):
+            inner = _plan_folder(photo, target and os.path.join(target, photo.resolve().name))
+            for part in ("jobs", "folders", "refused", "remarks"):
+                getattr(plan, part).extend(getattr(inner, part))
+            continue
+        if photo.name.endswith(RESULT_SUFFIX):
+            earlier += 1
+            continue
+        try:
+            drawing = (target or photo.parent) / output_name(photo.name)
+        except InputError as error:
+            plan.refused.append(error)
+            continue
+        plan.folders.append(drawing.parent)
+        plan.jobs.append((photo, drawing))
+    for source, drawing in plan.jobs:
+        if drawing in taken:
+            raise SettingError(
+                "Two photos would have one drawing. Expected photos of different names, or the "
+                f"folder that holds both instead of them. Received: {taken[drawing]} and {source}"
+            )
+        taken[drawing] = source
+    if earlier:
+        noun = "drawing" if earlier == 1 else "drawings"
+        plan.remarks.append(f"{earlier} {noun} of an earlier run passed over")
+    return plan
