@@ -16,7 +16,6 @@ from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.terminal import remark, tell
-from keras_portrait.training.run_folder import installed_versions
 
 # Whose versions may change a figure.
 PACKAGES = (
