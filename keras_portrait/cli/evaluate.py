@@ -91,8 +91,8 @@ def evaluate(
     from keras_portrait.evaluation.report import page as evaluation_page
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
     from keras_portrait.evaluation.report.files import PICTURES, picture_path
-    from keras_portrait.training.run_folder import installed_versions
     from keras_portrait.inference.folders import PassedOver
+    from keras_portrait.training.run_folder import installed_versions
 
     evaluation_page.require_template()
     with _new_folder(output) as part, _progress() as show:
