@@ -119,7 +119,7 @@ def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
 def test_a_plug_that_comes_and_goes_writes_few_lines_and_a_true_last_one(monkeypatch, capsys):
     now = 50.0
     monkeypatch.setattr(show, "monotonic", lambda: now)
-    live = SimpleNamespace(error=None, finished=threading.Event())
+    live = SimpleNamespace(error=None, failure=None, finished=threading.Event())
     watch = show._Watch(live, threading.Event(), None)
 
     def said(error) -> list[str]:
