@@ -95,11 +95,12 @@ def show_until_ctrl_c(view, preset, work, **settings) -> float:
 def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
     view, camera, window, tiny_preset, capsys
 ):
-    said = []
+    said = ""
 
     def is_said(text) -> bool:
-        said.extend(capsys.readouterr().err.splitlines())
-        return any(text in line for line in said)
+        nonlocal said
+        said += capsys.readouterr().err
+        return text in said
 
     def unplug_and_plug_in_again():
         wait_until(lambda: camera.taken > 3)
@@ -109,7 +110,7 @@ def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
         wait_until(lambda: is_said("All is well"))
 
     assert show_until_ctrl_c(view, tiny_preset, unplug_and_plug_in_again) < 2
-    *first, second, last = [*said, *capsys.readouterr().err.splitlines()]
+    *first, second, last = (said + capsys.readouterr().err).splitlines()
     assert second == "portrait-demo: Reconnecting. No such camera. Received: camera"
     assert last == "portrait-demo: All is well again."
     # What stands for a quarter of a second only may be passed over on a busy machine.
