@@ -198,7 +198,8 @@ class Live:
         except Exception as error:
             self.failure = error
             with self._changed:
-                self._error = f"{type(error).__name__}: {error}".splitlines()[0]
+                kind = "" if isinstance(error, PortraitError) else f"{type(error).__name__}: "
+                self._error = f"{kind}{error}".splitlines()[0]
             self._stopping.set()
         finally:
             with self._changed:

@@ -158,6 +158,8 @@ class _Watch:
     def is_over(self) -> bool:
         """Whether the view has to end: asked to, at the end of the source, or on a failure."""
         error, now = self._live.error, monotonic()
+        if self._live.failure is not None:  # which the command says at its end
+            return True
         self._said = {line: at for line, at in self._said.items() if now - at < _SAID_SECONDS}
         # What may not be said yet is said later, where it still holds: the last line is true.
         if error != self._last and error not in self._said:
