@@ -104,10 +104,6 @@ class TrainSettings:
     """How long and how fast; methods add to it.
 
     Attributes:
-        start_from: a run folder, a `.keras` file of one, or the name of a preset, whose generator
-            goes on learning; its network must be that of the recipe. Styles are found by their
-            names; one that it does not know begins as the mean of those that it knows. All other
-            networks and the optimizers start anew. Empty starts with random weights.
         epochs: number of epochs.
         steps_per_epoch: steps of one epoch; 0 means a pass over the larger set.
         learning_rate: of Adam at the start, for the generators.
@@ -118,9 +114,12 @@ class TrainSettings:
         keep_every: epochs after which the generator is kept for good.
         precision: "float32" or "mixed_bfloat16".
         seed: of weights, noise, data order, augmentation and pools.
+        start_from: a run folder, a `.keras` file of one, or the name of a preset, whose generator
+            goes on learning; its network must be that of the recipe. Styles are found by their
+            names; one that it does not know begins as the mean of those that it knows. All other
+            networks and the optimizers start anew. Empty starts with random weights.
     """
 
-    start_from: str = ""
     epochs: int = between(100, 1, 1_000_000)
     steps_per_epoch: int = between(0, 0, 1_000_000_000)
     learning_rate: float = between(2e-4, 1e-12, 1)
@@ -130,6 +129,7 @@ class TrainSettings:
     keep_every: int = between(10, 1, 1_000_000)
     precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
     seed: int = between(0, 0, 2**31)
+    start_from: str = ""
 
 
 @dataclass(frozen=True)

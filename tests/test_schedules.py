@@ -16,7 +16,8 @@ def schedule_of(name):
     """The learning rate that a recipe asks for; no pictures are needed for it."""
     experiment = PictureExperiment.__new__(PictureExperiment)
     experiment.recipe = load_recipe(name)
-    return experiment.adam(experiment.recipe.train.epochs * STEPS)._learning_rate
+    train = experiment.recipe.train
+    return experiment.adam(train.learning_rate, train.epochs * STEPS)._learning_rate
 
 
 @pytest.mark.parametrize(

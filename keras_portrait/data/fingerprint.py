@@ -1,4 +1,4 @@
-"""Which pictures a run is trained on, so that a changed data folder is noticed and named."""
+"""Which pictures a run is trained on, so that they are known again, and changes are noticed."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,9 +8,6 @@ from keras_portrait.data.portraits import PreparedData
 from keras_portrait.data.shards.reader import ShardRows
 from keras_portrait.data.styles import style_vector
 from keras_portrait.errors import InputError
-
-# As many changed pictures are named.
-_NAMED = 3
 
 
 def fingerprint(data: PreparedData, soft_styles: bool = True) -> dict[str, list]:
@@ -72,23 +69,3 @@ def sizes(folder: Path, rows: list[Row]) -> dict[str, list]:
         InputError: a picture cannot be looked at.
     """
     return {row.file: [file_length(folder / row.file)] for row in rows}
-
-
-def changes(before: dict[str, list], now: dict[str, list]) -> str:
-    """Names pictures that were added, removed or changed; "" where there are none.
-
-    Args:
-        before: `fingerprint` of when the run began.
-        now: `fingerprint` of the same folder today.
-    """
-    parts = []
-    for word, files in (
-        ("added", now.keys() - before.keys()),
-        ("removed", before.keys() - now.keys()),
-        ("changed", {file for file in before.keys() & now.keys() if before[file] != now[file]}),
-    ):
-        if files:
-            names = ", ".join(sorted(files)[:_NAMED])
-            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-            parts.append(f"{word} {names}{more}")
-    return "; ".join(parts)

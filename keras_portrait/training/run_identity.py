@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_portrait.data.fingerprint import changes
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import file_sha256
 
@@ -20,7 +19,7 @@ CONTENT = "_sha256"
 # Told, and not compared: pictures are compared one by one, wherever they lie; and what a run
 # started from has done its work, and may have learned more since.
 _NOT_COMPARED = ("data", "photos", "drawings", "pictures", f"start_from{CONTENT}")
-# As many differences are named.
+# As many differences are named, and as many pictures.
 _NAMED = 3
 # Of a hash, as many digits are shown.
 _DIGITS = 12
@@ -157,6 +156,26 @@ def content_of(**paths: str) -> dict[str, str]:
         with contextlib.suppress(OSError, ValueError):
             found |= {f"{name}{CONTENT}": file_sha256(Path(path))} if path else {}
     return found
+
+
+def changes(before: dict[str, list], now: dict[str, list]) -> str:
+    """Names pictures that were added, removed or changed; "" where there are none.
+
+    Args:
+        before: `data.fingerprint` of when the run began.
+        now: that of today.
+    """
+    parts = []
+    for word, files in (
+        ("added", now.keys() - before.keys()),
+        ("removed", before.keys() - now.keys()),
+        ("changed", {file for file in before.keys() & now.keys() if before[file] != now[file]}),
+    ):
+        if files:
+            names = ", ".join(sorted(files)[:_NAMED])
+            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+            parts.append(f"{word} {names}{more}")
+    return "; ".join(parts)
 
 
 def flatten(values: Mapping, prefix: str = "") -> dict:
