@@ -61,6 +61,9 @@ def input_range_of(model: keras.Model, tensor) -> tuple[Range, str]:
     for layer in _users(model, tensor):
         if isinstance(layer, layers.Rescaling) and np.ndim(layer.scale) == 0 and layer.scale < 0.1:
             return PIXELS, f"since it begins with {layer.name}, a Rescaling by {layer.scale:.3g}"
+        if isinstance(layer, layers.Normalization) and np.max(layer.mean) > 2:
+            mean = float(np.max(layer.mean))
+            return PIXELS, f"since it begins with {layer.name}, a Normalization around {mean:.3g}"
     return SIGNED, "which nothing in it tells; --input-range says otherwise"
 
 

@@ -165,12 +165,23 @@ def test_folding_leaves_out_what_training_needs():
     np.testing.assert_allclose(folded(given), net(given, training=False), rtol=1e-5)
 
 
-def test_normalization_of_nothing_is_refused():
+def test_normalization_without_a_convolution_before_it_is_one_scale_and_offset():
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.BatchNormalization(name="first")(image)
     net = keras.Model(image, keras.layers.Conv2D(1, 3)(x))
-    with pytest.raises(InputError, match="Received: first after image"):
-        rebuild.fold(net)
+    rng = np.random.default_rng(0)
+    normalization = net.get_layer("first")
+    values = [rng.uniform(0.5, 2, weight.shape) for weight in normalization.get_weights()]
+    normalization.set_weights(values)
+    gamma, beta, mean, variance = values
+    scale = gamma / np.sqrt(variance + normalization.epsilon)
+    folded = rebuild.fold(net)
+    rescaling = folded.get_layer("first")
+    assert isinstance(rescaling, keras.layers.Rescaling)
+    np.testing.assert_allclose(rescaling.scale, scale, rtol=1e-6)
+    np.testing.assert_allclose(rescaling.offset, beta - mean * scale, rtol=1e-5)
+    given = rng.uniform(-1, 1, (1, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(folded(given), net(given, training=False), atol=1e-5)
 
 
 def test_group_normalization_of_single_channels_becomes_moments():

@@ -144,6 +144,13 @@ def test_a_last_activation_tells_more_than_pale_drawings():
         (None, "float32", {}, (-1, 1), "-1 to 1, which nothing in it tells; --input-range says"),
         (None, "float32", {"input_range": (0, 1)}, (0, 1), "0 to 1, as --input-range says"),
         (layers.Rescaling(1 / 255), "float32", {}, (0, 255), "0 to 255, since it begins with resc"),
+        (
+            layers.Normalization(mean=[110.0] * 3, variance=[3600.0] * 3),
+            "float32",
+            {},
+            (0, 255),
+            "0 to 255, since it begins with norm",
+        ),
         (layers.Rescaling(1 / 127.5, -1), "uint8", {}, (0, 255), "since it takes uint8"),
     ],
 )
