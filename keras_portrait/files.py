@@ -14,6 +14,8 @@ from keras_portrait.errors import InputError
 
 # How the name of a file begins that is being written. The suffixes stay: Keras looks at them.
 UNFINISHED_PREFIX = ".part-"
+# How the name of a drawing ends.
+DRAWING_SUFFIX = ".portrait.png"
 # Bytes that a file of JSON has at most; those of this package have some thousands.
 MOST_TEXT = 2**24
 

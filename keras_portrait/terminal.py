@@ -69,7 +69,7 @@ def running(program: str) -> Iterator[None]:
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _Results(sys.stdout), _Remarks(sys.stderr)
     try:
-        with picture_warnings(lambda text: remark(f"{program}: {text}")):
+        with picture_warnings(_once(lambda text: remark(f"{program}: {text}"))):
             try:
                 yield
             finally:
@@ -107,6 +107,18 @@ def picture_warnings(tell_text: Callable[[str], None]) -> Iterator[None]:
 
         warnings.showwarning = show
         yield
+
+
+def _once(tell_text: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes on each text the first time: the demo shows the photos of a folder again and again."""
+    told = set()
+
+    def pass_on(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell_text(text)
+
+    return pass_on
 
 
 class _Results:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.files import DRAWING_SUFFIX
 from keras_portrait.terminal import tell
 from keras_portrait_demo import DEFAULT_PRESET
 
@@ -40,7 +41,7 @@ def draw_once(
     Raises:
         PortraitError: the photo, preset or style cannot be used, or no face was found.
     """
-    out = out or photo.with_name(f"{photo.stem}.portrait.png")
+    out = out or photo.with_name(photo.stem + DRAWING_SUFFIX)
     if os.path.exists(out) and os.path.exists(photo) and os.path.samefile(out, photo):
         raise SettingError(f"The drawing would overwrite the photo. Received: {out}")
     started = time.perf_counter()

@@ -175,13 +175,15 @@ def test_several_photos(portrait, me, tmp_path):
 
 
 def test_several_photos_and_folders_of_which_some_are_bad(portrait, me, tmp_path):
-    out = tmp_path / "OUT"
+    out, empty = tmp_path / "OUT", tmp_path / "empty"
+    empty.mkdir()
     lone = shutil.copy(EXAMPLE, tmp_path / "lone.jpg")
-    code, said, err = portrait("stylize", lone, me.parent, tmp_path / "none.jpg", "-o", out)
+    code, said, err = portrait("stylize", lone, me.parent, empty, tmp_path / "none.jpg", "-o", out)
     assert code == 2 and said == f"{out}\n"
-    missing, count = err.splitlines()
+    nothing, missing, count = err.splitlines()
+    assert "No pictures in the folder" in nothing and nothing.endswith("empty")
     assert "No such file" in missing and missing.endswith("none.jpg")
-    assert count == "1 of 3 pictures could not be drawn"
+    assert count == "2 of 4 pictures could not be drawn"
     assert names(out) == ["lone.jpg.portrait.png", "photos/me.jpg.portrait.png"]
 
 

@@ -73,6 +73,18 @@ def test_a_row_for_each_photo_that_has_a_face(portrait, tiny_preset, wall, tmp_p
         assert np.abs(cell.astype(int) - other).mean() > 12
 
 
+def test_photos_of_a_closed_format_are_told_in_one_line(portrait, tiny_preset, tmp_path):
+    for name in ("a.dng", "b.dng"):
+        (tmp_path / name).write_bytes(b"II*\0" + bytes(99))
+    photos = (tmp_path / "a.dng", EXAMPLE, tmp_path / "b.dng")
+    target = tmp_path / "sheet.png"
+    code, out, err = portrait("compare", *photos, "--presets", tiny_preset, "-o", target)
+    assert code == 2 and out == f"{target}\n"
+    raw, count = err.splitlines()
+    assert raw.startswith("skipped: 2 pictures: RAW photos") and raw.endswith("a.dng")
+    assert count == "2 of 3 pictures could not be drawn"
+
+
 def test_without_any_face_nothing_is_written(portrait, tiny_preset, wall, tmp_path):
     target = tmp_path / "new" / "sheet.png"
     code, out, err = portrait("compare", wall, "--presets", tiny_preset, "-o", target)

@@ -209,6 +209,7 @@ def test_a_file_object_is_not_read_without_end(monkeypatch):
 def test_large_jpeg_files_are_reduced_while_they_are_read(photo, monkeypatch, tmp_path):
     monkeypatch.setattr(reading, "MAX_PIXELS", 100_000)
     monkeypatch.setattr(jpeg_files, "MOST_JPEG_PIXELS", 6_000_000)
+    monkeypatch.setattr(jpeg_files, "_MOST_SCANS", 1_000)
     exif = Image.Exif()
     exif[0x0112] = 6
     for side, expected in ((300, 300), (512, 256), (1200, 300), (2400, 300)):
@@ -221,6 +222,15 @@ def test_large_jpeg_files_are_reduced_while_they_are_read(photo, monkeypatch, tm
         read_image(encoded(photo.resize((2600, 2600)), "JPEG"))
     with pytest.raises(InputError, match="too large.*512 x 512"):
         read_image(encoded(photo, "PNG"))
+
+
+def test_of_large_jpeg_files_fewer_scans_are_taken(photo, monkeypatch):
+    data = encoded(photo, "JPEG", progressive=True)  # of ten scans
+    monkeypatch.setattr(jpeg_files, "_MOST_SCANS", 10)
+    assert read_image(data).shape == (512, 512, 3)
+    monkeypatch.setattr(reading, "MAX_PIXELS", 512 * 512 - 1)
+    with pytest.raises(InputError, match="too many scans. Expected at most 4"):
+        read_image(data)
 
 
 def test_a_jpeg_beyond_what_pillow_opens_is_read(photo, monkeypatch):

@@ -59,7 +59,7 @@ def test_portrait_commands(command, desk, monkeypatch, capsys):
     except SystemExit as end:
         assert not end.code, capsys.readouterr().err
     if "-o" in command:
-        assert (desk / command[command.index("-o") + 1]).is_file()
+        assert (desk / command[command.index("-o") + 1]).exists()
 
 
 def test_the_first_picture_is_what_the_quickstart_makes(tmp_path):

@@ -138,7 +138,8 @@ def test_only_results_go_to_standard_output(capsys):
     with running("tool"):
         tell("a result")
         remark("a remark")
-        warnings.warn(TruncatedPictureWarning("cut\nshort"), stacklevel=1)
+        for _ in range(3):
+            warnings.warn(TruncatedPictureWarning("cut\nshort"), stacklevel=1)
     written = capsys.readouterr()
     assert written.out == "a result\n" and written.err == "a remark\ntool: cut\\nshort\n"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.files import DRAWING_SUFFIX
 
-RESULT_SUFFIX = ".portrait.png"
 SVG_SUFFIX = ".svg"
 # Stands for standard input as a photo, and for standard output as the place of a drawing.
 STREAM = "-"
@@ -57,7 +57,7 @@ def _plan_photo(photo: str, output: str | None) -> Plan:
     from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
 
     source = None if photo == STREAM else Path(photo)
-    name = (STREAM_STEM if source is None else source.stem) + RESULT_SUFFIX
+    name = (STREAM_STEM if source is None else source.stem) + DRAWING_SUFFIX
     if output == STREAM or (source is None and output is None):
         return Plan([(source, None)], is_alone=True)
     if output is None:
@@ -114,7 +114,7 @@ def _plan_folder(photos: Path, output: str | None) -> Plan:
     plan = Plan([], target, [target], refused=list(passed.shut.values()))
     plan.remarks += [passed.told()] if passed.hidden else []
     for source in found:
-        if source.name.endswith(RESULT_SUFFIX):
+        if source.name.endswith(DRAWING_SUFFIX):
             continue
         try:
             name = output_name(source.relative_to(photos).as_posix())
@@ -145,11 +145,15 @@ def _plan_several(photos: list[str], output: str | None) -> Plan:
     plan, earlier, taken = Plan([], target), 0, {}
     for photo in map(Path, dict.fromkeys(photos)):
         if os.path.isdir(photo):
-            inner = _plan_folder(photo, target and os.path.join(target, photo.resolve().name))
+            try:
+                inner = _plan_folder(photo, target and os.path.join(target, photo.resolve().name))
+            except InputError as error:
+                plan.refused.append(error)
+                continue
             for part in ("jobs", "folders", "refused", "remarks"):
                 getattr(plan, part).extend(getattr(inner, part))
             continue
-        if photo.name.endswith(RESULT_SUFFIX):
+        if photo.name.endswith(DRAWING_SUFFIX):
             earlier += 1
             continue
         try:

@@ -3,11 +3,11 @@
 import re
 
 from keras_portrait.errors import InputError
+from keras_portrait.files import DRAWING_SUFFIX
 from keras_portrait.inference.folders import is_hidden
 from keras_portrait.inference.formats import kind_of_name
 from keras_portrait.storage import check_name
 
-OUTPUT_SUFFIX = ".portrait.png"
 # Most file systems end at 255 bytes; the name while the file is written is somewhat longer.
 _MOST_BYTES = 200
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -19,7 +19,7 @@ def is_photo(name: str) -> bool | None:
     Returns:
         None where the name does not tell, and the file's first bytes do.
     """
-    if is_hidden(name) or name.endswith(OUTPUT_SUFFIX):
+    if is_hidden(name) or name.endswith(DRAWING_SUFFIX):
         return False
     return None if kind_of_name(name) is None else True
 
@@ -47,4 +47,4 @@ def output_name(photo: str) -> str:
             "Disks do not take this name. Expected no control characters, valid Unicode and at "
             f"most {_MOST_BYTES} bytes. Received: {photo!r}"
         )
-    return check_name(photo + OUTPUT_SUFFIX)
+    return check_name(photo + DRAWING_SUFFIX)
