@@ -117,7 +117,7 @@ class TrainSettings:
         start_from: a run folder, a `.keras` file of one, or the name of a preset, whose generator
             goes on learning; its network must be that of the recipe. Styles are found by their
             names; one that it does not know begins as the mean of those that it knows. All other
-            networks and the optimizers start anew. Empty starts with random weights.
+            networks and the optimizers start over. Empty starts with random weights.
     """
 
     epochs: int = between(100, 1, 1_000_000)

@@ -1,4 +1,4 @@
-"""Where drawn squares come to lie, and what is shown of a frame."""
+"""Where drawn squares are placed, and what is shown of a frame."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -35,7 +35,7 @@ class Live:
 
     Attributes:
         finished: set when the source has ended and its last frame is drawn, or on a failure.
-        failure: what neither a camera nor a user can mend; None where all is well.
+        failure: what neither a camera nor a user can mend; None where nothing is wrong.
 
     Raises:
         SettingError: a number is not from 1 up, or there is no such layout.
@@ -146,7 +146,7 @@ class Live:
 
     @property
     def error(self) -> str | None:
-        """What is wrong just now, in one line; None where all is well."""
+        """What is wrong just now, in one line; None where nothing is wrong."""
         with self._changed:
             return self._lost or self._error
 

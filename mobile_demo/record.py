@@ -30,7 +30,7 @@ class Recorder:
         path: the video's file.
         frames: how many frames it was given; 0 while there is no file.
         rate: of them, a second.
-        failure: why no video, or no whole one, could be written; None where all is well.
+        failure: why no video, or no whole one, could be written; None where nothing is wrong.
 
     Raises:
         InputError: the folder cannot be made or not be written.

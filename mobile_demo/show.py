@@ -163,7 +163,7 @@ class _Watch:
         self._said = {line: at for line, at in self._said.items() if now - at < _SAID_SECONDS}
         # What may not be said yet is said later, where it still holds: the last line is true.
         if error != self._last and error not in self._said:
-            remark(f"portrait-demo: {error or 'All is well again.'}")
+            remark(f"portrait-demo: {error or 'Working again.'}")
             self._last, self._said[error] = error, now
         if self._recorder is not None and self._recorder.frames and not self._is_recording:
             tell(f"recording {self._recorder.path}")

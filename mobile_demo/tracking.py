@@ -96,7 +96,7 @@ class Tracker:
         """Takes the next frame.
 
         Args:
-            photo: uint8 RGB (H, W, 3); another size than before starts anew.
+            photo: uint8 RGB (H, W, 3); another size than before starts over.
             captured: when the frame was there, seconds of a clock that never goes back.
 
         Returns:

@@ -231,7 +231,7 @@ def _spoil_data(folder: Path, rng) -> str:
 
 
 def rewrite_archive(path: Path, change) -> None:
-    """Writes a zip archive anew; `change(name, data)` answers what becomes of a member's bytes."""
+    """Writes a zip archive again; `change(name, data)` answers what becomes of a member's bytes."""
     with zipfile.ZipFile(path) as archive:
         members = [(name, archive.read(name)) for name in archive.namelist()]
     with zipfile.ZipFile(path, "w") as archive:

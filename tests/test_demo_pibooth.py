@@ -154,7 +154,7 @@ class Booth:
 
 @pytest.fixture
 def plugin(monkeypatch):
-    """The plugin, loaded anew as pibooth does it; without pibooth there is only its marker."""
+    """The plugin, loaded again as pibooth does it; without pibooth there is only its marker."""
     stub = ModuleType("pibooth")
     stub.hookimpl = hookimpl
     monkeypatch.setitem(sys.modules, "pibooth", stub)

@@ -107,12 +107,12 @@ def test_a_lost_camera_and_its_return_are_told_in_a_line_each(
         camera.unplugged = True
         wait_until(lambda: is_said("No such camera"))
         camera.unplugged = False
-        wait_until(lambda: is_said("All is well"))
+        wait_until(lambda: is_said("Working"))
 
     assert show_until_ctrl_c(view, tiny_preset, unplug_and_plug_in_again) < 2
     *first, second, last = (said + capsys.readouterr().err).splitlines()
     assert second == "portrait-demo: Reconnecting. No such camera. Received: camera"
-    assert last == "portrait-demo: All is well again."
+    assert last == "portrait-demo: Working again."
     # What stands for a quarter of a second only may be passed over on a busy machine.
     text = "portrait-demo: Reconnecting. The camera gives no more pictures. Received: camera"
     assert first in ([text], [])
@@ -129,7 +129,7 @@ def test_a_plug_that_comes_and_goes_writes_few_lines_and_a_true_last_one(monkeyp
         assert not watch.is_over()
         return capsys.readouterr().err.splitlines()
 
-    lost, well = "portrait-demo: Lost.", "portrait-demo: All is well again."
+    lost, well = "portrait-demo: Lost.", "portrait-demo: Working again."
     assert said(None) == []
     assert said("Lost.") == [lost] and said("Lost.") == []
     assert said(None) == [well]

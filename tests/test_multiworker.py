@@ -95,7 +95,7 @@ def test_what_is_no_cluster_is_refused(text, message):
 
 
 def meet_in_threads(clusters, devices=None, trainings=None, seconds=10):
-    """What `meet` raised for each of several workers of this process; None where all is well."""
+    """What `meet` raised for each of several workers of this process; None where nothing was."""
     ends = [None] * len(clusters)
 
     def run(place):

@@ -143,7 +143,7 @@ def test_samples_and_sheet_after_every_epoch(tmp_path):
     assert found[:, 1].tolist() == [[round(1.1 * 127.5)] * 3] * 3
     assert found[:, 2].tolist() == [[round(1.2 * 127.5)] * 3] * 3
     assert len(set(found[:, 0, 0].tolist())) == 3
-    # The grid from before the first step is not made anew by a later start.
+    # The grid from before the first step is not made again by a later start.
     before = (tmp_path / "samples" / "epoch-0000.png").read_bytes()
     epochs_of(SampleGrid(tmp_path, {"a": photos}), Shade(), 0)
     assert (tmp_path / "samples" / "epoch-0000.png").read_bytes() == before

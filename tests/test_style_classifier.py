@@ -507,7 +507,7 @@ def test_a_run_whose_drawings_moved_trains_for_more_epochs(drawings, tmp_path, c
     style_training.train(plan)
     assert capsys.readouterr().err.splitlines()[:2] == [
         f"The same pictures, now in {tmp_path / 'moved'} instead of {drawings}.",
-        "2 epochs instead of 1: the head begins anew, and its learning rate falls to 0 over all "
+        "2 epochs instead of 1: the head starts over, and its learning rate falls to 0 over all "
         "of them.",
     ]
     assert [row["epoch"] for row in read_lines(plan.folder / "losses.jsonl")] == [1, 2]

@@ -39,7 +39,7 @@ def mobilenet(mode: str, folder: Path | None = None) -> bytes:
     with contextlib.suppress(OSError):
         return path.read_bytes()
     model = _make(mode)
-    with contextlib.suppress(InputError):  # made anew next time
+    with contextlib.suppress(InputError):  # made again next time
         make_folder(path.parent)
         write_whole(path, model)
     return model

@@ -265,7 +265,7 @@ def write_style_shares(folder: str | Path, shares: dict[str, dict[str, float]]) 
 
 
 def write_rows(folder: Path, rows: list[Row]) -> None:
-    """Writes the manifest of a data folder anew, whole or not at all.
+    """Writes the manifest of a data folder again, whole or not at all.
 
     Raises:
         InputError: it cannot be written; it is the former one then.

@@ -39,7 +39,7 @@ def check_styles(folder: Path, drawings: list[Row], styles: list[str]) -> None:
     if bare and len(styles) > 1:
         raise InputError(
             f"{folder}: {bare} drawings have no style. Put them into the folder of a style and "
-            "prepare anew, or let `portrait train style-classifier.toml DATA` tell their styles. "
+            "prepare again, or let `portrait train style-classifier.toml DATA` tell their styles. "
             f"Received: {bare} untagged of {len(drawings)}"
         )
 

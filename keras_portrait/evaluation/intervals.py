@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals by drawing the photos anew."""
+"""How sure a figure is: intervals by drawing the photos again."""
 
 from collections.abc import Callable
 

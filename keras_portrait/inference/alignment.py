@@ -29,7 +29,7 @@ LEAST_FACE = 0.6
 ALIGNMENTS = (1, 2)
 ALIGNMENT = 2
 # Lightness of a face, L of CIE Lab scaled to 0..255, below which a square is lightened; by how much
-# at most, since more would show noise alone; and from which lightness on the gain gives way, so
+# at most, since more would show noise alone; and from which lightness on the gain falls, so
 # that highlights keep their shapes.
 FACE_LIGHTNESS = 165
 MOST_GAIN = 6.0

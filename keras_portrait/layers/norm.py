@@ -44,7 +44,7 @@ class InstanceNormalization(keras.layers.Layer):
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
         centered = x - plane_mean(x)
-        # Not ops.square: the converter would take the difference anew for it, one plane more.
+        # Not ops.square: the converter would take the difference again for it, one plane more.
         variance = plane_mean(centered * centered)
         x = centered * ops.rsqrt(variance + self.epsilon)
         if self.affine:

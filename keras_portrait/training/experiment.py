@@ -24,7 +24,7 @@ from keras_portrait.training.optimizers import adam
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps that come before a training proper; where they are broken off they are done anew.
+    """Steps that come before a training proper; where they are broken off they are done again.
 
     Attributes:
         name: what they are called in the log.

@@ -237,7 +237,7 @@ def _before(layer):
 
 
 def _with_styles(weights, shares):
-    """The weights of a convolution whose last channels are mixed anew."""
+    """The weights of a convolution whose last channels are those of other styles."""
     kernel, *bias = weights
     count = shares.shape[1]
     mixed = np.einsum("kl,hwlo->hwko", shares, kernel[:, :, -count:])

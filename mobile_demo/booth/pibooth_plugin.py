@@ -255,13 +255,13 @@ def pibooth_startup(cfg):
 
 @pibooth.hookimpl
 def state_wait_enter():
-    """Starts anew: the sequence before is over, or was broken off."""
+    """Starts over: the sequence before is over, or was broken off."""
     _drawer.reset()
 
 
 @pibooth.hookimpl
 def state_failsafe_enter():
-    """Starts anew: pibooth drops its captures."""
+    """Starts over: pibooth drops its captures."""
     _drawer.reset()
 
 

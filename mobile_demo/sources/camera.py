@@ -175,7 +175,7 @@ class UsbCamera:
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
     def reopen(self) -> None:
-        """Opens the camera anew; see `Source`."""
+        """Opens the camera again; see `Source`."""
         self.close()
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(READ_SECONDS))
         silence_opencv()

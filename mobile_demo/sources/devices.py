@@ -43,7 +43,7 @@ def find_fault(device: Path) -> str:
         return _text_of(error, device)
     finally:
         os.close(opened)
-    return "The camera gives no picture: plug it in anew, or into another port."
+    return "The camera gives no picture: plug it in again, or into another port."
 
 
 def _text_of(error: OSError, device: Path) -> str:
@@ -52,7 +52,7 @@ def _text_of(error: OSError, device: Path) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return (
             f"No permission for {device}: add yourself to its group with: "
-            "sudo usermod -aG video $USER, and log in anew."
+            "sudo usermod -aG video $USER, and log in again."
         )
     if error.errno == errno.EBUSY:
         return f"Another program has the camera{_holders(device)}."

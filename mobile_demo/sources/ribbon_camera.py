@@ -51,7 +51,7 @@ class PiCamera:
         return np.ascontiguousarray(frame)
 
     def reopen(self) -> None:
-        """Opens the camera anew; see `Source`."""
+        """Opens the camera again; see `Source`."""
         camera_type = _load_picamera2()
         self.close()
         try:

@@ -158,7 +158,7 @@ class Stream:
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
     def reopen(self) -> None:
-        """Connects anew; see `source.Source`."""
+        """Connects again; see `source.Source`."""
         self.close()
         self._capture, self._is_grabbed = _connect(self._url, self._stopping), True
 

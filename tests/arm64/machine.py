@@ -54,7 +54,7 @@ def on_arm() -> list[str]:
 
 
 def make_machine() -> None:
-    """Makes what is not there yet; the package itself is built and installed anew each time.
+    """Makes what is not there yet; the package itself is built and installed again each time.
 
     Raises:
         Missing: a tool, Debian or a wheel cannot be had.

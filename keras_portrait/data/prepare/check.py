@@ -101,7 +101,7 @@ class _Inspection:
     squares: SquareIndex = field(default_factory=SquareIndex)
 
     def look_at_rows(self, rows: list[Row]) -> list[Row]:
-        """Judges what can be judged without a picture; returns the kept rows, each file once."""
+        """Checks what can be checked without a picture; returns the kept rows, each file once."""
         kept = {}
         for row in rows:
             if not row.kept:
@@ -124,7 +124,7 @@ class _Inspection:
         return list(kept.values())
 
     def look_at(self, row: Row) -> None:
-        """Reads a square, its mask and its twin where it has them, and judges them."""
+        """Reads a square, its mask and its twin where it has them, and checks them."""
         if row.mask is not None:
             mask = self._read(row.mask, "no mask", row.size)
             if mask is not None:

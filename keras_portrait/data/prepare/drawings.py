@@ -116,7 +116,7 @@ def mid_gray_share(drawing: np.ndarray) -> float:
 def align_drawing(
     sheet: np.ndarray, square_to_photo: np.ndarray, size: int, limits: InkLimits
 ) -> tuple[np.ndarray, str | None]:
-    """Cuts the aligned square out of a drawing, whitens its paper, and judges it.
+    """Cuts the aligned square out of a drawing, whitens its paper, and checks it.
 
     Lines of a scan that the square would enlarge are made crisp (`small_scans`); a drawing with
     tone, and a scan that is large enough, is resampled and sharpened.

@@ -25,7 +25,7 @@ _MARGIN, _BLUR = 1 / 8, 1 / 32
 # Bits in which two squares may differ and still show the same picture. Among 560 aligned photos of
 # different people, 142 of them taken in two studios, no two were nearer than 46 bits; among 314 old
 # pen portraits and engravings none nearer than 67. Of the same pictures saved again (JPEG 50, half
-# the size, other tones, cut, turned by 3 degrees) and aligned anew, 89 % of the photos and 80 % of
+# the size, other tones, cut, turned by 3 degrees) and aligned again, 89 % of the photos and 80 % of
 # the drawings lay within the limit. Faces that a program puts together from few parts can lie
 # within it though they are not the same.
 MOST_BITS = {"photo": 32, "drawing": 40}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keras_portrait.data.manifest import NAME
 
 AGAIN = "run the same `portrait prepare` again"
-_REMAKE = f"delete these files, then {AGAIN}; it makes them anew"
+_REMAKE = f"delete these files, then {AGAIN}; it makes them again"
 _PART = f"remove one of each pair from the input folder (`source` in {NAME}), then {AGAIN}"
 
 # What can be wrong with files: whether it is serious, what it is, how to mend it. In the order in
@@ -15,7 +15,7 @@ FAULTS = {
     "repeated": (
         True,
         f"pictures named by more than one line of {NAME}",
-        f"delete {NAME}, then {AGAIN}; it makes everything anew",
+        f"delete {NAME}, then {AGAIN}; it makes everything again",
     ),
     "no picture": (True, "pictures missing", f"{AGAIN}; it makes what is missing"),
     "no mask": (True, "masks missing", f"{AGAIN}; it makes what is missing"),

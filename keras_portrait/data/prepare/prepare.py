@@ -1,7 +1,7 @@
 """Folders of photos, drawings and avatars made ready for training: squares, masks, a manifest.
 
 One picture is in memory at a time, every file is written whole or not at all, and what is done
-is not done again, so a run may be interrupted at any moment and started anew.
+is not done again, so a run may be interrupted at any moment and started again.
 """
 
 import functools
@@ -112,7 +112,9 @@ def prepare(
     if photos is not None or drawings is not None:
         maker = SquareMaker(size, face_limits, ink_limits, alignment)
         makers |= {"photo": maker.photo, "drawing": maker.drawing}
-    workshop = _Workshop(makers, given, size, holdout, edge_promote, None if dry_run else output)
+    preparation = _Preparation(
+        makers, given, size, holdout, edge_promote, None if dry_run else output
+    )
     prepared = PreparedFolder(output, options, dry_run=dry_run)
     summary = Summary(
         alignment=alignment,
@@ -121,10 +123,10 @@ def prepare(
     )
     for number, source in enumerate(sources, start=1):
         row = prepared.find(source.kind, source.relative)
-        if row is not None and workshop.finished(row, source):
+        if row is not None and preparation.finished(row, source):
             summary.reused += 1
         else:
-            row = workshop.make(source)
+            row = preparation.make(source)
             prepared.add(row)
         summary.rows.append(row)
         if progress is not None:
@@ -167,7 +169,7 @@ def _check_given(photos: Path | None, drawings: Path | None, avatars: Path | Non
 
 
 @dataclass(frozen=True)
-class _Workshop:
+class _Preparation:
     """Makes the files of one picture after the other.
 
     Attributes:

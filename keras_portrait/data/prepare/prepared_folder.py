@@ -1,7 +1,7 @@
 """The manifest of a data folder while it is being made.
 
 Lines are appended while the work goes on, so that an interrupted run can go on where it was; at
-the end the file is written anew in order.
+the end the file is written again in order.
 """
 
 import json

@@ -84,7 +84,7 @@ class Square:
 
 @dataclass(frozen=True)
 class SquareMaker:
-    """Aligns faces and judges them.
+    """Aligns faces and checks them.
 
     Attributes:
         size: side of the squares in pixels.

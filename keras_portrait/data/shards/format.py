@@ -201,7 +201,7 @@ def read_index(store: Store, shard: Shard, groups: int) -> ShardIndex:
         )
         fits = all(array.shape == (shard.records,) for array in vars(index).values())
         fits = fits and index.lengths.max() <= MOST_SAMPLE and index.lengths.min() >= BLOCK
-        # First alone, since sums begin anew behind the largest number.
+        # First alone, since sums start over behind the largest number.
         fits = fits and index.offsets.max() <= shard.bytes
         fits = fits and (index.offsets + index.lengths).max() <= shard.bytes
         fits = fits and index.groups.max() < max(groups, 1)

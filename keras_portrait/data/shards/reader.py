@@ -166,7 +166,7 @@ class ShardRows(Sequence[Row]):
         # Files end with what reads them, whoever else was given it.
         weakref.finalize(self, _close_all, self._opened)
         self._whole: set[int] = set()
-        # Batches are made in a thread of the backend, samples and judges in the main one.
+        # Batches are made in a thread of the backend, samples and scores in the main one.
         self._lock = threading.Lock()
 
     def __reduce__(self):

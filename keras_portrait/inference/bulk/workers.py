@@ -29,7 +29,7 @@ class _Ended(Exception):
 class WorkerPool:
     """Worker processes that are lent to threads, one photo at a time.
 
-    They are started when they are first needed, and anew when one has ended. The pool may be used
+    They are started when they are first needed, and again when one has ended. The pool may be used
     from many threads.
 
     Args:

@@ -1,9 +1,9 @@
 """Runs a model once in a process of its own, before it is run in this one.
 
 The runtime is compiled code that trusts its models: one that was damaged, or made to, takes the
-process down with it. A SHA-256 tells damage, but not a forger, who writes one that fits. The trial
-shows a crash without suffering it; it is no cage: a model that takes the runtime over acts with the
-rights of the user there too.
+process down with it. A SHA-256 tells damage, but not a forger, who writes one that fits. This
+shows a crash without suffering it. It does not isolate the model: one that takes the runtime over
+acts with the rights of the user there too.
 """
 
 import functools

@@ -108,7 +108,7 @@ class Runner:
     def resize(self, name: str, shape: tuple[int, ...]) -> None:
         """Gives an input that has open axes the shape of the coming calls.
 
-        The runtime prepares the whole model anew, so keep a runner for each shape in use.
+        The runtime prepares the whole model again, so keep a runner for each shape in use.
 
         Args:
             name: name of the input.

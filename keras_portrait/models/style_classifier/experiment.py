@@ -2,7 +2,7 @@
 
 The trunk is frozen, so its features of a fixed number of views of each drawing are taken once, and
 the head learns from them in seconds. A start that was broken off begins with the views that it
-finished; the head begins anew.
+finished; the head starts over.
 """
 
 import math
@@ -109,7 +109,7 @@ class StylePlan:
         lines, former = identity.moves(known), identity.former_epochs(known)
         if former is not None:
             lines.append(
-                f"{self.recipe.train.epochs} epochs instead of {former}: the head begins anew, and "
+                f"{self.recipe.train.epochs} epochs instead of {former}: the head starts over, and "
                 "its learning rate falls to 0 over all of them."
             )
         return lines

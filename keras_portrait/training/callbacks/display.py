@@ -41,7 +41,7 @@ class ProgressBar(keras.callbacks.Callback):
                 table_column=Column(no_wrap=True, min_width=len(f"{self.total}") * 2)
             ),
             TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=len("0:00:00"))),
-            # What is left of the line: on a narrow terminal the losses give way.
+            # What is left of the line: on a narrow terminal the losses are cut.
             TextColumn(
                 "{task.fields[losses]}",
                 markup=False,

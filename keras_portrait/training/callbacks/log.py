@@ -71,7 +71,7 @@ class LossLog(keras.callbacks.Callback):
 
 
 class RunPage(keras.callbacks.Callback):
-    """Makes `losses.csv`, `losses.png` and the run's page anew after every epoch.
+    """Makes `losses.csv`, `losses.png` and the run's page again after every epoch.
 
     They are views of what is kept elsewhere: where they cannot be made, the training goes on.
 

@@ -83,7 +83,7 @@ class StopRequest:
 
 
 class StopWhenAsked(keras.callbacks.Callback):
-    """Stops after the present step, nothing saved: for what is short and is done anew.
+    """Stops after the present step, nothing saved: for what is short and is done again.
 
     Args:
         request: `StopRequest`.

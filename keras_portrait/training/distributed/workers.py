@@ -55,7 +55,8 @@ class Workers(Devices):
             WorkerLost: a worker ended after they had met.
         """
         meet(self.cluster, self.local, training, self.wait)
-        # Whoever is lost now leaves the others inside TensorFlow, where no exception reaches them.
+        # A worker that is lost from here on leaves the others inside TensorFlow, where no
+        # exception reaches them.
         late = threading.Timer(START_SECONDS, _give_up, [self.name])
         late.daemon = True
         late.start()

@@ -1,6 +1,6 @@
 """What a person sees of a training run: its losses as a table and as curves, and a page.
 
-Everything is made from the run folder alone, so it can be made anew at any time.
+Everything is made from the run folder alone, so it can be made again at any time.
 """
 
 from keras_portrait.training.run_page.curves import write_curves

@@ -28,7 +28,7 @@ _GROUPS = {
     "Generator losses": r"^[gf]_|generator",
     "Losses": r"",
 }
-# The order on paper: what the generators are asked for, then who judges them, then the outcome.
+# The order on paper: what the generators are asked for, then the discriminators, then the outcome.
 _ORDER = (
     *("Generator losses", "Cycle and content losses", "Losses"),
     *("Discriminator losses", ACCURACY, VALIDATION),
