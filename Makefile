@@ -87,7 +87,7 @@ fmt: $(VENV)/.dev ## format the code and mend what can be mended
 	@$(BIN)/ruff format --quiet .
 
 help-texts: $(VENV)/.dev ## write docs/help again after a change to a command's options
-	@$(BIN)/python tests/test_help_texts.py
+	@$(BIN)/python tests/cli/test_help_texts.py
 
 clean: ## remove .venv and everything built
 	@rm -rf $(VENV) .arm64 build dist *.egg-info

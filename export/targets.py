@@ -16,7 +16,8 @@ from keras_portrait.inference.litert.graph import PLACES, operator_name
 TARGETS = ("litert", "tflite-2.14")
 
 # Operator -> the newest version of it that tflite-runtime 2.14.0 has. From TensorFlow 2.14,
-# tensorflow/lite/core/kernels/register.cc; tests/test_tflite_runtime.py asks the runtime itself.
+# tensorflow/lite/core/kernels/register.cc; tests/inference/test_tflite_runtime.py asks the
+# runtime itself.
 NEWEST_VERSIONS = {
     "ABS": 5,
     "ADD": 5,

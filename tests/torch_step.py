@@ -9,8 +9,7 @@ import sys
 import numpy as np
 from keras import ops
 
-from test_asymmetric_cycle import tiny
-from test_torch import networks_of
+from tiny_cycle import networks_of, tiny
 
 model = tiny(pool_size=0)
 with np.load(sys.argv[1]) as file:

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches
 from keras_portrait.training.distributed.devices import device_scope
-from test_asymmetric_cycle import tiny, tiny_batch
+from tiny_cycle import tiny, tiny_batch
 
 STEPS = 3
 

@@ -1,0 +1,53 @@
+"""Generators and presets of an earlier layout of the package still give the same pictures."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_portrait
+from keras_portrait import Stylizer
+from keras_portrait.inference.presets import load_preset
+from keras_portrait_export.recover import recover_generator
+
+FOLDER = Path(__file__).parents[1] / "reference" / "earlier"
+RECORDED = np.load(FOLDER / "outputs.npz")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.keras")))
+def test_a_generator_computes_the_same(name):
+    generator = keras.models.load_model(FOLDER / f"{name}.keras")
+    inputs = [RECORDED["image"], RECORDED["style"]][: len(generator.inputs)]
+    found = generator(inputs if len(inputs) > 1 else inputs[0])
+    np.testing.assert_allclose(found, RECORDED[f"keras/{name}"], atol=1e-6)
+
+
+@pytest.mark.parametrize("preset", ["portrait", "portrait-256", "fast", "fine"])
+def test_a_preset_draws_the_same(preset):
+    stylize = Stylizer(preset)
+    example = Path(keras_portrait.__file__).with_name("example.jpg")
+    for style in ("ink", "line"):
+        drawing = np.asarray(stylize(str(example), style=style))[60:180, 160:300]
+        recorded = RECORDED[f"preset/{preset}/{style}"]
+        # Another processor may round a level up instead of down.
+        assert np.abs(drawing.astype(int) - recorded).max() <= 2
+
+
+def test_a_preset_of_the_first_format_draws_the_same_bits():
+    """Style before image, an unnamed result, no metadata but the contract, in a compressed ZIP."""
+    earlier = load_preset(FOLDER / "fast-format-1.tflite")
+    assert [tensor.name for tensor in earlier.pixel_net.inputs] == ["style", "image"]
+    assert earlier.metadata.alignment == 1
+    square = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    style = np.float32([[0.25, 0.5, 0.25]])
+    drawing = earlier.draw(square, style)
+    assert drawing.std() > 10
+    assert np.array_equal(load_preset("fast").draw(square, style), drawing)
+
+
+def test_a_preset_of_the_first_format_can_be_exported_again(tmp_path):
+    recovered = recover_generator(FOLDER / "fast-format-1.tflite")
+    shipped = recover_generator("fast")
+    for one, other in zip(recovered.model.get_weights(), shipped.model.get_weights(), strict=True):
+        assert np.array_equal(one, other)
