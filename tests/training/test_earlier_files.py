@@ -9,7 +9,7 @@ import pytest
 import keras_portrait
 from keras_portrait import Stylizer
 from keras_portrait.inference.presets import load_preset
-from keras_portrait_export.recover import recover_generator
+from keras_portrait.training.preset_generator import recover_generator
 
 FOLDER = Path(__file__).parents[1] / "reference" / "earlier"
 RECORDED = np.load(FOLDER / "outputs.npz")
