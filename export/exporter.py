@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -32,10 +31,11 @@ from keras_portrait_export.calibration import LEAST, Faces, image_inputs, load_f
 from keras_portrait_export.convert import CALIBRATED, convert, finish, refuse_mode
 from keras_portrait_export.foreign import ForeignGenerator
 from keras_portrait_export.foreign_range import check_pixels, in_signed_range, notes_on
+from keras_portrait_export.jobs import RECIPE_MODE, Artefact, ExportOptions, Job, Material
 from keras_portrait_export.labels import label
 from keras_portrait_export.load import open_source
 from keras_portrait_export.quantizer import quantize_with_recipe
-from keras_portrait_export.ranges import Range, check_range
+from keras_portrait_export.ranges import check_range
 from keras_portrait_export.rebuild import fold
 from keras_portrait_export.recover import describe_network
 from keras_portrait_export.targets import check_target, check_target_name
@@ -48,65 +48,6 @@ from keras_portrait_export.verify import (
     require,
 )
 from keras_portrait_export.write import MODEL_FILE, install
-
-# What a recipe of litert-quantizer makes is called and judged by.
-RECIPE_MODE = "recipe"
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to make of a generator: an artefact of each combination of mode, size and style.
-
-    Attributes:
-        modes: keys of `convert.MODES`.
-        sizes: sides in pixels; none for that of the training.
-        styles: names of styles that get an artefact of their own, without a style input; none for
-            one artefact with all of them.
-        calibration: folder as `load_faces` takes it; None for the data of the run, where it is
-            still there.
-        target: a key of `targets.TARGETS`.
-        recipe: file, or name, of a recipe of litert-quantizer; it takes the place of the modes.
-        contrast: factor of what goes into the tanh of a generator of drawings; above 1 its edges
-            are steeper than in training.
-        name: name of the preset; the folder's by default.
-        direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
-        force: whether to write what is known to be bad or fails the comparison.
-        input_range: least and largest number of the pictures that anybody's model takes; None for
-            what its first layer tells, otherwise [-1, 1].
-        output_range: the same of those that it returns; None measures it.
-    """
-
-    modes: tuple[str, ...] = ("dynamic",)
-    sizes: tuple[int, ...] = ()
-    styles: tuple[str, ...] = ()
-    calibration: Path | None = None
-    target: str = "litert"
-    recipe: str = ""
-    contrast: float = 1.0
-    name: str | None = None
-    direction: str = "a-to-b"
-    force: bool = False
-    input_range: Range | None = None
-    output_range: Range | None = None
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """What was made.
-
-    Attributes:
-        folder: the preset's folder.
-        metadata: as written.
-        fidelity: how near it comes to Keras.
-        samples: what it was compared on.
-        notes: what was found out about anybody's model, a line each.
-    """
-
-    folder: Path
-    metadata: PresetMetadata
-    fidelity: Fidelity
-    samples: list[Sample]
-    notes: tuple[str, ...] = ()
 
 
 def export_generator(
@@ -149,45 +90,6 @@ def export_generator(
             made.append(Artefact(job.folder, metadata, fidelity, samples[key], notes))
         install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
     return made
-
-
-@dataclass(frozen=True)
-class Job:
-    """One preset to make.
-
-    Attributes:
-        mode: key of `convert.MODES`, or `RECIPE_MODE`.
-        size: side of the pictures in pixels.
-        style: name of a style that is folded in, or None.
-        folder: where it goes.
-    """
-
-    mode: str
-    size: int
-    style: str | None
-    folder: Path
-
-
-@dataclass(frozen=True)
-class Material:
-    """What every job needs, made once.
-
-    Attributes:
-        trained: the generator, with more contrast where that was asked for.
-        reference: the same, computing in float32: what artefacts are held to.
-        folded: the same, without what only training needs.
-        faces: photos to calibrate on and to compare with, by size; empty without a folder.
-    """
-
-    trained: TrainedGenerator
-    reference: keras.Model
-    folded: keras.Model
-    faces: dict[int, Faces]
-
-    @property
-    def takes_noise(self) -> bool:
-        """Whether pictures are made out of noise."""
-        return self.reference.inputs[0].name == "noise"
 
 
 def _open(source: str | Path, options: ExportOptions) -> TrainedGenerator:
