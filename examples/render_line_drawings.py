@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_portrait.data.prepare.squares import part_masks
 from keras_portrait.inference.alignment import prepare_face
-from keras_portrait.inference.faces import find_detector, find_faces, largest_face
+from keras_portrait.inference.faces import FaceFinder, largest_face
 from keras_portrait.inference.filters.line_filters import LINE_FILTERS
 from keras_portrait.inference.geometry import invert, transform_points
 from keras_portrait.inference.imaging import list_images, read_image, write_image
@@ -31,11 +31,11 @@ def main() -> None:
     parser.add_argument("--filter", choices=LINE_FILTERS, default="filled")
     options = parser.parse_args()
     draw = LINE_FILTERS[options.filter]
-    detector, segmenter = find_detector(), PersonSegmenter()
+    finder, segmenter = FaceFinder(), PersonSegmenter()
     options.output.mkdir(parents=True, exist_ok=True)
     for path in list_images(options.photos):
         photo = read_image(path)
-        face = largest_face(find_faces(photo, detector))
+        face = largest_face(finder.find(photo))
         if face is None:
             print(f"no face: {path}")
             continue

@@ -10,8 +10,9 @@ from keras_portrait.data.folder_options import require_alignment
 from keras_portrait.data.manifest import NAME, read_manifest
 from keras_portrait.errors import InputError
 from keras_portrait.inference.alignment import ALIGNMENT, prepare_face
-from keras_portrait.inference.faces import find_detector, find_faces, largest_face
-from keras_portrait.inference.imaging import list_images, read_image, resize, to_signed
+from keras_portrait.inference.faces import FaceFinder, largest_face, sure_faces
+from keras_portrait.inference.folders import PassedOver, list_images
+from keras_portrait.inference.imaging import read_image, resize, to_signed
 from keras_portrait.inference.segmentation import PersonSegmenter
 from keras_portrait.training.experiment import spread
 
@@ -35,12 +36,14 @@ class Faces:
         calibration: squares uint8 (S, S, 3) to measure ranges on.
         held: squares uint8 (S, S, 3) of other photos, to compare on.
         held_names: their files, for the report.
+        left_out: lines on photos of the folder that could not be used.
     """
 
     folder: Path
     calibration: list[np.ndarray]
     held: list[np.ndarray]
     held_names: list[str]
+    left_out: tuple[str, ...] = ()
 
 
 def load_faces(folder: str | Path, size: int, alignment: int = ALIGNMENT) -> Faces:
@@ -59,12 +62,12 @@ def load_faces(folder: str | Path, size: int, alignment: int = ALIGNMENT) -> Fac
         InputError: the folder cannot be read, or holds no photo with a face.
         SettingError: it was prepared with another alignment.
     """
-    folder = Path(folder)
+    folder, left_out = Path(folder), ()
     if (folder / NAME).is_file():
         require_alignment(folder, alignment, "The generator")
         found = _prepared(folder)
     else:
-        found = _aligned(folder, size, alignment)
+        found, left_out = _aligned(folder, size, alignment)
     calibration, held = spread(found["calibration"], MOST), spread(found["held"], MOST_HELD)
     if not calibration:
         raise InputError(f"Expected photos with a face to calibrate with. Received: {folder}")
@@ -72,7 +75,8 @@ def load_faces(folder: str | Path, size: int, alignment: int = ALIGNMENT) -> Fac
     def squares(faces):
         return [resize(read(), size, size) for _, read in faces]
 
-    return Faces(folder, squares(calibration), squares(held), [name for name, _ in held])
+    names = [name for name, _ in held]
+    return Faces(folder, squares(calibration), squares(held), names, left_out)
 
 
 def image_inputs(squares: list[np.ndarray], styles: int) -> Iterator[dict[str, np.ndarray]]:
@@ -105,23 +109,32 @@ def _prepared(folder: Path) -> dict[str, list]:
     return {"calibration": chosen(False), "held": chosen(True)}
 
 
-def _aligned(folder: Path, size: int, alignment: int) -> dict[str, list]:
+def _aligned(folder: Path, size: int, alignment: int) -> tuple[dict[str, list], tuple[str, ...]]:
     if not folder.is_dir():
         raise InputError(f"Expected a folder of photos to calibrate with. Received: {folder}")
-    detector, segmenter = find_detector(), PersonSegmenter()
+    finder, segmenter, passed = FaceFinder(), PersonSegmenter(), PassedOver()
     # No more than are needed, evenly over the folder: each takes a tenth of a second.
-    files = spread(list_images(folder), 2 * (MOST + MOST_HELD))
-    found = {"calibration": [], "held": []}
+    files = spread(list_images(folder, passed), 2 * (MOST + MOST_HELD))
+    found, broken, faceless = {"calibration": [], "held": []}, 0, 0
     for path in files:
         try:
-            photo = read_image(path)
+            photo = read_image(path, complete=True)
         except InputError:
+            broken += 1
             continue
-        faces = find_faces(photo, detector)
-        if faces:
-            landmarks = largest_face(faces).landmarks
-            square = prepare_face(photo, landmarks, size, segmenter, alignment).square
-            count = len(found["calibration"]) + len(found["held"])
-            kind = "held" if count % _EVERY == _EVERY - 1 else "calibration"
-            found[kind].append((path.name, lambda square=square: square))
-    return found
+        faces = sure_faces(finder.find(photo))
+        if not faces:
+            faceless += 1
+            continue
+        landmarks = largest_face(faces).landmarks
+        square = prepare_face(photo, landmarks, size, segmenter, alignment).square
+        count = len(found["calibration"]) + len(found["held"])
+        kind = "held" if count % _EVERY == _EVERY - 1 else "calibration"
+        found[kind].append((path.name, lambda square=square: square))
+    lines = [
+        f"{count} of {len(files)} photos to calibrate with {what}"
+        for count, what in ((broken, "cannot be read"), (faceless, "show no face"))
+        if count
+    ]
+    lines += [str(error) for error in passed.unreadable.values()]
+    return found, (*lines, *([passed.told()] if passed.hidden else []))

@@ -87,6 +87,7 @@ def export_generator(
             samples[key] = samples.get(key) or draw_samples(job, material, metadata)
             fidelity = compare_build(build, samples[key], job, options, material)
             notes = notes_on(material.trained, model, fidelity)
+            notes += material.faces[job.size].left_out if job.size in material.faces else ()
             made.append(Artefact(job.folder, metadata, fidelity, samples[key], notes))
         install({build: job.folder for build, job in zip(builds, jobs, strict=True)})
     return made

@@ -241,8 +241,9 @@ def _check_same(given, roles, flat, size: int, span: Range, path) -> None:
     off = np.abs(expected - received).max() / max(np.abs(expected).max(), 1e-6)
     if off > _MOST_OFF:
         raise InputError(
-            "The exporter cannot copy this model: the copy draws otherwise. Expected layers of "
-            f"Keras in a functional or Sequential model. Received: {off:.2g} off for {path}"
+            "The exporter cannot copy this model: the copy gives other pictures. Expected layers "
+            f"of Keras in a functional or Sequential model. Received: {off:.1%} of the largest "
+            f"number between them for {path}"
         )
 
 

@@ -61,7 +61,7 @@ class Artefact:
         metadata: as written.
         fidelity: how near it comes to Keras.
         samples: what it was compared on.
-        notes: what was found out about anybody's model, a line each.
+        notes: what was found out about anybody's model and left out of its photos, a line each.
     """
 
     folder: Path

@@ -9,7 +9,12 @@ from keras_portrait.errors import InputError, SettingError, nearest
 from keras_portrait.inference.presets import is_preset, list_presets
 from keras_portrait.training.preset_generator import recover_generator
 from keras_portrait.training.run_folder import OPTIONS_NAME
-from keras_portrait.training.saved_generator import GENERATOR_FILE, TrainedGenerator, load_run
+from keras_portrait.training.saved_generator import (
+    GENERATOR_FILE,
+    TrainedGenerator,
+    load_run,
+    run_folder_of,
+)
 from keras_portrait_export.foreign import open_foreign
 from keras_portrait_export.ranges import Range
 
@@ -60,8 +65,8 @@ def _open(source, direction, sizes, input_range) -> TrainedGenerator:
             raise SettingError(f"A direction needs a run folder, not a preset. Received: {source}")
         return recover_generator(source)
     _check_kind(path)
-    has_options = os.path.isfile(path.with_name(OPTIONS_NAME))
-    if path.suffix == ".keras" and not has_options:
+    has_options = os.path.isfile(run_folder_of(path) / OPTIONS_NAME)
+    if path.suffix.lower() == ".keras" and not has_options:
         if direction != "a-to-b":
             raise SettingError(f"A direction needs a run folder, not a file. Received: {source}")
         return open_foreign(path, sizes, input_range)

@@ -125,6 +125,7 @@ def choose_range(measured: Range, model: keras.Model) -> Range:
     if low < high and low >= span[0] - slack and high <= span[1] + slack:
         return span
     raise SettingError(
-        "--output-range: the model's pictures have numbers of no usual range; expected the least "
-        f"and the largest that stand for black and white. Received: {low:.3g} to {high:.3g}"
+        "The model's pictures have numbers of none of the ranges -1..1, 0..1 and 0..255. Expected "
+        "those of black and of white with --output-range. Received: pictures from "
+        f"{low:.3g} to {high:.3g}"
     )

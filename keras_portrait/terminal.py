@@ -22,7 +22,7 @@ _GONE = (errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN)
 _ENCODING_ERRORS = "keras_portrait.written_out"
 
 
-class _OutputLost(Exception):
+class OutputLost(Exception):
     """Standard output takes no more; `__cause__` says why.
 
     It is no OSError, which argparse and click keep to themselves.
@@ -44,7 +44,7 @@ def tell_bytes(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except (OSError, ValueError) as error:
-        raise _OutputLost from error
+        raise OutputLost from error
 
 
 def remark(text: object) -> None:
@@ -74,7 +74,7 @@ def running(program: str) -> Iterator[None]:
                 yield
             finally:
                 sys.stdout.flush()
-    except _OutputLost as lost:
+    except OutputLost as lost:
         error = lost.__cause__
         _discard_the_rest()
         if getattr(error, "errno", None) in _GONE:
@@ -149,7 +149,7 @@ class _Results:
         try:
             return write(*arguments)
         except (OSError, ValueError) as error:  # a closed stream raises the second
-            raise _OutputLost from error
+            raise OutputLost from error
 
 
 class _Remarks(_Results):

@@ -4,6 +4,7 @@ import enum
 
 import typer
 
+from keras_portrait.cli.photo_jobs import SVG_SUFFIX
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.terminal import remark, tell
 
@@ -80,7 +81,7 @@ def _check_target(target: str | None) -> None:
             "--engine needs a place for the drawings. Expected: portrait stylize IN OUT --engine "
             "local. Received: no OUT"
         )
-    if target.lower().endswith((*WRITABLE_SUFFIXES, ".svg")):
+    if target.lower().endswith((*WRITABLE_SUFFIXES, SVG_SUFFIX)):
         raise SettingError(
             f"With --engine OUT is a folder or a URL, and drawings are .png. Received: {target}"
         )

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_portrait.errors import InputError, SettingError
+from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.files import DRAWING_SUFFIX
 
 SVG_SUFFIX = ".svg"
@@ -23,7 +23,8 @@ class Plan:
         result: what is printed at the end where something was drawn; None prints each drawing.
         folders: that drawings go into, which must be writable.
         is_alone: whether it is one photo, whose error ends the command.
-        refused: errors of photos whose drawings cannot have a name, and of folders that are shut.
+        refused: errors of photos whose drawings cannot have a name, and of folders that cannot be
+            read.
         remarks: lines on what was passed over.
     """
 
@@ -111,11 +112,11 @@ def _plan_folder(photos: Path, output: str | None) -> Plan:
         target = _require_folder(output, "when the photos are a folder")
     passed = PassedOver()
     found = list_images(photos, passed)
-    plan = Plan([], target, [target], refused=list(passed.shut.values()))
+    plan = Plan([], target, [target], refused=list(passed.unreadable.values()))
     plan.remarks += [passed.told()] if passed.hidden else []
-    for source in found:
-        if source.name.endswith(DRAWING_SUFFIX):
-            continue
+    photos_found = [source for source in found if not source.name.endswith(DRAWING_SUFFIX)]
+    plan.remarks += _earlier(len(found) - len(photos_found))
+    for source in photos_found:
         try:
             name = output_name(source.relative_to(photos).as_posix())
         except InputError as error:
@@ -147,7 +148,7 @@ def _plan_several(photos: list[str], output: str | None) -> Plan:
         if os.path.isdir(photo):
             try:
                 inner = _plan_folder(photo, target and os.path.join(target, photo.resolve().name))
-            except InputError as error:
+            except PortraitError as error:
                 plan.refused.append(error)
                 continue
             for part in ("jobs", "folders", "refused", "remarks"):
@@ -164,13 +165,22 @@ def _plan_several(photos: list[str], output: str | None) -> Plan:
         plan.folders.append(drawing.parent)
         plan.jobs.append((photo, drawing))
     for source, drawing in plan.jobs:
-        if drawing in taken:
+        # Some file systems take names that differ in their case alone for the same.
+        place = str(drawing).casefold()
+        if place in taken:
             raise SettingError(
                 "Two photos would have one drawing. Expected photos of different names, or the "
-                f"folder that holds both instead of them. Received: {taken[drawing]} and {source}"
+                f"folder that holds both instead of them. Received: {taken[place]} and {source}"
             )
-        taken[drawing] = source
-    if earlier:
-        noun = "drawing" if earlier == 1 else "drawings"
-        plan.remarks.append(f"{earlier} {noun} of an earlier run passed over")
+        taken[place] = source
+    plan.remarks += _earlier(earlier)
+    if not (plan.jobs or plan.refused):
+        raise InputError(
+            f"Nothing but drawings of earlier runs. Expected photos. Received: {' '.join(photos)}"
+        )
     return plan
+
+
+def _earlier(count: int) -> list[str]:
+    noun = "drawing" if count == 1 else "drawings"
+    return [f"{count} {noun} of an earlier run passed over"] if count else []

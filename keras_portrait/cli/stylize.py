@@ -11,9 +11,9 @@ import typer
 
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
-from keras_portrait.cli.photo_jobs import SVG_SUFFIX, plan_jobs
+from keras_portrait.cli.photo_jobs import STREAM, SVG_SUFFIX, plan_jobs
 from keras_portrait.errors import PortraitError, SettingError
-from keras_portrait.storage import public_name
+from keras_portrait.storage import is_url, public_name
 from keras_portrait.terminal import remark, tell, tell_bytes
 
 
@@ -97,7 +97,7 @@ def stylize(
         stylize_in_bulk(source, target, engine, preset, background=background, **options)
         return
     for photo in photos:
-        if "://" in photo:
+        if is_url(photo):
             raise SettingError(
                 "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. "
                 f"Received: {public_name(photo)}"
@@ -142,6 +142,10 @@ def _two_places(photos: list[str], output: str | None) -> tuple[str, str | None]
         raise SettingError(
             "--engine takes one folder or URL. Expected: portrait stylize IN OUT --engine local. "
             f"Received: {len(photos)} places"
+        )
+    if STREAM in (*photos, output):
+        raise SettingError(
+            "--engine takes folders and URLs, not standard input or output. Received: -"
         )
     source, *rest = photos
     if rest and output is not None:
@@ -201,26 +205,26 @@ def _draw_alone(job: tuple[Path | None, Path | None], draw: Callable) -> None:
 def _draw_all(plan, draw: Callable) -> None:
     """Draws with a progress bar; a photo that cannot be drawn is named and left out."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from keras_portrait.inference.skipped import Skipped
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    jobs, skipped = plan.jobs, Skipped()
+    skipped, drawn = Skipped(), 0
     for error in plan.refused:
         skipped.add(error)
-    if console.is_terminal:
-        jobs = track(jobs, "Drawing", console=console)
-    drawn = 0
-    for source, target in jobs:
-        try:
-            draw(source, target)
-        except PortraitError as error:
-            skipped.add(error)
-            continue
-        drawn += 1
-        if plan.result is None:
-            tell(target)
+    # Names of drawings go to standard output, wherever the bar is.
+    bar = Progress(console=console, redirect_stdout=False, disable=not console.is_terminal)
+    with bar:
+        for source, target in bar.track(plan.jobs, description="Drawing"):
+            try:
+                draw(source, target)
+            except PortraitError as error:
+                skipped.add(error)
+                continue
+            drawn += 1
+            if plan.result is None:
+                tell(target)
     skipped.tell_shared()
     for line in plan.remarks:
         remark(line)

@@ -123,19 +123,19 @@ class Summary:
         reused: pictures that an earlier run had finished.
         alignment: of the photos, one of `alignment.ALIGNMENTS`.
         remarks: lines on the input that no picture tells of.
-        shut: why folders of the input could not be read, a line each.
+        unreadable_folders: why folders of the input could not be read, a line each.
     """
 
     rows: list[Row] = field(default_factory=list)
     reused: int = 0
     alignment: int = ALIGNMENT
     remarks: list[str] = field(default_factory=list)
-    shut: list[str] = field(default_factory=list)
+    unreadable_folders: list[str] = field(default_factory=list)
 
     @property
     def unreadable(self) -> int:
         """How many pictures and folders of the input could not be read."""
-        return sum(row.broken for row in self.rows) + len(self.shut)
+        return sum(row.broken for row in self.rows) + len(self.unreadable_folders)
 
     def kept(self, kind: str, split: str | None = None) -> int:
         """Counts the kept pictures of a kind, of one split or of both."""
@@ -174,7 +174,7 @@ class Summary:
         if turned:
             ways = ", ".join(f"{count} by {turn} degrees" for turn, count in turned.items())
             lines.append(f"turned upright: {ways}")
-        lines += [*self.remarks, *(f"left out: {reason}" for reason in self.shut)]
+        lines += [*self.remarks, *(f"left out: {reason}" for reason in self.unreadable_folders)]
         if self.alignment < ALIGNMENT and "photo" in given:
             lines.append(
                 f"photos have the folder's alignment, {self.alignment}; those of a new folder get "

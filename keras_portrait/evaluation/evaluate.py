@@ -89,7 +89,7 @@ def evaluate(
         subjects, skipped = align(listed, stylizers[0], size, detector, report)
     skipped += [
         {"file": os.path.relpath(place, photos), "reason": str(error)}
-        for place, error in passed.shut.items()
+        for place, error in passed.unreadable.items()
     ]
     with clock("networks"):
         square = subjects[0].square

@@ -25,11 +25,11 @@ class PassedOver:
 
     Attributes:
         hidden: number of hidden and system files and folders; what a folder holds is not counted.
-        shut: folders that could not be read, each with its error.
+        unreadable: folders that could not be read, each with its error.
     """
 
     hidden: int = 0
-    shut: dict[Path, InputError] = field(default_factory=dict)
+    unreadable: dict[Path, InputError] = field(default_factory=dict)
 
     def told(self) -> str:
         """The number of hidden ones in words; "" for none."""
@@ -86,7 +86,7 @@ def walk_files(folder: Path, passed: PassedOver) -> Iterator[Path]:
             )
             if place == folder:
                 raise refusal from error
-            passed.shut[place] = refusal
+            passed.unreadable[place] = refusal
             continue
         entered.add((status.st_dev, status.st_ino))
         inner = []

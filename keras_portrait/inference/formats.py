@@ -58,7 +58,7 @@ _READERS = {
     ),
 }
 SHARED_REASONS = frozenset([*_REASONS.values(), *(text for _, text in _READERS.values())])
-EXPECTED = "Expected a JPEG, PNG, WebP, TIFF, AVIF, HEIC, BMP or GIF picture."
+EXPECTED = "Expected a JPEG, PNG, WebP, TIFF, AVIF, HEIC, JPEG XL, BMP, PPM or GIF picture."
 
 # Bytes at the begin of a file that tell what it is.
 HEAD = 64

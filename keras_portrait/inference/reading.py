@@ -45,7 +45,7 @@ _MOST_SIDE = 65_535
 MOST_BYTES = 2**29
 
 # TIFF 6.0, tag 254: the first bit tells a reduced copy, as which cameras' RAW files begin.
-_NEW_SUBFILE_TYPE = 254
+_NEW_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 
 # Pillow logs faults of a file that then fails with our own text; without this they reach stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -169,12 +169,18 @@ def _open(file: BinaryIO, name: str, complete: bool) -> np.ndarray:
     except Exception as error:  # decoders raise nearly anything on bytes that are not theirs
         raise InputError(f"Not a picture that can be read. {EXPECTED} Received: {name}") from error
     with image:
-        if image.format == "TIFF" and image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) == 1:
+        if image.format == "TIFF" and _is_raw(image.tag_v2):
             formats_for("RAW", name)
         # EXIF says so once more, unless the file is a JPEG that was packed again.
         if kind == "JXL" and told.orientation != 1 and not getattr(image, "jpeg", False):
             image.getexif().pop(ExifTags.Base.Orientation, None)
         return _decode(image, name, complete)
+
+
+def _is_raw(tags) -> bool:
+    """Whether a TIFF file shows a preview first and holds what a camera's sensor saw elsewhere."""
+    is_preview = tags.get(_NEW_SUBFILE_TYPE, 0) == 1
+    return is_preview and (_SUB_IFDS in tags or _DNG_VERSION in tags)
 
 
 def _decode(image: Image.Image, name: str, complete: bool, is_ours: bool = True) -> np.ndarray:
@@ -197,6 +203,11 @@ def _decode(image: Image.Image, name: str, complete: bool, is_ours: bool = True)
             result = to_rgb(upright(image))
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(
+            "There is not enough memory to read the picture. Expected a smaller one, or more free "
+            f"memory. Received: {name}, {size[0]} x {size[1]}"
+        ) from error
     except Exception as error:
         raise InputError(
             f"The picture is broken or cut short ({_reason(error)}). "

@@ -222,7 +222,10 @@ class Stylizer:
         largest = largest_face(found)
         quarters = quarter_turns(largest)
         if quarters:
-            text = f"The face is turned by {quarters} degrees, and drawn so. Received: {name}"
+            text = (
+                f"The face is turned by {quarters} degrees in the photo, and drawn as it lies; "
+                f"--crop (crop=True) draws it upright. Received: {name}"
+            )
             warnings.warn(TurnedPhotoWarning(text), stacklevel=3)
         return found if faces == "all" else [largest]
 

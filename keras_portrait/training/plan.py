@@ -94,8 +94,8 @@ class Plan:
         )
         return (
             f"{epochs} epochs instead of {former}: after step {step}, where it goes on, the "
-            f"learning rate is {rate:.3g} instead of {old_rate:.3g}, and the progress that losses "
-            f"follow is {progress:.0%} instead of {old_progress:.0%}."
+            f"learning rate is {rate:.3g} instead of {old_rate:.3g}, and {progress:.0%} instead of "
+            f"{old_progress:.0%} of the training are done, which weights of losses follow."
         )
 
     def _schedules_at(self, step, epochs):

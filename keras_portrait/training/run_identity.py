@@ -106,7 +106,7 @@ class RunIdentity:
             InputError: its pictures are.
         """
         if found := self.differences(known):
-            former = f"the former ones{_as_settings(found)}"
+            former = f"the options that it began with{_as_settings(found)}"
             raise SettingError(
                 f"{folder} holds a run with other options. Expected {former}, or another --run-dir "
                 f"for a new run. Received: {describe(found)}"
@@ -120,7 +120,7 @@ class RunIdentity:
             else f"{new} holds other pictures than {old}, on which {folder} is trained"
         )
         raise InputError(
-            f"{what}. Expected the former ones, or another --run-dir for a new run. "
+            f"{what}. Expected the pictures that it began with, or another --run-dir. "
             f"Received: {change}"
         )
 

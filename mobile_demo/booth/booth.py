@@ -13,6 +13,7 @@ import numpy as np
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import make_folder, whole_file
 from keras_portrait.inference.imaging import encode_image
+from keras_portrait.terminal import OutputLost
 from keras_portrait_demo.booth.kept_files import fresh_path, remove_unfinished
 from keras_portrait_demo.booth.printing import Printer
 
@@ -212,5 +213,6 @@ class Booth:
 
 def _write(line: str, stream) -> None:
     """Writes a line, unless nobody is there any more to read it."""
-    with contextlib.suppress(OSError, ValueError):  # a closed stream raises ValueError
+    # A closed stream raises ValueError, that of a command OutputLost.
+    with contextlib.suppress(OSError, ValueError, OutputLost):
         print(line, file=stream, flush=True)

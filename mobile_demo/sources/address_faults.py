@@ -8,7 +8,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import cv2
 
@@ -16,6 +16,8 @@ from keras_portrait_demo.sources.pictures import CONVERT, unknown_codec
 
 _RTSP_PORT, _RTSPS_PORT = 554, 322
 _MOST_BYTES = 4096
+# What stays as it is in an address; letters of other alphabets are written in bytes.
+_ADDRESS_SIGNS = "%:/?#[]@!$&'()*+,;=~"
 
 
 def find_fault(url: str, seconds: float, waited: bool) -> str:
@@ -37,7 +39,8 @@ def find_fault(url: str, seconds: float, waited: bool) -> str:
             "SCHEME://NAME:PASSWORD@HOST."
         )
     if status in (401, 403):
-        return f"The name or the password in the address may be wrong ({status})."
+        what = "name, password, path or codec" if url.startswith("rtsp") else "name or password"
+        return f"The address asks for a password: the {what} in it may be wrong ({status})."
     if status == 404:
         return "The server has nothing at this address (404): its path may be mistyped."
     if not 200 <= status < 300:
@@ -79,6 +82,7 @@ def _ask_http(url: str, seconds: float) -> tuple[int, str]:
     """Status and media type of the answer."""
     parts = urlsplit(url)
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+    bare = quote(bare, safe=_ADDRESS_SIGNS)
     passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     if parts.username is not None:
         passwords.add_password(None, bare, unquote(parts.username), unquote(parts.password or ""))

@@ -1,5 +1,6 @@
 """Animated pictures as videos: GIF, WebP and PNG, each frame for its own time."""
 
+import os
 import time
 import warnings
 from pathlib import Path
@@ -24,7 +25,7 @@ def is_animated(path: Path) -> bool:
     Raises:
         InputError: a picture that can be one cannot be read; see `read_image`.
     """
-    if path.suffix.lower() not in _SUFFIXES or not path.is_file():
+    if path.suffix.lower() not in _SUFFIXES or not os.path.isfile(path):
         return False
     read_image(path)  # with its limits, before a decoder takes the whole file into memory
     try:

@@ -12,8 +12,9 @@ import numpy as np
 
 import keras_portrait
 from keras_portrait.errors import InputError
+from keras_portrait.inference.folders import PassedOver, list_images
 from keras_portrait.inference.formats import shared_reason
-from keras_portrait.inference.imaging import list_images, read_image, resize
+from keras_portrait.inference.imaging import read_image, resize
 from keras_portrait.inference.litert.silence import silent_stderr
 from keras_portrait.terminal import remark
 from keras_portrait_demo.sources.camera import silence_opencv
@@ -159,7 +160,7 @@ class Photos:
 
     def __init__(self, path: Path, width: int, height: int, paced: bool = True):
         self.name, self.skipped = path.name or str(path), 0
-        self._paths = list_images(path) if os.path.isdir(path) else [path]
+        self._paths = _photos_of(path) if os.path.isdir(path) else [path]
         if not self._paths:
             raise InputError(f"No photos in the folder. Received: {path}")
         self._size = (width, height)
@@ -289,3 +290,13 @@ class _Pace:
             time.sleep(self._due - now)
         self._due += self._interval
         return late
+
+
+def _photos_of(folder: Path) -> list[Path]:
+    """The photos of a folder; what is passed over there is said."""
+    passed = PassedOver()
+    photos = list_images(folder, passed)
+    for line in (*map(str, passed.unreadable.values()), passed.told()):
+        if line:
+            remark(f"portrait-demo: {line}")
+    return photos

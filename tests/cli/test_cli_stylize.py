@@ -277,3 +277,45 @@ def test_a_cut_photo_is_drawn_and_told(portrait, me, tmp_path):
 def _drawn(portrait, photo):
     assert portrait("stylize", photo)[0] == 0
     return photo.with_name(f"{photo.stem}.portrait.png")
+
+
+def test_a_progress_bar_leaves_names_on_standard_output(me, tiny_preset, tmp_path):
+    other = shutil.copy(me, me.with_name("other.jpg"))
+    command = "import sys; sys.argv[0] = 'portrait'; from keras_portrait.cli import main; main()"
+    pty = pytest.importorskip("pty")
+    ours, terminal = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", command, "stylize", me, other, "--preset", tiny_preset],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            text=True,
+        )
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    drawn = [me.with_name("me.jpg.portrait.png"), me.with_name("other.jpg.portrait.png")]
+    assert done.returncode == 0 and done.stdout.split() == [str(path) for path in drawn]
+
+
+def test_names_of_another_case_would_be_one_drawing(portrait, me, tmp_path):
+    (tmp_path / "more").mkdir()
+    other = shutil.copy(me, tmp_path / "more" / "ME.JPG")
+    code, out, err = portrait("stylize", me, other, "-o", tmp_path / "out")
+    assert code == 2 and out == "" and "Two photos would have one drawing" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_earlier_drawings_are_counted(portrait, me):
+    assert portrait("stylize", me)[0] == 0
+    code, _, err = portrait("stylize", me.parent)
+    assert code == 0 and "1 drawing of an earlier run passed over" in err
+    earlier = [me.with_name(f"{name}.portrait.png") for name in ("me", "you")]
+    code, out, err = portrait("stylize", *earlier)
+    assert code == 2 and out == "" and "Nothing but drawings of earlier runs" in err
+
+
+@pytest.mark.parametrize("places", [("-", "OUT"), ("IN", "-")])
+def test_streams_are_not_drawn_in_bulk(portrait, places):
+    code, out, err = portrait("stylize", *places, "--engine", "local")
+    assert code == 2 and out == "" and "not standard input or output. Received: -" in err

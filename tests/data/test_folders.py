@@ -56,7 +56,7 @@ def test_hidden_and_system_files_are_passed_over_and_counted(photos):
     add(photos, *HIDDEN)
     passed = PassedOver()
     assert found(photos, passed) == ["a.jpg", "deep/er/b.jpg"]
-    assert passed.hidden == 8 and passed.shut == {}
+    assert passed.hidden == 8 and passed.unreadable == {}
     assert passed.told() == "8 hidden or system files and folders passed over"
     assert PassedOver(1).told() == "1 hidden or system file or folder passed over"
     assert PassedOver().told() == ""
@@ -91,7 +91,7 @@ def test_a_folder_that_is_shut_is_named_and_the_rest_is_found(photos, monkeypatc
     shut(monkeypatch, photos / "deep")
     passed = PassedOver()
     assert found(photos, passed) == ["a.jpg"]
-    [(place, error)] = passed.shut.items()
+    [(place, error)] = passed.unreadable.items()
     assert place == photos / "deep"
     assert str(error) == f"Cannot read the folder (Permission denied). Received: {place}"
     shut(monkeypatch, photos)

@@ -580,3 +580,21 @@ def test_options_of_the_command_exclude_each_other(capsys, tmp_path):
     run = write_run(tmp_path / "run", tiny_net("dcgan"), "dcgan", [])
     assert main([str(run), "-o", str(tmp_path / "out"), "--calibration", str(tmp_path)]) == 2
     assert "a generator of noise is calibrated with noise" in capsys.readouterr().err
+
+
+def test_photos_to_calibrate_with_are_counted_and_turned(example, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, turns in (("upright", 0), ("side", 1)):
+        write_image(folder / f"{name}.png", np.rot90(example[0], turns))
+    write_image(folder / "wall.png", np.full((90, 90, 3), 200, np.uint8))
+    (folder / "broken.jpg").write_bytes(b"none")
+    (folder / ".hidden.png").write_bytes(b"none")
+    faces = calibration.load_faces(folder, 64)
+    assert faces.left_out == (
+        "1 of 4 photos to calibrate with cannot be read",
+        "1 of 4 photos to calibrate with show no face",
+        "1 hidden or system file or folder passed over",
+    )
+    one, other = (square.astype(float).ravel() for square in faces.calibration)
+    assert np.corrcoef(one, other)[0, 1] > 0.95

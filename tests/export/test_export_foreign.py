@@ -1,5 +1,7 @@
 """Models that no training here has made."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -426,7 +428,7 @@ def test_a_copy_that_draws_otherwise_is_noticed(tmp_path, monkeypatch):
     path = saved(painter(), tmp_path)
     monkeypatch.setattr(foreign.np, "tensordot", None)
     monkeypatch.setattr(foreign, "_as_taken", lambda image, *_: layers.Rescaling(0.5)(image))
-    with pytest.raises(InputError, match="the copy draws otherwise"):
+    with pytest.raises(InputError, match="the copy gives other pictures"):
         open_foreign(path)
 
 
@@ -435,3 +437,15 @@ def test_the_network_of_rescaled_pictures_is_not_described(tmp_path):
     export(painter(end=None), tmp_path, output_range=(0, 1))
     with pytest.raises(InputError, match="somebody else's layers"):
         export_generator(tmp_path / "out", tmp_path / "again")
+
+
+def test_a_generator_of_a_former_epoch_is_part_of_its_run(tmp_path):
+    from keras_portrait_export.load import open_source
+    from tiny_runs import write_run
+
+    run = write_run(tmp_path / "run", "cyclegan")
+    (run / "generators").mkdir()
+    kept = run / "generators" / "epoch-0001.keras"
+    shutil.copy(run / "generator.keras", kept)
+    trained = open_source(kept)
+    assert (trained.method, trained.kind, trained.size) == ("cyclegan", "run", 32)

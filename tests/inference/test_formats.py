@@ -366,3 +366,19 @@ def test_a_jpeg_xl_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     with pytest.raises(InputError, match="too large"):
         read_image(data)
     assert time.process_time() - started < 1
+
+
+def test_a_tiff_with_its_thumbnail_first_is_a_picture(photo, tmp_path):
+    photo.save(tmp_path / "small.tif", tiffinfo={254: 1})
+    assert read_image(tmp_path / "small.tif").shape == np.asarray(photo).shape
+
+
+def test_a_lack_of_memory_is_told_as_such(photo, tmp_path, monkeypatch):
+    photo.save(tmp_path / "me.png")
+
+    def no_memory(image):
+        raise MemoryError
+
+    monkeypatch.setattr(reading, "to_rgb", no_memory)
+    with pytest.raises(InputError, match="not enough memory.*Received: .*me.png, "):
+        read_image(tmp_path / "me.png")

@@ -107,3 +107,10 @@ def test_a_generator_of_keras_says_why_it_cannot_be_pickled(tmp_path):
     net = _KerasNet(keras.Model(image, keras.layers.Conv2D(1, 1)(image)))
     with pytest.raises(TypeError, match="cannot be pickled. Expected the path of its run folder"):
         pickle.dumps(net)
+
+
+def test_a_pickled_detector_finds_the_same(photos):
+    from keras_portrait.inference.faces import find_detector
+
+    detector = find_detector(40)
+    assert pickle.loads(pickle.dumps(detector)).detect(photos[0]) == detector.detect(photos[0])

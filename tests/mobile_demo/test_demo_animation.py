@@ -122,6 +122,7 @@ def test_a_picture_that_does_not_move_is_a_photo(tmp_path, kind):
     Image.new("RGB", (64, 48)).save(tmp_path / "jpeg.png", "JPEG")
     assert isinstance(open_source(str(tmp_path / "jpeg.png"), 64, 48), Photos)
     assert not is_animated(tmp_path / "none.gif") and not is_animated(tmp_path)
+    assert not is_animated(tmp_path / ("n" * 300 + ".gif"))
 
 
 def test_one_that_is_cut_short_ends_in_one_line(tmp_path, tiny_preset, capsys):

@@ -330,3 +330,14 @@ def test_the_number_is_large_and_in_the_middle(shape):
     assert 0.25 < (bottom - top + 1) / min(shape) < 0.6
     assert abs(top + bottom + 1 - shape[0]) <= 2 and abs(left + right + 1 - shape[1]) <= 2
     assert (picture[0] == 200).all() and (picture[shape[0] // 2, shape[1] // 2] != 200).any()
+
+
+def test_a_lost_standard_output_costs_no_picture(capsys, monkeypatch):
+    from keras_portrait.terminal import OutputLost
+    from keras_portrait_demo.booth import booth
+
+    class Lost:
+        def write(self, text):
+            raise OutputLost from BrokenPipeError()
+
+    booth._write("taken", Lost())

@@ -144,7 +144,7 @@ FAULTS = {
     "http://{}/none": r"nothing at this address \(404\)",
     "http://{}/busy": "refuses, with code 503",
     "http://{}/secret.mjpg": r"asks for a name and a password \(401\)",
-    "http://me:guess@{}/secret.mjpg": r"password in the address may be wrong \(401\)",
+    "http://me:guess@{}/secret.mjpg": r"name or password in it may be wrong \(401\)",
     "http://{}/new.avi": r"cannot decode the stream's codec \(ZZZZ\).*ffmpeg",
     "https://{}/page": "does not speak TLS",
     "rtsp://{}/page": "does not speak the protocol",
@@ -305,3 +305,12 @@ def test_a_drawing_of_a_stream_is_made_once(server, tiny_preset, tmp_path, monke
     assert main(options) == 2
     error = capsys.readouterr().err
     assert "No face found" in error and error.count("\n") == 1 and "s3cret" not in error
+
+
+def test_an_address_may_hold_letters_of_any_alphabet(server):
+    with pytest.raises(SourceLost, match=r"nothing at this address \(404\)"):
+        open_source(f"http://{server.address}/vidéo.mp4")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(SourceLost, match="refuses the connection"):
+        open_source(f"http://127.0.0.1:{port}/vidéo.mp4")

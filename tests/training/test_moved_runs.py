@@ -62,7 +62,7 @@ def test_other_pictures_elsewhere_are_another_run(run):
         refuse_other_run(run, identity_of("/elsewhere", others))
     assert str(error.value) == (
         f"/elsewhere holds other pictures than /data, on which {run} is trained. Expected the "
-        "former ones, or another --run-dir for a new run. Received: changed photos/a.png"
+        "pictures that it began with, or another --run-dir. Received: changed photos/a.png"
     )
     # In the same folder it is that run, whose pictures have changed.
     assert found(run, identity_of("/data", others)) == "001-run"
@@ -81,8 +81,9 @@ def test_more_epochs_are_the_same_run_where_its_folder_is_named(run):
     with pytest.raises(SettingError) as error:
         refuse_other_run(run, identity_of())
     assert str(error.value) == (
-        f"{run} holds a run with other options. Expected the former ones (-s train.epochs=5), or "
-        "another --run-dir for a new run. Received: train.epochs: 5 there, 2 now"
+        f"{run} holds a run with other options. Expected the options that it began with "
+        "(-s train.epochs=5), or another --run-dir for a new run. "
+        "Received: train.epochs: 5 there, 2 now"
     )
 
 

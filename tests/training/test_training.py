@@ -296,12 +296,14 @@ def test_other_options_in_the_same_folder_are_refused(drawn_data, tmp_path):
     with pytest.raises(SettingError) as error:
         plan_of(drawn_data, tmp_path / "run", *changed[:2])
     assert str(error.value) == (
-        f"{tmp_path / 'run'} holds a run with other options. Expected the former ones "
-        "(-s data.flip=true -s loss.strict=5.0), or another --run-dir for a new run. "
+        f"{tmp_path / 'run'} holds a run with other options. Expected the options that it began "
+        "with (-s data.flip=true -s loss.strict=5.0), or another --run-dir for a new run. "
         "Received: data.flip: True there, False now; loss.strict: 5.0 there, 4.0 now"
     )
     # No command takes back what was not there; and not all is named.
-    with pytest.raises(SettingError, match="the former ones, or another.*2 more$") as error:
+    with pytest.raises(
+        SettingError, match="the options that it began with, or another.*2 more$"
+    ) as error:
         plan_of(drawn_data, tmp_path / "run", *changed, "data.scale=1", "train.seed=3")
     assert "data.lines.drawn: nothing there, thin now" in str(error.value)
 

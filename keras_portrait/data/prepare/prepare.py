@@ -119,7 +119,7 @@ def prepare(
     summary = Summary(
         alignment=alignment,
         remarks=[*given.remarks, *([passed.told()] if passed.hidden else ())],
-        shut=[str(error) for error in passed.shut.values()],
+        unreadable_folders=[str(error) for error in passed.unreadable.values()],
     )
     for number, source in enumerate(sources, start=1):
         row = prepared.find(source.kind, source.relative)

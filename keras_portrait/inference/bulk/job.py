@@ -64,7 +64,7 @@ def draw_in_bulk(
     names = photos.photos(passed)
     first = next(names, None)
     if first is None:
-        raise next(iter(passed.shut.values()), None) or InputError(
+        raise next(iter(passed.unreadable.values()), None) or InputError(
             "No pictures there. Expected such as JPEG, PNG, WebP or HEIC files. "
             f"Received: {photos.name}"
         )
@@ -109,5 +109,5 @@ def _plan(
             note(Photo(name, "").failed(error))
             continue
         yield Photo(name, output, *manifest.known(output))
-    for place, error in passed.shut.items():
+    for place, error in passed.unreadable.items():
         note(Photo(Path(os.path.relpath(place, folder)).as_posix(), "").failed(error))

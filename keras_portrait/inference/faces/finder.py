@@ -25,8 +25,8 @@ DETECTION_SIDE = 1024
 _LARGE_SIDE = 4096
 # Mean score of the crops from which a face counts as upright, so that no other turn is looked at.
 STEADY = 0.995
-# How much surer a turned face must be: its mean must lack at most this part of what the upright
-# one's lacks to 1.
+# How much surer a turned face must be: its mean must come at least twice as near to 1 as the
+# upright one's.
 _TURNED_LACK = 0.5
 # Below this score some finds are no faces; they count only where there is no better one.
 SURE_SCORE = 0.9
@@ -62,7 +62,7 @@ class _Look(NamedTuple):
 LOOKS = (
     _Look(DETECTION_SIDE, 40, (0, 90, 180, 270, 45, 135, 225, 315)),
     _Look(DETECTION_SIDE, 20, (0, 90, 180, 270)),
-    _Look(_LARGE_SIDE, 20, (0,)),
+    _Look(_LARGE_SIDE, 20, (0, 90, 180, 270)),
 )
 
 

@@ -83,6 +83,9 @@ class Mtcnn:
         # The nets stay prepared for one size of photo until its search has ended.
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple:
+        return Mtcnn, (self.min_face, self.thresholds, self._threads)
+
     def detect(self, photo: np.ndarray) -> list[Face]:
         """Finds the faces of one photo.
 

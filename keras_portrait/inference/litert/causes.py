@@ -48,8 +48,8 @@ _CAUSES = (
     ),
     (
         r"reference to internal data",
-        "Arrays that belong to the model are still in use elsewhere.",
-        "copies of its results, or a runner for each thread",
+        "The program that called the model still holds its arrays.",
+        "a program that copies them, or has an interpreter for each thread",
     ),
 )
 

@@ -80,7 +80,7 @@ class Runner:
     def __init__(self, model: str | Path | bytes, threads: int = 1):
         if not isinstance(threads, int) or threads < 1:
             raise SettingError(f"threads must be a whole number from 1 up. Received: {threads!r}")
-        self._source = model, threads
+        self._source = model if isinstance(model, bytes) else os.path.abspath(model), threads
         # Between its inputs and its outputs an interpreter belongs to one call.
         self._lock = threading.Lock()
         self._interpreter = _open(model, threads)
@@ -95,9 +95,7 @@ class Runner:
         self._allocate()
 
     def __getstate__(self) -> dict:
-        model, threads = self._source
-        model = model if isinstance(model, bytes) else os.path.abspath(model)
-        return {"source": (model, threads), "sizes": self._sizes}
+        return {"source": self._source, "sizes": self._sizes}
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(*state["source"])
