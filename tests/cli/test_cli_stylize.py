@@ -89,7 +89,8 @@ def test_a_folder(portrait, me):
     (photos / "old.portrait.png").write_bytes(b"an earlier result")
     code, out, err = portrait("stylize", photos)
     result = photos.with_name("photos.portraits")
-    assert (code, out, err) == (0, f"{result}\n", "")
+    assert (code, out) == (0, f"{result}\n")
+    assert err == "1 drawing of an earlier run passed over\n"
     assert names(result) == [
         "deep/a.png.portrait.png",
         "me.jpg.portrait.png",
@@ -262,7 +263,8 @@ def test_a_cut_photo_is_drawn_and_told(portrait, me, tmp_path):
         imaging.read_image(_drawn(portrait, me))[:400],
     )
     code, _, err = portrait("stylize", me.parent, "-o", tmp_path / "folder")
-    assert code == 0 and len(err.splitlines()) == 1
+    assert code == 0 and len(err.splitlines()) == 2
+    assert err.endswith("\n2 drawings of an earlier run passed over\n")
     code, _, err = portrait("stylize", me.parent, tmp_path / "bulk", "--engine", "local")
     told, summary = err.splitlines()
     assert code == 0 and told.startswith("cut.jpg: The JPEG file was cut short: ")
@@ -311,6 +313,7 @@ def test_earlier_drawings_are_counted(portrait, me):
     code, _, err = portrait("stylize", me.parent)
     assert code == 0 and "1 drawing of an earlier run passed over" in err
     earlier = [me.with_name(f"{name}.portrait.png") for name in ("me", "you")]
+    shutil.copy(*earlier)
     code, out, err = portrait("stylize", *earlier)
     assert code == 2 and out == "" and "Nothing but drawings of earlier runs" in err
 

@@ -158,7 +158,7 @@ def test_pictures_of_other_programs_say_what_to_do(name, photo, tmp_path):
 
 
 def test_the_preview_in_a_raw_file_is_not_taken_for_the_photo(photo):
-    preview = encoded(photo.resize((160, 120)), "TIFF", tiffinfo={254: 1})
+    preview = encoded(photo.resize((160, 120)), "TIFF", tiffinfo={254: 1, 50706: b"\1\4\0\0"})
     with pytest.raises(formats.UnreadableFormat, match="RAW"):
         read_image(preview)
     assert read_image(encoded(photo.resize((160, 120)), "TIFF", tiffinfo={254: 0})).shape[1] == 160

@@ -177,6 +177,6 @@ def test_what_is_no_picture_has_its_own_line(tmp_path):
 
 def test_limits_hold_for_animations(tmp_path, monkeypatch):
     path = write(tmp_path / "a.gif", [100, 100])
-    monkeypatch.setattr("keras_portrait.inference.imaging.MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr("keras_portrait.inference.reading.MAX_PIXELS", 64 * 48 - 1)
     with pytest.raises(InputError, match="The picture is too large"):
         open_source(str(path))

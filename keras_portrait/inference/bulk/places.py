@@ -208,7 +208,8 @@ class RemoteFolder(RemoteStore):
             for place, folders, names in self._files.walk(self._root, on_error="raise"):
                 below = place.rstrip("/").removeprefix(self._root).removeprefix("/")
                 if not any(map(is_hidden, below.split("/"))):
-                    passed.hidden += sum(map(is_hidden, (*folders, *names)))
+                    seen = [n for n in (*folders, *names) if not n.startswith(UNFINISHED_PREFIX)]
+                    passed.hidden += sum(map(is_hidden, seen))
                     yield from self._photos_among(sorted(names), below)
                 # Listings of millions of objects would be kept for the whole job.
                 self._files.invalidate_cache(place)
