@@ -46,7 +46,9 @@ def test_a_stylizer_draws_the_same_in_every_thread(tiny_preset, photos, count):
         np.testing.assert_array_equal(drawing, wanted[number % len(photos)])
 
 
-@pytest.mark.parametrize(("given", "calls"), [("fast", 12), ("filter:ink", 2)])
+@pytest.mark.parametrize(
+    ("given", "calls"), [("fast", 12), pytest.param("filter:ink", 2, marks=pytest.mark.slow)]
+)
 def test_presets_and_filters_draw_the_same_in_every_thread(photos, given, calls):
     stylizer = Stylizer(given, threads=1)
     wanted = [stylizer(photo) for photo in photos[:2]]
