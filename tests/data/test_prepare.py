@@ -90,7 +90,7 @@ def test_a_photo_is_aligned_as_at_drawing_time(faces, tmp_path):
     maker = SquareMaker(SIZE)
     photo = read_image(faces / "photos" / "0000.png")
     square = maker.photo(photo)
-    landmarks = maker.photo_detector.detect(photo)[0].landmarks
+    landmarks = maker.photo_finder.find(photo)[0].landmarks
     expected = prepare_face(photo, landmarks, SIZE, PersonSegmenter()).square
     assert (square.picture == expected).all()
     assert (square.mask == part_masks(square.landmarks, SIZE)).all()
@@ -323,6 +323,8 @@ class OneFace:
     def detect(self, photo):
         return [self.face]
 
+    find = detect
+
 
 def moved(change) -> np.ndarray:
     """The five points of a well placed face 100 px wide, changed."""
@@ -350,7 +352,7 @@ def mouth_low(points):
 )
 def test_unfit_faces_are_named(change, score, reason):
     detector = OneFace(moved(change), score)
-    maker = SquareMaker(SIZE, photo_detector=detector, drawing_detector=detector)
+    maker = SquareMaker(SIZE, photo_finder=detector, drawing_detector=detector)
     picture = np.full((256, 256, 3), 200, np.uint8)
     for square in (maker.photo(picture), maker.drawing(picture)):
         assert square.fault.startswith(reason)
@@ -372,7 +374,7 @@ class Segmentation:
 @pytest.mark.parametrize("share", [1.0, 0.66, 0.3])
 def test_a_face_that_the_segmentation_loses_is_named(share):
     face = draw_face(2)
-    maker = SquareMaker(SIZE, photo_detector=OneFace(face.landmarks), segmenter=Segmentation(share))
+    maker = SquareMaker(SIZE, photo_finder=OneFace(face.landmarks), segmenter=Segmentation(share))
     fault = maker.photo(face.photo).fault
     # The mouth lies at 0.72 of the square's height.
     assert fault is None if share == 1 else fault.startswith("face lost in the segmentation (alpha")
@@ -382,7 +384,7 @@ def test_large_squares_ask_for_no_larger_faces():
     points = moved(lambda points: points * 0.5)
     picture = np.full((256, 256, 3), 200, np.uint8)
     for size in (128, 512):
-        maker = SquareMaker(size, photo_detector=OneFace(points), segmenter=Segmentation(1.0))
+        maker = SquareMaker(size, photo_finder=OneFace(points), segmenter=Segmentation(1.0))
         assert maker.photo(picture).fault is None
         assert square_to_photo(points, size).shape == (2, 3)
 

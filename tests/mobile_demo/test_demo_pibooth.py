@@ -325,7 +325,7 @@ def test_no_face_leaves_the_photo(booth, photo, caplog):
     assert blank is booth.captures[0]
     assert drawing is not booth.captures[1]
     [line] = warnings(caplog)
-    assert line.startswith("Portrait: 1 of 2 pictures stay photos. No face found.")
+    assert line.startswith("Portrait: 1 of 2 pictures stay photos. No face found")
 
 
 @pytest.mark.parametrize(
