@@ -18,7 +18,7 @@ from keras_portrait.files import make_folder, write_whole
 from keras_portrait.inference.imaging import encode_image
 from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import load_preset
-from keras_portrait.templates import load_template
+from keras_portrait.training.templates import load_template
 from keras_portrait_export.benchmark.fidelity import (
     FidelityReport,
     Pictures,

@@ -22,7 +22,7 @@ from keras_portrait.model_card.figures import (
 )
 from keras_portrait.model_card.notes import Notes, read_notes
 from keras_portrait.model_card.runs import RunFacts, read_json, read_run
-from keras_portrait.templates import load_template
+from keras_portrait.training.templates import load_template
 
 TEMPLATE = "model_card.md.j2"
 # The sheet of the worst drawings, beside the card.

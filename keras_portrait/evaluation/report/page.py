@@ -8,7 +8,7 @@ from keras_portrait.evaluation.report.figures import entry_label, make_panel, nu
 from keras_portrait.evaluation.report.files import JSON_NAME, PAGE_NAME
 from keras_portrait.evaluation.report.pictures import pack_pictures, shown_entries
 from keras_portrait.files import write_whole
-from keras_portrait.templates import load_template
+from keras_portrait.training.templates import load_template
 
 TEMPLATE = "evaluation.html.j2"
 # What the kinds of entries are called.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from keras_portrait.errors import InputError
 from keras_portrait.files import write_whole
-from keras_portrait.templates import load_template
 from keras_portrait.training.run_page import curves, loss_log
 from keras_portrait.training.run_page.confusion import accuracy_facts, confusion_uri
 from keras_portrait.training.run_page.gallery import make_gallery
+from keras_portrait.training.templates import load_template
 
 NAME = "index.html"
 TEMPLATE = "run.html.j2"
