@@ -8,6 +8,7 @@ from keras_portrait import Stylizer
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import SettingError
 from keras_portrait.evaluation.drawing_measures import softness
+from keras_portrait.inference import filter_presets
 from keras_portrait.inference.faces import Box, Face
 from keras_portrait.inference.filters import FILTERS
 from keras_portrait.inference.geometry import face_template
@@ -40,7 +41,12 @@ def test_names():
         load_preset("filter:engravng")
 
 
-def test_the_net_draws_what_draw_draws():
+def test_the_net_draws_what_draw_draws(monkeypatch):
+    def draw_filters(square, names, *rest):
+        return {name: square[..., FILTERS.index(name)] for name in names}
+
+    # How a filter draws is not asked here, and would take seconds each time.
+    monkeypatch.setattr(filter_presets, "draw_filters", draw_filters)
     square = draw_face(1, 128).photo
     generator = load_preset("filter")
     style = np.eye(3, dtype=np.float32)[1:2]
@@ -52,7 +58,7 @@ def test_the_net_draws_what_draw_draws():
     np.testing.assert_allclose(mixed, np.mean(halves, axis=0), atol=1)
 
 
-@pytest.mark.parametrize("size", [100, 700])
+@pytest.mark.parametrize("size", [100, pytest.param(700, marks=pytest.mark.slow)])
 def test_drawings_are_as_large_as_the_photo(drawn, size):
     stylizer, photo = drawn(size)
     drawing = stylizer(photo)
@@ -60,13 +66,13 @@ def test_drawings_are_as_large_as_the_photo(drawn, size):
     assert 0.002 < (drawing < 128).mean() < 0.6
 
 
-def test_lines_of_a_large_photo_are_sharp(drawn):
+@pytest.mark.parametrize("size", [600, pytest.param(1200, marks=pytest.mark.slow)])
+def test_lines_of_a_large_photo_are_sharp(drawn, size):
     """A border of ink is two pixels wide at most, at any size: what area averages leave."""
-    for size in (600, 1200):
-        stylizer, photo = drawn(size)
-        # The rim of the square is faded.
-        middle = stylizer(photo)[size // 4 : size * 3 // 4, size // 4 : size * 3 // 4, 0]
-        assert softness(middle) * len(middle) / 512 < 2.0
+    stylizer, photo = drawn(size)
+    # The rim of the square is faded.
+    middle = stylizer(photo)[size // 4 : size * 3 // 4, size // 4 : size * 3 // 4, 0]
+    assert softness(middle) * len(middle) / 512 < 2.0
 
 
 def test_whole_pictures_have_no_features_to_draw(drawn):
@@ -82,18 +88,17 @@ def test_whole_pictures_have_no_features_to_draw(drawn):
 def test_any_exposure_is_drawn(drawn, light):
     stylizer, photo = drawn(200, "filter")
     photo = np.uint8(np.clip(np.float32(photo) * light, 0, 255))
-    for style in FILTERS:
-        assert stylizer(photo, style=style).shape == photo.shape
+    # All of them in one mix share what they find in the photo.
+    assert stylizer(photo, style=",".join(FILTERS)).shape == photo.shape
 
 
 def test_landmarks_reach_the_filter(drawn, monkeypatch):
     stylizer, photo = drawn(300)
     seen = []
-    inner = stylizer._generator.draw
 
     def spy(square, style, landmarks=None, has_face=True):
         seen.append((len(square), landmarks, has_face))
-        return inner(square, style, landmarks, has_face)
+        return np.full((*square.shape[:2], 1), 255, np.uint8)
 
     monkeypatch.setattr(type(stylizer._generator), "draw", staticmethod(spy))
     stylizer(photo)
@@ -114,10 +119,10 @@ def test_commands(portrait, tmp_path):
 
 def test_a_sheet_of_filters_beside_a_preset(portrait, tmp_path):
     sheet = tmp_path / "sheet.png"
-    chosen = "filter:ink,filter:engraving,portrait:line"
+    chosen = "filter:ink,portrait:line"
     code, _, err = portrait("compare", EXAMPLE, "--presets", chosen, "-o", sheet)
     assert (code, err) == (0, "")
-    assert read_image(sheet).shape[1] > 4 * 1024
+    assert read_image(sheet).shape[1] > 3 * 1024
 
 
 def test_a_job_in_bulk(portrait, tmp_path):

@@ -197,7 +197,13 @@ def test_asked_to_stop_it_goes_on_as_if_it_had_not(runs, faces, tmp_path, stoppi
     assert [row["phase"] for row in losses_of(parts)] == [method, method]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        method if method == "dcgan" else pytest.param(method, marks=pytest.mark.slow)
+        for method in METHODS
+    ],
+)
 def test_a_shorter_run_that_moved_with_its_pictures_grows_to_the_same_end(
     runs, faces, tmp_path, method
 ):
