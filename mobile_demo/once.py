@@ -12,8 +12,6 @@ from keras_portrait_demo import DEFAULT_PRESET
 
 # Seconds in which a camera finds its exposure, and in which a face must come before it.
 SETTLE_SECONDS, FACE_SECONDS = 1.0, 10.0
-# Side in pixels of the smallest face that a camera is waited for to show.
-LEAST_FACE = 40
 
 
 def draw_once(
@@ -113,7 +111,7 @@ def is_photo(source: str) -> bool:
 
 def _take_photo(text: str, width: int, height: int):
     """The first frame with a face in it, uint8 RGB (height, width, 3)."""
-    from keras_portrait.inference.faces import find_detector, find_faces
+    from keras_portrait.inference.faces import LEAST_FACE, find_detector, find_faces
     from keras_portrait_demo.sources.camera import PiCamera, UsbCamera, open_source
 
     detector = find_detector(LEAST_FACE)

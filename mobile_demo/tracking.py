@@ -9,8 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_portrait.errors import SettingError
-from keras_portrait.inference.faces import Box, Detector, Face, find_detector, find_faces
-from keras_portrait.inference.faces.finder import DETECTION_SIDE
+from keras_portrait.inference.faces import (
+    DETECTION_SIDE,
+    Box,
+    Detector,
+    Face,
+    find_detector,
+    find_faces,
+)
 
 # Part of the way to where a face was found last that is gone in a frame: 88 % in five.
 SMOOTHING = 0.35

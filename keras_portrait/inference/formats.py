@@ -147,7 +147,7 @@ def reason_against(kind: str | None) -> str | None:
     """Why files of a kind are not read here, and what to do; None where they are."""
     if kind in _READERS:
         package, reason = _READERS[kind]
-        return None if _has_reader(package) else reason
+        return None if _has_reader(kind, package) else reason
     return _REASONS.get(kind)
 
 
@@ -157,12 +157,15 @@ def shared_reason(text: str) -> str | None:
     return reason if reason in SHARED_REASONS else None
 
 
-def _has_reader(package: str) -> bool:
+def _has_reader(kind: str, package: str) -> bool:
     with _lock:
+        # Pillow itself may read it one day, or another plugin of it.
+        if kind in Image.OPEN:
+            return True
         try:
             module = importlib.import_module(package)
         except ImportError:
             return False
-        if package == "pillow_heif" and "HEIF" not in Image.OPEN:
+        if package == "pillow_heif":
             module.register_heif_opener()
         return True

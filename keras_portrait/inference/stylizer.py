@@ -22,7 +22,7 @@ from keras_portrait.inference.faces import (
     FaceFinder,
     largest_face,
     quarter_turns,
-    smallest_face,
+    smallest_faces,
     sure_faces,
 )
 from keras_portrait.inference.geometry import paste_back, scale_of, square_to_photo
@@ -214,10 +214,12 @@ class Stylizer:
     def _choose(self, photo: np.ndarray, faces: str, name: str) -> list[Face]:
         found = sure_faces(self._finder.find(photo))
         if not found:
+            turned, upright = smallest_faces(photo)
+            smaller = f", {upright} where it stands upright" if upright < turned else ""
             raise InputError(
-                "No face found, whichever way the photo is turned. Expected a face that looks at "
-                f"the camera, from {smallest_face(photo)} pixels up in this photo; --whole "
-                f"(whole=True) draws the whole picture as it is. Received: {name}"
+                "No face found. Expected a face that looks at the camera, turned in any way, from "
+                f"{turned} pixels up in this photo{smaller}; --whole (whole=True) draws the whole "
+                f"picture as it is. Received: {name}"
             )
         largest = largest_face(found)
         quarters = quarter_turns(largest)

@@ -18,7 +18,7 @@ from keras_portrait.inference.faces import (
     find_faces,
     largest_face,
     quarter_turns,
-    smallest_face,
+    smallest_faces,
 )
 from keras_portrait.inference.geometry import transform_points
 from keras_portrait.inference.imaging import write_image
@@ -133,7 +133,10 @@ def test_a_face_that_is_small_in_a_large_photo(example, finder):
 
 def test_what_is_too_small_is_said_in_pixels_of_the_photo(tiny_preset):
     wide = np.full((90, 8192, 3), 200, np.uint8)
-    assert smallest_face(wide) == 40
-    assert smallest_face(np.zeros((100, 100, 3), np.uint8)) == 20
-    with pytest.raises(InputError, match="whichever way.* from 40 pixels up .*--whole"):
+    assert smallest_faces(wide) == (160, 40)
+    assert smallest_faces(np.zeros((100, 100, 3), np.uint8)) == (20, 20)
+    text = (
+        "turned in any way, from 160 pixels up in this photo, 40 where it stands upright; --whole"
+    )
+    with pytest.raises(InputError, match=text):
         Stylizer(tiny_preset, threads=1)(wide)

@@ -28,9 +28,8 @@ from keras_portrait.inference.geometry import (
 )
 from keras_portrait.inference.segmentation import PersonSegmenter
 
-# Sides in pixels of the smallest faces to look for in photos and in drawings, which the detector
-# sees much smaller.
-LEAST_FACE_PHOTO = 40
+# Side in pixels of the smallest face to look for in drawings, which the detector sees much smaller
+# than photos.
 LEAST_FACE_DRAWING = 20
 # Part of the eyes, nose and lips that the segmentation must take for the person: with less, a part
 # of the face goes white, or the background stays.
@@ -100,7 +99,7 @@ class SquareMaker:
     face_limits: FaceLimits = field(default_factory=FaceLimits)
     ink_limits: InkLimits = field(default_factory=InkLimits)
     alignment: int = ALIGNMENT
-    photo_finder: FaceFinder = field(default_factory=lambda: FaceFinder(least=LEAST_FACE_PHOTO))
+    photo_finder: FaceFinder = field(default_factory=lambda: FaceFinder(smaller=False))
     drawing_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
     segmenter: PersonSegmenter = field(default_factory=PersonSegmenter)
 

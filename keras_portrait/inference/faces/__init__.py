@@ -2,15 +2,19 @@
 
 from keras_portrait.inference.faces.detector import Detector, find_detector, largest_face
 from keras_portrait.inference.faces.finder import (
+    DETECTION_SIDE,
+    LEAST_FACE,
     FaceFinder,
     find_faces,
     quarter_turns,
-    smallest_face,
+    smallest_faces,
     sure_faces,
 )
 from keras_portrait.inference.faces.types import Box, Face
 
 __all__ = [
+    "DETECTION_SIDE",
+    "LEAST_FACE",
     "Box",
     "Detector",
     "Face",
@@ -19,6 +23,6 @@ __all__ = [
     "find_faces",
     "largest_face",
     "quarter_turns",
-    "smallest_face",
+    "smallest_faces",
     "sure_faces",
 ]

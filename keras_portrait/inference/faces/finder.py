@@ -21,6 +21,8 @@ from keras_portrait.inference.imaging import resize
 
 # Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
 DETECTION_SIDE = 1024
+# Side in pixels of the smallest face that is looked for at first.
+LEAST_FACE = 40
 # Where nothing else was found: faces of 60 pixels in a photo of 48 million.
 _LARGE_SIDE = 4096
 # Mean score of the crops from which a face counts as upright, so that no other turn is looked at.
@@ -66,9 +68,9 @@ class _Look(NamedTuple):
 
 # Taken in this order, until one finds something.
 LOOKS = (
-    _Look(DETECTION_SIDE, 40, (0, 90, 180, 270, 45, 135, 225, 315)),
+    _Look(DETECTION_SIDE, LEAST_FACE, (0, 90, 180, 270, 45, 135, 225, 315)),
     _Look(DETECTION_SIDE, 20, (0, 90, 180, 270)),
-    _Look(_LARGE_SIDE, 20, (0, 90, 180, 270)),
+    _Look(_LARGE_SIDE, 20, (0,)),  # each takes seconds
 )
 
 
@@ -77,17 +79,17 @@ class FaceFinder:
 
     Args:
         threads: CPU threads for each search.
-        least: side in pixels of the smallest face to look for in a photo reduced to
-            `DETECTION_SIDE`; None for 40, and where there is none for smaller ones.
+        smaller: whether smaller faces are looked for where there is none of `LEAST_FACE` pixels in
+            the photo reduced to `DETECTION_SIDE`.
     """
 
-    def __init__(self, threads: int = 1, least: float | None = None):
-        self._threads, self._least = threads, least
+    def __init__(self, threads: int = 1, smaller: bool = True):
+        self._threads, self._smaller = threads, smaller
         self._detectors: dict[float, Detector] = {}
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
-        return {"threads": self._threads, "least": self._least}
+        return {"threads": self._threads, "smaller": self._smaller}
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(**state)
@@ -102,8 +104,7 @@ class FaceFinder:
             Faces in pixels of the photo, best score first; `Face.turn` says which way they stand.
             Empty where there is none.
         """
-        looks = LOOKS if self._least is None else (LOOKS[0]._replace(least=self._least),)
-        for look in looks:
+        for look in LOOKS if self._smaller else LOOKS[:1]:
             # The last one shows no more of a photo that was not reduced for the others.
             if look.side > DETECTION_SIDE >= max(photo.shape[:2]):
                 continue
@@ -182,10 +183,14 @@ def find_faces(photo: np.ndarray, detector: Detector) -> list[Face]:
     return [_enlarged(face, small, photo) for face in detector.detect(small)]
 
 
-def smallest_face(photo: np.ndarray) -> int:
-    """Side of the smallest face that `FaceFinder` looks for, in pixels of the photo (H, W, 3)."""
-    last = LOOKS[-1]
-    return round(last.least * max(1.0, max(photo.shape[:2]) / last.side))
+def smallest_faces(photo: np.ndarray) -> tuple[int, int]:
+    """Sides of the smallest faces that `FaceFinder` looks for, in pixels of the photo (H, W, 3).
+
+    Returns:
+        That of faces that are turned in any way, and that of upright ones.
+    """
+    side = max(photo.shape[:2])
+    return tuple(round(look.least * max(1.0, side / look.side)) for look in LOOKS[1:])
 
 
 def quarter_turns(face: Face) -> int:
