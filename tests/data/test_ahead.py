@@ -69,6 +69,7 @@ def test_a_request_to_stop_is_left_to_the_training_and_its_death_ends_all(number
     training = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parent,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,12 +11,12 @@ from PIL import Image
 
 from headless_chromium import Chromium
 from invented_evaluation import invented_result, write_pictures
-from keras_portrait import templates as template
 from keras_portrait.errors import MissingExtra
 from keras_portrait.evaluation.report import pictures as evaluation_pictures
 from keras_portrait.evaluation.report.figures import make_panel, markdown, number
 from keras_portrait.evaluation.report.page import write_evaluation
 from keras_portrait.evaluation.report.pictures import pack_pictures
+from keras_portrait.training import templates as template
 
 
 class Page(html.parser.HTMLParser):

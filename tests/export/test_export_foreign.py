@@ -131,7 +131,7 @@ def test_ranges_that_numbers_tell(measured, expected):
 
 @pytest.mark.parametrize("measured", [(-4, 1), (-1, 1.9), (-900, 900), (np.nan, np.nan), (0, 0)])
 def test_numbers_of_no_range_are_refused(measured):
-    with pytest.raises(SettingError, match="--output-range: .*Received: .* to "):
+    with pytest.raises(SettingError, match="with --output-range.*Received: .* to "):
         choose_range(measured, painter(end=None))
 
 

@@ -78,7 +78,7 @@ def test_a_picture_of_a_size_that_cannot_be(tmp_path):
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ("There is at least 1 reference to internal data", "still in use elsewhere"),
+        ("There is at least 1 reference to internal data", "still holds its arrays"),
         ("failed to allocate memory for tensors", "not enough memory"),
         ("std::bad_alloc", "not enough memory"),
         ("A thing that nobody knows\nand more", "cannot run this model. Received: A thing .* know"),

@@ -162,7 +162,8 @@ def test_a_moved_run_grows_with_its_pictures_elsewhere(drawn_data, tmp_path, eag
     told = [
         f"The same pictures, now in {tmp_path / 'moved'} instead of {tmp_path / 'data'}.",
         "2 epochs instead of 1: after step 2, where it goes on, the learning rate is 0.00015 "
-        "instead of 0, and the progress that losses follow is 50% instead of 100%.",
+        "instead of 0, and 50% instead of 100% of the training are done, which weights of losses "
+        "follow.",
     ]
     assert plan.summary.splitlines() == ["2 epochs of 2 steps", *told]
     folder = training.train(plan)
@@ -190,5 +191,6 @@ def test_drops_stay_where_the_recipe_has_them(tmp_path):
     (line,) = picture_plan_of("dcgan", data, tmp_path / "run", *drops, "train.epochs=8").news()
     assert line == (
         "8 epochs instead of 2: after step 4, where it goes on, the learning rate is 0.0001 "
-        "instead of 0.0001, and the progress that losses follow is 25% instead of 100%."
+        "instead of 0.0001, and 25% instead of 100% of the training are done, which weights of "
+        "losses follow."
     )
