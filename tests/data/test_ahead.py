@@ -1,5 +1,6 @@
 import itertools
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
