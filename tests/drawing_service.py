@@ -64,11 +64,12 @@ class Client:
         """Posts a form of parts (name, file name or None, bytes)."""
         return self.ask("POST", path, form(*parts), {"Content-Type": FORM_TYPE})
 
-    def begin(self, length: int, path: str = "/draw") -> socket.socket:
+    def begin(self, length: int, path: str = "/draw", **headers) -> socket.socket:
         """A connection on which the head of a POST was sent, and none of its body."""
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"
-        connection.sendall(head.encode())
+        headers = {"Host": "localhost", "Content-Length": length, **headers}
+        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
         return connection
 
     def metric(self, name: str) -> float:

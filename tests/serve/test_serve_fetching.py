@@ -163,7 +163,7 @@ def test_addresses_that_are_refused(settings, host, url, status):
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1%2", "0.0.0.0"]
     + ["::ffff:10.0.0.1", "100.64.0.1", "224.0.0.1"],
 )
-def test_names_that_lead_into_a_network_are_refused(tiny_preset, host, monkeypatch, address):
+def test_names_that_lead_into_a_network_are_refused(monkeypatch, address):
     def resolve(name, port, **_):
         assert name == "some.host"
         public = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("1.1.1.1", port))
@@ -181,12 +181,13 @@ def test_names_that_lead_into_a_network_are_refused(tiny_preset, host, monkeypat
     fetcher.close()
 
 
-def test_an_address_inside_is_used_where_it_is_named(tiny_preset, host, monkeypatch):
-    monkeypatch.setattr(
-        fetching.socket,
-        "getaddrinfo",
-        lambda name, port, **_: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))],
-    )
+def test_an_address_inside_is_used_where_it_is_named(host, monkeypatch):
+    find = socket.getaddrinfo
+
+    def resolve(name, *rest, **options):
+        return find("127.0.0.1" if name == "some.host" else name, *rest, **options)
+
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", resolve)
     fetcher = fetching.Fetcher((f"some.host:{host.server_port}", "127.0.0.1"))
     assert fetcher._fetch(f"http://some.host:{host.server_port}/photo") == PHOTO
     fetcher.close()
@@ -201,7 +202,7 @@ def test_nothing_is_fetched_where_nothing_is_allowed(tiny_preset, host):
     assert host.asked == []
 
 
-def test_a_host_that_is_not_there(tiny_preset, monkeypatch):
+def test_a_host_that_is_not_there(tiny_preset):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

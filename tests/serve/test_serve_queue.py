@@ -126,10 +126,11 @@ def test_a_client_that_hangs_up_frees_its_place(tiny_preset, held):
 
 
 def test_who_asks_first_sends_nothing_when_refused(settings, held):
-    with serving(settings, open_stylizer=held.open) as client, client.begin(0) as connection:
-        assert read_answer(connection).status == 400
-        with client.begin(0, "/draw?preset=no") as other:
-            assert read_answer(other).status == 404
+    with serving(settings, open_stylizer=held.open) as client:
+        with client.begin(2**40, "/draw", Expect="100-continue") as connection:
+            assert read_answer(connection).status == 413
+        with client.begin(len(PHOTO), "/draw?preset=no", Expect="100-continue") as connection:
+            assert read_answer(connection).status == 404
 
 
 def test_stopping_waits_for_what_is_drawn(settings, held, clients):
