@@ -55,8 +55,9 @@ HEIF = ["pillow-heif>=1.7"]
 STORE = ["fsspec>=2024.2"]
 RAY = ["ray[data]>=2.50"]
 
-# The HTTP service: `portrait serve`.
-SERVE = ["fastapi>=0.115", "prometheus-client>=0.21", "python-multipart>=0.0.18", "uvicorn>=0.34"]
+# The HTTP service: `portrait serve`. Forms of strangers take over time in older parsers; uvicorn's
+# processes were started in another way before.
+SERVE = ["fastapi>=0.165", "prometheus-client>=0.26", "python-multipart>=0.0.34", "uvicorn>=0.54"]
 
 setup(
     name="keras-portrait",

@@ -24,9 +24,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from soak import memory, wait_for
 
 import keras_portrait
-from soak import memory, wait_for
 
 STEPS = 12  # memory is read so often
 MOST_GROWTH = 10.0

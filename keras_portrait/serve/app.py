@@ -178,9 +178,7 @@ def _add_drawing(
         return await answer(request, options, lambda: read_photo(request))
 
     @app.get("/draw", **described)
-    async def draw_address(
-        request: Request, options: Annotated[FetchOptions, Query()]
-    ) -> Response:
+    async def draw_address(request: Request, options: Annotated[FetchOptions, Query()]) -> Response:
         """Draws the photo behind an address, where its host is allowed."""
         return await answer(request, options, lambda: fetcher.fetch(options.url))
 
