@@ -95,8 +95,9 @@ def serve(
             raise SettingError(
                 f"--allow-url: expected a HOST or HOST:PORT alone. Received: {entry}"
             )
-    # Workers make their own; here it says what is wrong before anything is started.
+    # Several workers make their own; here it says what is wrong before anything is started.
     app = create_app(settings)
+    app.state.studio.load()
     listener = listen(host, port)
     address = f"[{host}]" if ":" in host else host
     made = settings.token if token is None and settings.token else None

@@ -26,7 +26,7 @@ from keras_portrait.serve.studio import Studio
 
 WARNING_HEADER = "X-Portrait-Warning"
 _ShortText = Annotated[str, Field(max_length=200)]
-_ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 503, 504)
+_ERRORS = (400, 401, 403, 404, 408, 413, 415, 422, 501, 502, 503, 504)
 
 
 class DrawOptions(BaseModel):
@@ -74,7 +74,7 @@ class Health(BaseModel):
 
 
 def create_app(settings: Settings, open_stylizer: Callable[..., Stylizer] = Stylizer) -> FastAPI:
-    """Makes the service.
+    """Makes the service; `state.studio` draws for it.
 
     Args:
         settings: bounds and presets.
@@ -105,6 +105,7 @@ def create_app(settings: Settings, open_stylizer: Callable[..., Stylizer] = Styl
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.studio = studio
     app.add_middleware(Gate, access=access, metrics=metrics)
     _add_errors(app)
     _add_drawing(app, settings, studio, fetcher, metrics)

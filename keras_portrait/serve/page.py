@@ -27,7 +27,7 @@ def read_page() -> Page:
         "default-src 'none'",
         f"script-src {_hashes(content, 'script')}",
         f"style-src {_hashes(content, 'style')}",
-        "img-src blob:",
+        "img-src blob: data:",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",

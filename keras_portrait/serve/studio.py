@@ -71,6 +71,16 @@ class Studio:
                 self._stylizers[name] = self._open(place, threads=self._settings.threads)
             return self._stylizers[name]
 
+    def load(self) -> None:
+        """Loads the presets that were asked for by name, or the default one.
+
+        Raises:
+            InputError: a model is not what its preset says, or crashes the runtime.
+            MissingExtra: no LiteRT runtime is installed.
+        """
+        for name in self.presets if self._settings.presets else [self.default]:
+            self.stylizer(name)
+
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """A place among those who send, wait or are drawn.
@@ -137,9 +147,9 @@ class Studio:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """Loads the default preset, and hears what is said about pictures, until all is drawn."""
+        """Loads presets, then hears what is said about pictures, until all is drawn."""
+        self.load()
         with picture_warnings(self._hear):
-            self.stylizer(None)
             try:
                 yield
             finally:

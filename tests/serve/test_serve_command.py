@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ pytest.importorskip("fastapi", reason="the extra serve is not installed")
 
 from conftest import EXAMPLE
 from drawing_service import TOKEN, Client, read_answer
+from keras_portrait.inference.metadata import read_metadata, write_metadata
 from keras_portrait.inference.stylizer import Stylizer
 from waiting import wait_until
 
@@ -117,6 +119,13 @@ def test_what_is_wrong_is_said_in_one_line(portrait, tiny_preset):
             code, out, err = portrait("serve", "--preset", tiny_preset, *arguments)
             assert (code, out) == (2, "") and err.startswith(words), err
             assert err.count("\n") == 1
+
+
+def test_a_model_that_does_not_fit_is_refused_before_the_service_begins(portrait, tiny_preset):
+    write_metadata(tiny_preset, replace(read_metadata(tiny_preset), size=32))
+    code, out, err = portrait("serve", "--port", "0", "--preset", "fast", "--preset", tiny_preset)
+    assert (code, out, err.count("\n")) == (2, "", 1), err
+    assert err.startswith("portrait: The model does not fit its metadata")
 
 
 @pytest.mark.parametrize("option", [("--queue", "-1"), ("--workers", "0"), ("--timeout", "0")])
