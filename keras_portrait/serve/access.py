@@ -17,7 +17,7 @@ class Access:
 
     On a loopback address nobody but this machine can connect, so no token is needed; but a page
     from the internet may point its own name at 127.0.0.1 (DNS rebinding), so only loopback names
-    are answered, and may send a form there, so requests of other pages are not.
+    are answered; and it may send a form there, so without a token requests of other pages are not.
 
     Attributes:
         token: what a request must bring, or None when none is needed.
@@ -48,7 +48,12 @@ class Access:
         return not self._only_loopback or is_loopback(_without_port(headers.get("host", "")))
 
     def is_own_page(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request comes from the service's own page, or from no page at all."""
+        """Whether a request comes from the service's own page or no page, where that matters.
+
+        No page of others knows a token, and behind a proxy the names may differ.
+        """
+        if self.token is not None:
+            return True
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return False
         origin = headers.get("origin")
