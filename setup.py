@@ -55,6 +55,10 @@ HEIF = ["pillow-heif>=1.7"]
 STORE = ["fsspec>=2024.2"]
 RAY = ["ray[data]>=2.50"]
 
+# The HTTP service: `portrait serve`. Forms of strangers take over time in older parsers; uvicorn's
+# processes were started in another way before.
+SERVE = ["fastapi>=0.165", "prometheus-client>=0.26", "python-multipart>=0.0.34", "uvicorn>=0.54"]
+
 setup(
     name="keras-portrait",
     version=version(),
@@ -78,7 +82,7 @@ setup(
     package_data={
         "keras_portrait": [
             f"**/*.{suffix}"
-            for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2")
+            for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2", "html")
         ],
         "keras_portrait_export": ["**/*.j2"],
         "keras_portrait_demo": ["**/*.html"],
@@ -108,6 +112,8 @@ setup(
         "store": STORE,
         # A cluster for `portrait stylize --engine ray`; it has no 32-bit builds.
         "ray": RAY,
+        # Draws for other programs, over HTTP.
+        "serve": SERVE,
         # For the push button of a photo booth; lgpio reaches the pins of a Raspberry Pi.
         "gpio": ["gpiozero>=2", 'lgpio>=0.2; platform_machine == "aarch64"'],
         # A second engine for quantization.  It is not part of `dev`, because it holds
@@ -119,6 +125,7 @@ setup(
             *HEIF,
             *STORE,
             *RAY,
+            *SERVE,
             "mtcnn==1.0.0",
             "build",
             "gpiozero>=2",

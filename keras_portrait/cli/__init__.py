@@ -17,6 +17,7 @@ from keras_portrait.cli.evaluate import evaluate
 from keras_portrait.cli.prepare import prepare
 from keras_portrait.cli.presets import presets
 from keras_portrait.cli.sample import sample
+from keras_portrait.cli.serve import serve
 from keras_portrait.cli.stylize import stylize
 from keras_portrait.cli.train import train
 from keras_portrait.errors import PortraitError
@@ -33,6 +34,7 @@ app = typer.Typer(
 for command, line in (
     (stylize, "Draw photos, or every photo of a folder."),
     (compare, "Draw photos with several presets, on one sheet."),
+    (serve, "Draw for other programs, over HTTP."),
     (sample, "Make a sheet of pictures out of noise, such as avatars."),
     (presets, "List what there is to draw with."),
     (prepare, "Make photos, drawings or avatars ready for training."),

@@ -184,16 +184,9 @@ def _write(target: Path, drawing, metadata, vector) -> None:
     if not _is_svg(target):
         write_image(target, drawing)
         return
-    from keras_portrait.inference.bulk.drawing import style_text
-    from keras_portrait.inference.svg import trace_drawing
+    from keras_portrait.inference.svg import portrait_svg
 
-    style = style_text(vector[0], metadata.styles)
-    svg = trace_drawing(
-        drawing[..., 0],
-        title=f"Portrait in the style {style}",
-        description=f"Drawn by keras-portrait with the preset {metadata.name}, style {style}.",
-    )
-    write_whole(target, svg.encode())
+    write_whole(target, portrait_svg(drawing, metadata, vector))
 
 
 def _draw_alone(job: tuple[Path | None, Path | None], draw: Callable) -> None:

@@ -51,18 +51,26 @@ _NEW_SUBFILE_TYPE, _SUB_IFDS, _DNG_VERSION = 254, 330, 50706
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
+class TooLargePicture(InputError):
+    """A picture of more pixels or bytes than are read."""
+
+
 def read_image(
-    source: "str | Path | bytes | BinaryIO | Image.Image | np.ndarray", complete: bool = False
+    source: "str | Path | bytes | BinaryIO | Image.Image | np.ndarray",
+    complete: bool = False,
+    most_pixels: int | None = None,
 ) -> np.ndarray:
     """Reads a picture from wherever it is.
 
-    A JPEG file of more than `MAX_PIXELS` pixels is reduced to a half, a quarter or an eighth of its
-    sides while it is read.
+    A JPEG file of more than `MAX_PIXELS` pixels, or `most_pixels`, is reduced to a half, a quarter
+    or an eighth of its sides while it is read.
 
     Args:
         source: path of a file, the bytes of a file, a file object that gives bytes, a PIL image, or
             an array: uint8 or uint16, (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA.
         complete: whether a JPEG file that lost its end is refused.
+        most_pixels: of a picture that is unpacked, at most and by default `MAX_PIXELS`; not looked
+            at where the source is an array.
 
     Returns:
         uint8 RGB (H, W, 3): EXIF orientation applied, transparent parts over white, 16 bits
@@ -71,7 +79,7 @@ def read_image(
     Raises:
         InputError: the source is missing, empty, broken, no picture, of a format that is not read
             (`formats.UnreadableFormat`) or only with one more package (`formats.MissingReader`),
-            too large a file, or has more pixels than are read.
+            too large a file, or has more pixels than are read (`TooLargePicture`).
 
     Warns:
         TruncatedPictureWarning: a JPEG file lost its end, and less than half of its rows with it;
@@ -79,10 +87,11 @@ def read_image(
     """
     if isinstance(source, np.ndarray):
         return as_rgb(source)
+    most_pixels = min(most_pixels or MAX_PIXELS, MAX_PIXELS)
     if isinstance(source, Image.Image):
-        return _decode(source, "the PIL image", complete, is_ours=False)
+        return _decode(source, "the PIL image", complete, most_pixels, is_ours=False)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _read_bytes(source, f"{len(source)} bytes", complete)
+        return _read_bytes(source, f"{len(source)} bytes", complete, most_pixels)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         _require_file(path)
@@ -93,19 +102,21 @@ def read_image(
         except OSError as error:
             raise _cannot_read(error, str(path)) from error
         with file:
-            return _open(file, str(path), complete)
+            return _open(file, str(path), complete, most_pixels)
     if hasattr(source, "read"):
-        return _read_bytes(*_all_of(source), complete)
+        return _read_bytes(*_all_of(source), complete, most_pixels)
     raise InputError(
         "A picture must be a path, bytes, a file object, a PIL image or a NumPy array. "
         f"Received: {type(source).__name__}"
     )
 
 
-def _read_bytes(data: "bytes | bytearray | memoryview", name: str, complete: bool) -> np.ndarray:
+def _read_bytes(
+    data: "bytes | bytearray | memoryview", name: str, complete: bool, most_pixels: int
+) -> np.ndarray:
     if not data:
         raise InputError(f"The picture is empty. {EXPECTED} Received: {name}")
-    return _open(io.BytesIO(data), name, complete)
+    return _open(io.BytesIO(data), name, complete, most_pixels)
 
 
 def _all_of(file: BinaryIO) -> tuple[bytes, str]:
@@ -144,7 +155,7 @@ def _require_file(path: Path) -> None:
         raise _cannot_read(error, str(path)) from error
 
 
-def _open(file: BinaryIO, name: str, complete: bool) -> np.ndarray:
+def _open(file: BinaryIO, name: str, complete: bool, most_pixels: int) -> np.ndarray:
     head = file.read(HEAD)
     file.seek(0)
     kind, named = kind_of_bytes(head), kind_of_name(name)
@@ -156,14 +167,14 @@ def _open(file: BinaryIO, name: str, complete: bool) -> np.ndarray:
         with _pillow_remarks_dropped:
             if kind == "JXL":  # whose reader unpacks before it tells the size
                 told = read_jpeg_xl_head(file)
-                _refuse_large(told.width, told.height, name)
+                _refuse_large((told.width, told.height), name, most_pixels)
             image = Image.open(file, formats=formats)
     except InputError:
         raise
     except Image.DecompressionBombError as error:
         image = open_large_jpeg(file) if kind == "JPEG" else None
         if image is None:
-            raise _too_large(name) from error
+            raise _too_large(name, most_pixels) from error
     except PermissionError as error:
         raise InputError(f"No permission to read the file. Received: {name}") from error
     except Exception as error:  # decoders raise nearly anything on bytes that are not theirs
@@ -174,7 +185,7 @@ def _open(file: BinaryIO, name: str, complete: bool) -> np.ndarray:
         # EXIF says so once more, unless the file is a JPEG that was packed again.
         if kind == "JXL" and told.orientation != 1 and not getattr(image, "jpeg", False):
             image.getexif().pop(ExifTags.Base.Orientation, None)
-        return _decode(image, name, complete)
+        return _decode(image, name, complete, most_pixels)
 
 
 def _is_raw(tags) -> bool:
@@ -183,7 +194,9 @@ def _is_raw(tags) -> bool:
     return is_preview and (_SUB_IFDS in tags or _DNG_VERSION in tags)
 
 
-def _decode(image: Image.Image, name: str, complete: bool, is_ours: bool = True) -> np.ndarray:
+def _decode(
+    image: Image.Image, name: str, complete: bool, most_pixels: int, is_ours: bool = True
+) -> np.ndarray:
     """Unpacks a picture that was opened; one that is the caller's is not reduced."""
     if min(image.size) < 1:
         raise InputError(f"The picture has no pixels. {EXPECTED} Received: {name}")
@@ -193,11 +206,11 @@ def _decode(image: Image.Image, name: str, complete: bool, is_ours: bool = True)
         with _pillow_remarks_dropped:
             scans = check_scans(image, name, MAX_PIXELS) if is_jpeg else 0
             if is_jpeg and is_ours and max(size) <= _MOST_SIDE:
-                reduce_while_reading(image, MAX_PIXELS)
-            _refuse_large(*image.size, name, size)
+                reduce_while_reading(image, most_pixels)
+            _refuse_large(image.size, name, most_pixels, size)
             ended = supply_end(image) if is_jpeg and not complete else ()
             image.load()
-            _refuse_large(*image.size, name)  # HEIF tells some sizes only now
+            _refuse_large(image.size, name, most_pixels)  # HEIF tells some sizes only now
             if ended:
                 lost = missing_rows(image, scans)
             result = to_rgb(upright(image))
@@ -248,21 +261,23 @@ class _PillowRemarksDropped:
 _pillow_remarks_dropped = _PillowRemarksDropped()
 
 
-def _refuse_large(width: int, height: int, name: str, told: tuple[int, int] | None = None) -> None:
-    if width * height > MAX_PIXELS or max(width, height) > _MOST_SIDE:
-        width, height = told or (width, height)
-        raise _too_large(f"{name}, {width} x {height}")
+def _refuse_large(
+    size: tuple[int, int], name: str, most_pixels: int, told: tuple[int, int] | None = None
+) -> None:
+    if size[0] * size[1] > most_pixels or max(size) > _MOST_SIDE:
+        width, height = told or size
+        raise _too_large(f"{name}, {width} x {height}", most_pixels)
 
 
-def _too_large(name: str) -> InputError:
-    return InputError(
-        f"The picture is too large. Expected at most {MAX_PIXELS // 1_000_000} million pixels "
+def _too_large(name: str, most_pixels: int) -> InputError:
+    return TooLargePicture(
+        f"The picture is too large. Expected at most {most_pixels / 1_000_000:.3g} million pixels "
         f"(of a JPEG {MOST_JPEG_PIXELS // 1_000_000}), {_MOST_SIDE} a side. Received: {name}"
     )
 
 
 def _too_many_bytes(name: str) -> InputError:
-    return InputError(
+    return TooLargePicture(
         f"The file is too large. Expected at most {MOST_BYTES // 2**20} MiB. Received: {name}"
     )
 

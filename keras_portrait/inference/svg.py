@@ -12,7 +12,9 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import MissingExtra
+from keras_portrait.inference.bulk.drawing import style_text
 from keras_portrait.inference.imaging import resize
+from keras_portrait.inference.metadata import PresetMetadata
 
 # Darker is ink: an edge lies where a pixel is half covered.
 _INK_BELOW = 128
@@ -71,6 +73,29 @@ def trace_drawing(drawing: np.ndarray, title: str = "", description: str = "") -
         description=escape(description),
         paths="".join(f'<path d="{path}"/>\n' for path in _trace(drawing)),
     )
+
+
+def portrait_svg(drawing: np.ndarray, metadata: PresetMetadata, style: np.ndarray) -> bytes:
+    """Traces a portrait, and names what it was drawn with.
+
+    Args:
+        drawing: uint8 RGB (H, W, 3), black lines on white.
+        metadata: of the preset.
+        style: float32 (1, K), the weights of its styles.
+
+    Returns:
+        The bytes of an SVG file; see `trace_drawing`.
+
+    Raises:
+        MissingExtra: vtracer is not installed.
+    """
+    named = style_text(style[0], metadata.styles)
+    svg = trace_drawing(
+        drawing[..., 0],
+        title=f"Portrait in the style {named}",
+        description=f"Drawn by keras-portrait with the preset {metadata.name}, style {named}.",
+    )
+    return svg.encode()
 
 
 def load_tracer():

@@ -1,11 +1,11 @@
 """Who may see the web view: the token, its cookie, and which names the browser may ask for."""
 
 import hmac
-import ipaddress
 import re
 import secrets
 
 from keras_portrait.errors import SettingError
+from keras_portrait.serve.access import is_loopback as is_loopback
 
 COOKIE = "portrait_demo"
 _COOKIE_ATTRIBUTES = "HttpOnly; SameSite=Lax; Path=/"
@@ -57,16 +57,6 @@ class Access:
     def cookie(self) -> str:
         """The `Set-Cookie` line that spares a visitor the token from now on."""
         return f"{COOKIE}={self.token}; {_COOKIE_ATTRIBUTES}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is reached from this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def token_of(cookie_header: str | None) -> str | None:

@@ -20,7 +20,7 @@ from keras_portrait.errors import InputError, MissingExtra, TruncatedPictureWarn
 from keras_portrait.inference import formats, jpeg_files, reading
 from keras_portrait.inference.formats import HEAD, kind_of_bytes, kind_of_name
 from keras_portrait.inference.jpeg_xl_head import read_jpeg_xl_head
-from keras_portrait.inference.reading import read_image
+from keras_portrait.inference.reading import TooLargePicture, read_image
 
 NEEDS_HEIF = pytest.mark.skipif(
     importlib.util.find_spec("pillow_heif") is None, reason="pillow-heif is not installed"
@@ -222,6 +222,19 @@ def test_large_jpeg_files_are_reduced_while_they_are_read(photo, monkeypatch, tm
         read_image(encoded(photo.resize((2600, 2600)), "JPEG"))
     with pytest.raises(InputError, match="too large.*512 x 512"):
         read_image(encoded(photo, "PNG"))
+
+
+def test_a_caller_may_take_fewer_pixels(photo, monkeypatch):
+    most = 512 * 512 - 1
+    assert read_image(encoded(photo, "JPEG"), most_pixels=most).shape == (256, 256, 3)
+    for given in (encoded(photo, "PNG"), photo):
+        assert read_image(given, most_pixels=most + 1).shape == (512, 512, 3)
+        with pytest.raises(TooLargePicture, match=r"Expected at most 0\.262 million pixels"):
+            read_image(given, most_pixels=most)
+    # But not more than are read anyway.
+    monkeypatch.setattr(reading, "MAX_PIXELS", most)
+    with pytest.raises(TooLargePicture):
+        read_image(encoded(photo, "PNG"), most_pixels=10**9)
 
 
 def test_of_large_jpeg_files_fewer_scans_are_taken(photo, monkeypatch):

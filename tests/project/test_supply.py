@@ -105,7 +105,16 @@ def test_the_page_names_every_direct_dependency(required):
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     pins = read_pins()
     rows = dict(re.findall(r"^\| `([^`]+)` \| (\S+) \|", text, re.MULTILINE))
-    for extra in ("", "train", "svg", "heif", "store", "ray", "quantizer"):
+    for extra in ("", "train", "svg", "heif", "store", "ray", "serve", "quantizer"):
         for requirement in required[extra]:
             name = canonicalize_name(requirement.name)
             assert rows.get(requirement.name) == pins[name], f"{requirement.name} {pins[name]}"
+
+
+def test_the_container_installs_what_is_here_at_those_versions(required):
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 40
+    copied = re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE)
+    assert all((ROOT / path).exists() for line in copied for path in line.split())
+    [extras] = re.findall(r'--constraint constraints.txt "\.\[(.+)\]"', text)
+    assert set(extras.split(",")) <= set(required)
