@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_portrait
 from fake_live import FakeLive
@@ -69,8 +70,9 @@ def portrait(tiny_preset, monkeypatch, capsys):
 @pytest.fixture
 def without_readers(monkeypatch):
     """As where only Pillow is installed."""
-    for package in ("pillow_heif", "pillow_jxl"):
+    for package, kind in (("pillow_heif", "HEIF"), ("pillow_jxl", "JXL")):
         monkeypatch.setitem(sys.modules, package, None)
+        monkeypatch.delitem(Image.OPEN, kind, raising=False)
 
 
 @pytest.fixture(scope="session")

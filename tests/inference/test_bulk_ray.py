@@ -104,6 +104,7 @@ def test_a_real_ray_answers_the_greeting(ray):
     ray_engine._greet(host, int(port))
 
 
+@pytest.mark.slow
 def test_a_real_ray_draws_what_this_process_draws(ray, places, tiny_preset):
     for index in range(9):
         (places[0] / f"{index}.jpg").write_bytes(EXAMPLE.read_bytes() + bytes([index]))

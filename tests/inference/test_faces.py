@@ -83,6 +83,7 @@ def test_a_crowd_gives_what_the_package_gives(package, example):
     assert_same_faces(Mtcnn(20).detect(crowd), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos beside the checkout are not there")
 def test_sixty_photos_give_what_the_package_gives(package):
     every = list_images(PHOTOS)

@@ -225,6 +225,7 @@ def test_forward_cycle_compares_what_it_is_told_to(forward_cycle):
     assert reported == pytest.approx(5 * float(expected), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_edges_computed_beforehand_give_the_same_losses():
     batch = tiny_batch()
     keras.utils.set_random_seed(1)

@@ -73,6 +73,7 @@ def test_losses_are_binary_cross_entropies_of_the_scores():
     assert reported["fake_accuracy"] == (fake <= 0).mean()
 
 
+@pytest.mark.slow
 def test_the_penalty_is_the_squared_slope_at_real_pictures():
     model, batch = tiny(0.0, 0.0, gradient_penalty=3.0), batch_of()
     picture = ops.convert_to_numpy(batch["picture"])

@@ -342,6 +342,7 @@ def test_checkpoints_of_keras(tmp_path):
     model_for("cyclegan").load_weights(tmp_path / "best.weights.h5")
 
 
+@pytest.mark.slow
 def test_backup_and_restore_goes_on(tmp_path):
     class Broken(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -73,6 +73,7 @@ def faces(tmp_path_factory):
     return write_cartoon_faces(tmp_path_factory.mktemp("faces"), 4, 64)
 
 
+@pytest.mark.slow
 def test_killed_at_two_moments_it_ends_as_if_it_had_not_been(faces, tmp_path):
     kill_at_random("dcgan", faces, tmp_path, seed=1, moments=2)
 

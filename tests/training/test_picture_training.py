@@ -273,6 +273,7 @@ def test_files_of_generators_start_a_training(runs, faces, tmp_path):
         plan_for("cyclegan", faces, tmp_path / "next", f"train.start_from={tmp_path}/none.keras")
 
 
+@pytest.mark.slow
 def test_stopped_in_a_phase_and_again_later_it_goes_on(
     runs, faces, tmp_path, monkeypatch, stopping
 ):

@@ -79,7 +79,10 @@ def stopping(monkeypatch):
 
 
 @pytest.mark.timeout(1200)  # it trains twice, and machines may be busy
-@pytest.mark.parametrize(("step", "number"), [(1, signal.SIGINT), (3, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [(1, signal.SIGINT), pytest.param(3, signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_asked_to_stop_it_saves_and_goes_on_later(
     drawn_data, tmp_path, eager, stopping, step, number
 ):
@@ -112,6 +115,7 @@ def test_a_compiled_step_goes_on_as_if_it_had_not_stopped(drawn_data, tmp_path, 
     assert_same_end(whole, parts)
 
 
+@pytest.mark.slow
 def test_edge_maps_that_were_done_before_a_stop_are_kept(drawn_data, tmp_path, eager, monkeypatch):
     written, write = [], stored_edges.write_image
 
@@ -139,6 +143,7 @@ def test_a_second_request_breaks_off_at_once():
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_stopped_within_the_warm_start_it_is_done_again(drawn_data, tmp_path, eager, monkeypatch):
     def ask(self, batch, logs=None):
         self.request.asked = True
@@ -154,6 +159,7 @@ def test_stopped_within_the_warm_start_it_is_done_again(drawn_data, tmp_path, ea
     assert [row["phase"] for row in rows] == ["warm start", *["asymmetric_cycle"] * 2]
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(drawn_data, tmp_path, eager, capsys):
     whole = training.train(plan_of(drawn_data, tmp_path / "run"), verbose=0)
     expected = state_of(list_checkpoints(whole)[-1])
@@ -166,6 +172,7 @@ def test_a_damaged_checkpoint_is_passed_over(drawn_data, tmp_path, eager, capsys
     assert epochs_in_the_log(whole) == [1, 2]
 
 
+@pytest.mark.slow
 def test_two_damaged_checkpoints_are_an_error(drawn_data, tmp_path, eager):
     folder = training.train(plan_of(drawn_data, tmp_path / "run"), verbose=0)
     for checkpoint in list_checkpoints(folder):

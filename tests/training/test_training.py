@@ -155,6 +155,7 @@ def test_held_back_pictures_judge_the_epochs(tmp_path, eager):
     assert (folder / "best.keras").is_file()
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_another_run_and_looks_for_faces(drawn_data, tmp_path, eager):
     first = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
     slow = ("train.learning_rate=1e-9", "loss.face=2", f"train.start_from={first}")
@@ -168,6 +169,7 @@ def test_a_training_goes_on_from_another_run_and_looks_for_faces(drawn_data, tmp
         np.testing.assert_allclose(new, old, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_contrast_steepens_the_tones_of_a_start(drawn_data, tmp_path, eager):
     folder = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
     start = open_start(str(folder), ["drawn"])
