@@ -252,6 +252,7 @@ def test_int8_that_lies_about_its_pixels_is_refused(integer, tmp_path):
         load_preset(tmp_path / "preset")
 
 
+@pytest.mark.slow
 def test_several_modes_sizes_and_styles(student, tmp_path):
     out = tmp_path / "out"
     made = export(student, out, "fp32", "dynamic", sizes=(32,), styles=STYLES)

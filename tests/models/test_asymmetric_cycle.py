@@ -93,6 +93,7 @@ def test_progress_moves_weight_from_the_relaxed_to_the_truncated_cycle():
     assert at[1.0]["truncated_cycle"] > 0.0
 
 
+@pytest.mark.slow
 def test_sampled_truncation_takes_one_of_the_two_terms():
     model = tiny(weights=AsymmetricCycleWeights(sample_truncation=True))
     model.progress.assign(0.5)

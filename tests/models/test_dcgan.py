@@ -92,6 +92,7 @@ def test_the_penalty_is_the_squared_slope_at_real_pictures():
     assert reported_by(tiny(0.0, 0.0), batch)["d_penalty"] == 0.0
 
 
+@pytest.mark.slow
 def test_the_penalty_flattens_the_discriminator():
     steep, flat = (tiny(0.0, 1e-2, gradient_penalty=weight) for weight in (1e-9, 100.0))
     batch = batch_of()

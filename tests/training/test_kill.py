@@ -228,6 +228,7 @@ def test_a_full_disk_is_one_line_and_the_training_goes_on_later(
         assert whole_steps(run)[-1] == 4
 
 
+@pytest.mark.slow
 def test_a_read_only_run_folder_is_one_line(portrait, faces, tmp_path, eager):
     run = tmp_path / "run"
     assert train(portrait, faces, run)[0] == 0

@@ -150,6 +150,7 @@ def test_runs_that_began_before_there_was_an_option_go_on(tmp_path, recipe):
         )
 
 
+@pytest.mark.slow
 def test_a_moved_run_grows_with_its_pictures_elsewhere(drawn_data, tmp_path, eager, capsys):
     flat = ("train.decay_from=1", "train.steps_per_epoch=2", "train.warm_start_steps=0")
     whole = training.train(plan_of(drawn_data, tmp_path / "whole", *flat), verbose=0)

@@ -185,6 +185,7 @@ def assert_same_end(one, two):
     assert judged[0] == pytest.approx(judged[1], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "step"), [("dcgan", 1), ("cyclegan", 3)])
 def test_asked_to_stop_it_goes_on_as_if_it_had_not(runs, faces, tmp_path, stopping, method, step):
     parts = tmp_path / "parts"

@@ -140,6 +140,7 @@ def test_training_writes_its_run_folder(drawn_data, tmp_path, light):
     assert os.listdir(folder / "tensorboard")
 
 
+@pytest.mark.slow
 def test_held_back_pictures_judge_the_epochs(tmp_path, eager):
     write_drawn_faces(tmp_path, 12)
     prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0.4)
@@ -181,6 +182,7 @@ def test_contrast_steepens_the_tones_of_a_start(drawn_data, tmp_path, eager):
     np.testing.assert_allclose(generator(photos), np.tanh(2 * np.arctanh(before)), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_network_or_other_styles_are_no_start(drawn_data, tmp_path, eager):
     first = training.train(plan_of(drawn_data, tmp_path / "first", "train.epochs=1"), verbose=0)
     start = f"train.start_from={first}"
