@@ -23,26 +23,15 @@ def jpeg(level: int, width: int = 64, height: int = 48) -> bytes:
     return cv2.imencode(".jpg", np.full((height, width, 3), level, np.uint8))[1].tobytes()
 
 
-class CameraServer(ThreadingHTTPServer):
-    """Serves on loopback while it is entered.
-
-    `/stream.mjpg` sends pictures, 20 levels brighter each, for as long as `pause` lets it; after
-    `most` of them it hangs up or, with `stalls`, says nothing more. `/secret.mjpg` is the same
-    behind a password. `/NAME` is what `files` has, or as an int the status of an answer without
-    it. `asked` are the paths of all requests.
-    """
+class _WhileEntered:
+    """A server of loopback that answers while it is entered, until `ends` is set."""
 
     daemon_threads = False  # they are waited for
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Camera)
-        self.files: dict[str, tuple[str, bytes] | int] = {}
-        self.asked: list[str] = []
-        self.most, self.stalls = 10**9, False
-        self.pause = 0.02
-        self.size = (64, 48)
+    def __init__(self, handler):
+        super().__init__(("127.0.0.1", 0), handler)
         self.ends = threading.Event()
-        self.address = f"127.0.0.1:{self.server_port}"
+        self.address = f"127.0.0.1:{self.server_address[1]}"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
 
     def __enter__(self):
@@ -57,6 +46,24 @@ class CameraServer(ThreadingHTTPServer):
 
     def handle_error(self, request, client_address):
         """Viewers come and go."""
+
+
+class CameraServer(_WhileEntered, ThreadingHTTPServer):
+    """Serves on loopback while it is entered.
+
+    `/stream.mjpg` sends pictures, 20 levels brighter each, for as long as `pause` lets it; after
+    `most` of them it hangs up or, with `stalls`, says nothing more. `/secret.mjpg` is the same
+    behind a password. `/NAME` is what `files` has, or as an int the status of an answer without
+    it. `asked` are the paths of all requests.
+    """
+
+    def __init__(self):
+        super().__init__(_Camera)
+        self.files: dict[str, tuple[str, bytes] | int] = {}
+        self.asked: list[str] = []
+        self.most, self.stalls = 10**9, False
+        self.pause = 0.02
+        self.size = (64, 48)
 
 
 class _Camera(BaseHTTPRequestHandler):
@@ -99,34 +106,17 @@ class _Camera(BaseHTTPRequestHandler):
         pass
 
 
-class RtspServer(socketserver.ThreadingTCPServer):
+class RtspServer(_WhileEntered, socketserver.ThreadingTCPServer):
     """Serves JPEG pictures over RTSP and TCP (RFC 2326, RFC 2435) on loopback while it is entered.
 
     `most` pictures come, and then it hangs up; `refuses` answers DESCRIBE with that status.
     """
 
-    daemon_threads = False
     allow_reuse_address = True
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Rtsp)
+        super().__init__(_Rtsp)
         self.most, self.refuses = 10**9, 0
-        self.ends = threading.Event()
-        self.address = f"127.0.0.1:{self.server_address[1]}"
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ends.set()
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-
-    def handle_error(self, request, client_address):
-        """Viewers come and go."""
 
 
 _SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\n"

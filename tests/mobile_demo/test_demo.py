@@ -24,6 +24,7 @@ from keras_portrait_demo import once, show
 from keras_portrait_demo.__main__ import _parser, draw_once, main
 from keras_portrait_demo.sources import camera
 from tiny_preset import write_tiny_preset
+from videos import video_writer
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_never_loads_tensorflow(photo, tiny_preset):
 def write_video(path, frames):
     """A video of the example photo, 25 frames a second."""
     picture = cv2.cvtColor(read_image(EXAMPLE), cv2.COLOR_RGB2BGR)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (512, 512))
+    writer = video_writer(path, 25.0, (512, 512))
     for _ in range(frames):
         writer.write(picture)
     writer.release()
@@ -227,9 +228,7 @@ def test_once_waits_for_a_face_but_not_for_ever(tmp_path, tiny_preset, monkeypat
 
 
 def test_once_says_in_how_many_pictures_of_a_source_there_is_no_face(tmp_path, tiny_preset):
-    writer = cv2.VideoWriter(
-        str(tmp_path / "wall.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25.0, (96, 96)
-    )
+    writer = video_writer(tmp_path / "wall.avi", 25.0, (96, 96))
     for level in (128, 99, 70):
         writer.write(np.full((96, 96, 3), level, np.uint8))
     writer.release()

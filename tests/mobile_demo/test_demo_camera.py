@@ -16,6 +16,7 @@ from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait_demo.sources import camera, devices, pictures, ribbon_camera
 from keras_portrait_demo.sources.camera import open_source
 from keras_portrait_demo.sources.source import SourceLost
+from videos import video_writer
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
 
@@ -458,7 +459,7 @@ def test_auto_says_what_it_tried(usb, tmp_path):
 def video(tmp_path):
     """Eight frames at 20 a second that grow brighter."""
     path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
+    writer = video_writer(path, 20.0, (64, 48))
     for level in range(8):
         writer.write(plain((30 * level, 0, 0)))  # blue first: OpenCV's order
     writer.release()

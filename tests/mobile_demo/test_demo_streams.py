@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 
-import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +21,7 @@ from keras_portrait_demo.sources.source import SourceLost
 from keras_portrait_demo.sources.streams import Stream, WebVideo, name_of
 from keras_portrait_demo.web.server import WebView
 from stream_server import PASSWORD, SECRET, CameraServer, RtspServer
+from videos import video_writer
 from waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_thread_is_left")
@@ -52,7 +52,7 @@ def levels(source, count) -> list[int]:
 
 def write_video(path, frames=12, codec="MJPG") -> bytes:
     """Frames that are 20 levels brighter each, 20 a second."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
+    writer = video_writer(path, 20.0, (64, 48))
     for number in range(frames):
         writer.write(np.full((48, 64, 3), 20 * number % 240, np.uint8))
     writer.release()
