@@ -155,6 +155,22 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def require_sha256(path: Path, what: str) -> str:
+    """As `file_sha256`, with an error for the user.
+
+    Args:
+        path: of the file.
+        what: the error calls it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise InputError(f"Cannot read {what} ({error.strerror}). Received: {path}") from error
+
+
 def parse_json(text: str | bytes) -> object:
     """Reads JSON.
 

@@ -37,7 +37,6 @@ _SUFFIXES = {
 }
 _KIND_OF_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes}
 # Suffixes, in small letters, of files that a user takes for pictures.
-PICTURE_SUFFIXES = frozenset(_KIND_OF_SUFFIX)
 
 # Why a kind of file is not read, and what to do: the same words for each file of that kind.
 _REASONS = {

@@ -101,6 +101,18 @@ def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return result.reshape((height, width, *image.shape[2:]))  # OpenCV drops an axis of length 1
 
 
+def reduced(image: np.ndarray, side: int) -> np.ndarray:
+    """A picture with a longest side of `side` pixels at most; a smaller one stays as it is.
+
+    Args:
+        image: as `resize` takes it.
+        side: pixels, at least 1.
+    """
+    height, width = image.shape[:2]
+    ratio = min(1.0, side / max(height, width))
+    return resize(image, max(1, round(width * ratio)), max(1, round(height * ratio)))
+
+
 def enlarge_drawing(drawing: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resizes a drawing so that its lines stay as sharp as they were.
 

@@ -1,6 +1,5 @@
 """What a run folder tells for a model card: recipe, steps, hours, pictures."""
 
-import hashlib
 import json
 import os
 import zipfile
@@ -9,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from keras_portrait.errors import InputError
-from keras_portrait.files import parse_json, read_bounded
+from keras_portrait.files import parse_json, read_bounded, require_sha256
 from keras_portrait.model_card.pictures import picture_rows, source_folders
 from keras_portrait.models import methods, recipe_files
 from keras_portrait.models.load_recipe import load_recipe
@@ -105,7 +104,7 @@ def read_run(folder: str | Path) -> RunFacts:
         settings=settings,
         rows=rows,
         teacher=options.get("teacher_sha256", ""),
-        generators={_sha256(path) for path in folder.rglob("*.keras")},
+        generators={require_sha256(path, "the generator") for path in folder.rglob("*.keras")},
         warnings=warnings,
     )
 
@@ -248,15 +247,6 @@ def _parameters(folder) -> int:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"Cannot read the generator ({reason}). Received: {path}") from None
     return count
-
-
-def _sha256(path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"Cannot read the generator ({error.strerror}). Received: {path}"
-        ) from error
 
 
 def read_json(path: Path) -> dict | None:

@@ -55,7 +55,7 @@ class Gate:
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         headers = Headers(scope=scope)
-        if not self._access.is_own_name(headers):
+        if not self._access.answers_to(headers.get("host")):
             return Refusal(403, "On a loopback address the service answers to loopback names only.")
         if scope["path"] in _OPEN:
             return None

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_portrait.errors import InputError, SettingError
-from keras_portrait.files import file_sha256
+from keras_portrait.errors import SettingError
+from keras_portrait.files import require_sha256
 from keras_portrait.inference.filter_presets import is_filter
 from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.presets import find_preset, is_preset
@@ -86,25 +86,16 @@ def open_start(source: str, styles: Sequence[str], direction: str = "a-to-b") ->
     if is_preset(source):
         generator, sha256 = _of_preset(source)
     elif path.suffix == ".keras":
-        generator, sha256 = _of_file(path, styles), _sha256(path)
+        generator, sha256 = _of_file(path, styles), require_sha256(path, "the generator")
     else:
         generator, folder = load_run(source, direction), path
-        sha256 = _sha256(path / DIRECTIONS[direction])
+        sha256 = require_sha256(path / DIRECTIONS[direction], "the generator")
     if len(styles) > 1 and not set(generator.styles) & set(styles):
         raise SettingError(
             f"train.start_from: expected a run with some of the styles {', '.join(styles)}. "
             f"Received: {', '.join(generator.styles) or 'none'} in {source}"
         )
     return Start(generator, sha256, tuple(styles), folder)
-
-
-def _sha256(file):
-    try:
-        return file_sha256(file)
-    except OSError as error:
-        raise InputError(
-            f"Cannot read the generator ({error.strerror}). Received: {file}"
-        ) from error
 
 
 def _of_preset(source):

@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl
 
 from keras_portrait.errors import PortraitError
-from keras_portrait_demo.web.access import FORGET_COOKIE, same_origin, token_of
+from keras_portrait.serve.access import same_origin
+from keras_portrait_demo.web.access import FORGET_COOKIE, token_of
 from keras_portrait_demo.web.limits import visitor_of
 from keras_portrait_demo.web.pictures import qr_code
 from keras_portrait_demo.web.request import RequestTooLarge, bounded_reader

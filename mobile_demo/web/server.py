@@ -13,8 +13,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from keras_portrait.errors import SettingError
+from keras_portrait.serve.access import is_loopback
 from keras_portrait_demo.booth.booth import Booth
-from keras_portrait_demo.web.access import Access, is_loopback
+from keras_portrait_demo.web.access import Access
 from keras_portrait_demo.web.handler import Handler
 from keras_portrait_demo.web.limits import RateLimit, visitor_of
 from keras_portrait_demo.web.pictures import Pictures

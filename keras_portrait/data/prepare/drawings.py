@@ -12,7 +12,7 @@ import numpy as np
 from keras_portrait.data.prepare.small_scans import cut_small_scan, has_tone, is_small
 from keras_portrait.inference.faces import Detector
 from keras_portrait.inference.geometry import DRAWING_DETECTION_SIDE, scale_of, warp
-from keras_portrait.inference.imaging import resize
+from keras_portrait.inference.imaging import reduced, resize
 
 # Part of the stamp of a drawing's row; raised when the same sheet comes out as another square.
 VERSION = "drawing 2"
@@ -161,9 +161,7 @@ def find_face_in_drawing(sheet: np.ndarray, detector: Detector) -> tuple[np.ndar
         Landmarks, float (5, 2), 0-based pixels of the sheet, and the score in [0, 1]; None where
         no rendering shows a face.
     """
-    height, width = sheet.shape[:2]
-    ratio = min(1.0, DRAWING_DETECTION_SIDE / max(height, width))
-    small = resize(sheet, max(1, round(width * ratio)), max(1, round(height * ratio)))
+    small = reduced(sheet, DRAWING_DETECTION_SIDE)
     best = None
     for view in _views(small):
         face = max(detector.detect(view), key=lambda face: face.score, default=None)
@@ -173,7 +171,7 @@ def find_face_in_drawing(sheet: np.ndarray, detector: Detector) -> tuple[np.ndar
             break
     if best is None:
         return None
-    back = np.array([width / small.shape[1], height / small.shape[0]])
+    back = np.array(sheet.shape[1::-1]) / small.shape[1::-1]
     return (best.landmarks + 0.5) * back - 0.5, best.score
 
 

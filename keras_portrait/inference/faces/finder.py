@@ -17,7 +17,7 @@ import numpy as np
 from keras_portrait.inference.faces.detector import Detector, find_detector, largest_face
 from keras_portrait.inference.faces.types import Box, Face
 from keras_portrait.inference.geometry import transform_points
-from keras_portrait.inference.imaging import resize
+from keras_portrait.inference.imaging import reduced
 
 # Faces are looked for in a photo of at most this longest side: landmarks gain nothing above it.
 DETECTION_SIDE = 1024
@@ -88,11 +88,8 @@ class FaceFinder:
         self._detectors: dict[float, Detector] = {}
         self._lock = threading.Lock()
 
-    def __getstate__(self) -> dict:
-        return {"threads": self._threads, "smaller": self._smaller}
-
-    def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)
+    def __reduce__(self) -> tuple:
+        return FaceFinder, (self._threads, self._smaller)
 
     def find(self, photo: np.ndarray) -> list[Face]:
         """Finds the faces of one photo.
@@ -108,7 +105,7 @@ class FaceFinder:
             # The last one shows no more of a photo that was not reduced for the others.
             if look.side > DETECTION_SIDE >= max(photo.shape[:2]):
                 continue
-            small = _reduced(photo, look.side)
+            small = reduced(photo, look.side)
             found = self._look(small, look)
             if found:
                 return [_enlarged(face, small, photo) for face in found]
@@ -179,7 +176,7 @@ def find_faces(photo: np.ndarray, detector: Detector) -> list[Face]:
     Returns:
         Faces in pixels of the photo as given, best score first.
     """
-    small = _reduced(photo, DETECTION_SIDE)
+    small = reduced(photo, DETECTION_SIDE)
     return [_enlarged(face, small, photo) for face in detector.detect(small)]
 
 
@@ -201,12 +198,6 @@ def quarter_turns(face: Face) -> int:
 def sure_faces(found: list[Face]) -> list[Face]:
     """Those that surely are faces, or the best one where none is."""
     return [face for face in found if face.score >= SURE_SCORE] or found[:1]
-
-
-def _reduced(photo: np.ndarray, side: int) -> np.ndarray:
-    height, width = photo.shape[:2]
-    ratio = min(1.0, side / max(height, width))
-    return resize(photo, max(1, round(width * ratio)), max(1, round(height * ratio)))
 
 
 def _enlarged(face: Face, small: np.ndarray, photo: np.ndarray) -> Face:

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.photos import PhotoData
-from keras_portrait.errors import InputError, SettingError
-from keras_portrait.files import file_sha256, make_folder
+from keras_portrait.errors import SettingError
+from keras_portrait.files import make_folder, require_sha256
 from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.inference.presets import Generator, is_preset, load_preset
 from keras_portrait.models.distillation.batches import PLAIN, make_view, style_turn, view_file
@@ -82,7 +82,7 @@ def open_teacher(given: str) -> Teacher:
         generator = load_preset(given, min(4, os.cpu_count() or 1))
         teacher = Teacher(generator, generator.metadata.sha256)
     else:
-        teacher = Teacher(load_generator(path), _sha256(path))
+        teacher = Teacher(load_generator(path), require_sha256(path, "the teacher"))
     metadata = teacher.generator.metadata
     if "image" not in metadata.inputs or metadata.channels != 1:
         raise SettingError(
@@ -99,13 +99,6 @@ def _run_file(given: str) -> Path | None:
         return path
     is_run = os.path.isfile(path / OPTIONS_NAME) and not is_preset(given)
     return path / GENERATOR_FILE if is_run else None
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise InputError(f"Cannot read the teacher ({error.strerror}). Received: {path}") from error
 
 
 def draw_views(
