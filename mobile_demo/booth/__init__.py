@@ -1,1 +1,1 @@
-"""The photo booth: button, countdown, printer, kept files, and a plugin for pibooth."""
+"""The photo booth: button, countdown, printer, kept files, and plugins for other booths."""

@@ -12,20 +12,23 @@ import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pibooth
 from PIL import Image
 
-from keras_portrait.errors import PortraitError, SettingError
+from keras_portrait.errors import SettingError
 from keras_portrait_demo import DEFAULT_PRESET
+from keras_portrait_demo.booth.foreign_booths import (
+    THREADS,
+    check_settings,
+    draw_photo,
+    error_line,
+)
 
 SECTION = "PORTRAIT"
 # Seconds that guests wait for the drawings at most once the last capture is taken.
 WAIT_SECONDS = 10
-# The rest of a Raspberry Pi's four cores keeps the preview of the countdown smooth.
-THREADS = 2
 
 _LOGGER = logging.getLogger("pibooth")
 
@@ -154,7 +157,7 @@ class CaptureDrawer:
                 reasons.append(f"Not drawn within {settings.seconds:g} seconds.")
             except Exception as error:
                 pictures.append(capture)
-                reasons.append(_text(error))
+                reasons.append(error_line(error))
         if reasons:
             told = " ".join(dict.fromkeys(reasons))
             _warn(f"{len(reasons)} of {len(captures)} pictures stay photos. {told}")
@@ -173,42 +176,21 @@ def _own_copy(capture: tuple) -> tuple | None:
     return capture if isinstance(data, np.ndarray) else None
 
 
-@lru_cache(maxsize=1)
-def _stylizer(preset: str, threads: int):
-    # Here, not above, so that pibooth starts even where no runtime is installed.
-    from keras_portrait.inference.stylizer import Stylizer
-
-    return Stylizer(preset, threads)
-
-
 def _draw(capture: Image.Image, settings: Settings) -> Image.Image:
     """Every face of a capture on white paper as large as the capture; runs in the thread."""
-    from keras_portrait_demo.sources.pictures import fit_frame
-
     # As pibooth shows it: it does not turn captures by their EXIF orientation.
-    photo = np.asarray(capture.convert("RGB"))
-    stylizer = _stylizer(settings.preset, settings.threads)
-    drawing = stylizer(photo, style=settings.style, faces="all")
-    # Pictures in colour come as a row of squares.
-    return Image.fromarray(fit_frame(drawing, photo.shape[1], photo.shape[0]))
+    return draw_photo(capture, settings.preset, settings.style, settings.threads)
 
 
 def _load(settings: Settings) -> None:
-    from keras_portrait.inference.style import style_vector
-
     try:
-        stylizer = _stylizer(settings.preset, settings.threads)
-        style_vector(settings.style, stylizer.metadata.styles)
+        check_settings(settings.preset, settings.style, settings.threads)
     except Exception as error:
-        _warn(_text(error))
-
-
-def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, PortraitError) else f"{type(error).__name__}: {error}"
+        _warn(error_line(error))
 
 
 def _warn(text: str) -> None:
-    _LOGGER.warning("Portrait: %s", text.replace("\n", " "))
+    _LOGGER.warning("Portrait: %s", text)
 
 
 _drawer = CaptureDrawer()
@@ -250,7 +232,7 @@ def pibooth_startup(cfg):
     try:
         _drawer.load(Settings.read(cfg))
     except Exception as error:
-        _warn(_text(error))
+        _warn(error_line(error))
 
 
 @pibooth.hookimpl
@@ -272,7 +254,7 @@ def state_capture_exit(cfg, app):
         _drawer.begin(app.camera, Settings.read(cfg))
     except Exception as error:
         # It is tried again, and the reason told, when the final picture is made.
-        _LOGGER.debug("Portrait: %s", _text(error))
+        _LOGGER.debug("Portrait: %s", error_line(error))
 
 
 @pibooth.hookimpl(tryfirst=True)
@@ -284,7 +266,7 @@ def pibooth_setup_picture_factory(cfg, factory):
     try:
         factory._images = _drawer.show(factory._images, cfg)
     except Exception as error:
-        _warn(_text(error))
+        _warn(error_line(error))
 
 
 @pibooth.hookimpl
