@@ -1,18 +1,27 @@
-"""The README's five lines, the notebook and the template of a method do what they say."""
+"""The README's five lines, the notebooks and the template of a method do what they say."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+from PIL import Image
 
 import small_methods
 from keras_portrait.data.prepare.prepare import prepare
 from keras_portrait.data.synthetic_faces import write_drawn_faces
+from keras_portrait.inference.imaging import read_image
+from keras_portrait.inference.stylizer import Stylizer
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOK = json.loads((ROOT / "examples" / "train.ipynb").read_text(encoding="utf-8"))
+NOTEBOOKS = {
+    name: json.loads((ROOT / "examples" / f"{name}.ipynb").read_text(encoding="utf-8"))
+    for name in ("draw", "train")
+}
 
 
 def five_lines():
@@ -37,28 +46,57 @@ def small_cycle(styles):
     return small_methods.asymmetric_cycle(styles)
 
 
-def test_the_notebook_runs(monkeypatch, tmp_path):
+def run_notebook(name, monkeypatch, tmp_path, **instead):
+    """Runs the cells one after the other; answers what they left behind."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     names = {}
-    for cell in NOTEBOOK["cells"]:
+    for cell in NOTEBOOKS[name]["cells"]:
         if cell["cell_type"] == "code":
-            exec(compile("".join(cell["source"]), "train.ipynb", "exec"), names)
+            source = "".join(cell["source"])
+            for word, other in instead.items():
+                source = source.replace(f'"{word}"', f'"{other}"')
+            exec(compile(source, f"{name}.ipynb", "exec"), names)
+    return names
+
+
+def test_the_notebook_that_trains_runs(monkeypatch, tmp_path):
+    names = run_notebook("train", monkeypatch, tmp_path)
     assert names["again"].styles == len(names["data"].styles)
     assert (names["folder"] / "run.keras").exists()
 
 
-def test_the_notebook_shows_what_it_made():
-    outputs = [cell["outputs"] for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
+@pytest.mark.parametrize("preset", ["fast", pytest.param("portrait", marks=pytest.mark.slow)])
+def test_the_notebook_that_draws_runs(monkeypatch, tmp_path, preset):
+    names = run_notebook("draw", monkeypatch, tmp_path, portrait=preset)
+    kept = read_image(names["folder"] / "drawing.png")
+    assert np.array_equal(kept, Stylizer(preset, threads=1)(read_image(names["photo"])))
+    assert (kept < 128).mean() > 0.01, "an empty sheet proves nothing"
+    assert names["row"].shape == (256, 3 * 256)
+    assert np.ptp([square.mean() for square in np.hsplit(names["row"], 3)]) > 1, "all the same"
+    errors = [line.partition(". ")[0] for line in names["told"]]
+    assert errors == ["InputError: No face found", "SettingError: No such style"]
+    paths = (names["folder"] / "drawing.svg").read_text(encoding="utf-8").count("<path")
+    assert paths == names["svg"].count("<path") > 10
+
+
+@pytest.mark.parametrize(("name", "count"), [("draw", 3), ("train", 2)])
+def test_a_notebook_shows_what_it_made(name, count):
+    cells = NOTEBOOKS[name]["cells"]
+    outputs = [cell["outputs"] for cell in cells if cell["cell_type"] == "code"]
     pictures = [
-        len(output["data"]["image/png"])
+        output["data"]["image/png"]
         for cell in outputs
         for output in cell
         if "image/png" in output.get("data", {})
     ]
-    assert len(pictures) == 2 and max(pictures) < 100_000
+    assert len(pictures) == count and max(map(len, pictures)) < 100_000
     assert not any(
         output["output_type"] in ("error", "stream") for cell in outputs for output in cell
     )
+    if name == "draw":
+        shown = [Image.open(io.BytesIO(base64.b64decode(one))).convert("L") for one in pictures]
+        # Drawings and no photos: half of them or so is white paper.
+        assert all((np.asarray(one) > 240).mean() > 0.4 for one in shown)
 
 
 @pytest.mark.parametrize("method", small_methods.METHODS)
