@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,8 +90,7 @@ def push(files: dict[str, Path | bytes], address: Address, private: bool) -> str
         MissingExtra: huggingface_hub is not installed.
     """
     package = _package(address.text)
-    with _told(package, address.text), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on cards
+    with _told(package, address.text), _quiet(package):
         api = _api(package)
         api.create_repo(address.place, private=private or None, exist_ok=True)
         there = api.model_info(address.place, revision=address.revision, files_metadata=True)
@@ -110,6 +110,22 @@ def push(files: dict[str, Path | bytes], address: Address, private: bool) -> str
         operations += [package.CommitOperationDelete(name) for name in gone]
         options = {"revision": address.revision, "commit_message": "Add the preset"}
         return api.create_commit(address.place, operations, **options).oid
+
+
+@contextlib.contextmanager
+def _quiet(package: ModuleType) -> Iterator[None]:
+    """Without remarks on cards, and without progress where standard error is no terminal."""
+    no_terminal = sys.stderr is None or not sys.stderr.isatty()
+    is_ours = no_terminal and not package.utils.are_progress_bars_disabled()
+    if is_ours:
+        package.utils.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if is_ours:
+            package.utils.enable_progress_bars()
 
 
 def _package(where: str) -> ModuleType:
@@ -218,5 +234,5 @@ def _no_hub(error: Exception, where: str) -> InputError:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    # Signatures stand in queries.
-    return re.sub(r"\?\S*", "", lines[0])[:160].rstrip(".")
+    # Signatures stand in queries; numbers of errors tell nobody anything.
+    return re.sub(r"\?\S*|^\[Errno -?\d+\] ", "", lines[0])[:160].rstrip(".")

@@ -5,6 +5,7 @@ import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import keras_portrait
 from keras_portrait.errors import InputError
@@ -15,6 +16,9 @@ from keras_portrait.terminal import amount_shown
 # Seconds without a byte after which a server is given up.
 _PATIENCE = 30.0
 _CHUNK = 2**16
+_MOST_REDIRECTS = 5
+_REDIRECTS = (301, 302, 303, 307, 308)
+_USER_AGENT = f"keras-portrait/{keras_portrait.__version__}"
 
 
 def download(address: Address, target: Path, most: int) -> None:
@@ -30,20 +34,21 @@ def download(address: Address, target: Path, most: int) -> None:
         InputError: the server answers something else, redirects to another scheme, sends more than
             that, or a file of another checksum.
     """
-    headers = {"User-Agent": f"keras-portrait/{keras_portrait.__version__}"}
-    request = urllib.request.Request(address.place, headers=headers)
-    opener = urllib.request.build_opener(_SameScheme(address.text))
+    url, opener = address.place, urllib.request.build_opener(_NoRedirects)
     try:
-        with opener.open(request, timeout=_PATIENCE) as answer:
-            found = _copy(answer, target, most, address.text)
+        for _ in range(_MOST_REDIRECTS + 1):
+            request = urllib.request.Request(url, headers={"User-Agent": _USER_AGENT})
+            try:
+                with opener.open(request, timeout=_PATIENCE) as answer:
+                    found = _copy(answer, target, most, address.text)
+                break
+            except urllib.error.HTTPError as error:
+                with error:
+                    url = _next(url, error, address.text)
+        else:
+            raise InputError(f"The address leads on and on. Received: {address.text}")
     except InputError:
         raise
-    except urllib.error.HTTPError as error:
-        with error:
-            raise InputError(
-                f"The preset cannot be fetched (the server answers {error.code} {error.reason}). "
-                f"Received: {address.text}"
-            ) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise Unreachable(_reason(error), address.text) from None
     if found != address.sha256:
@@ -53,30 +58,29 @@ def download(address: Address, target: Path, most: int) -> None:
         )
 
 
-class _SameScheme(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to http or to what is no address of the web."""
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves redirects to `download`: urllib would go from https to http, and to ftp."""
 
-    def __init__(self, where: str):
-        self._where = where
+    def redirect_request(self, *_):
+        """None is followed."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        """See `urllib.request.HTTPRedirectHandler`."""
-        scheme = newurl.partition(":")[0].lower()
-        if scheme != req.type:
-            raise InputError(
-                f"The address leads on to another scheme. Expected {req.type}. "
-                f"Received: {scheme} from {self._where}"
-            )
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-    def http_error_302(self, req, fp, code, msg, headers):
-        """Looks at schemes that urllib refuses in words of its own."""
-        target = headers.get("location", "")
-        if ":" in target.partition("/")[0]:
-            self.redirect_request(req, fp, code, msg, headers, target)
-        return super().http_error_302(req, fp, code, msg, headers)
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+def _next(url: str, error: urllib.error.HTTPError, where: str) -> str:
+    """Where a redirect leads."""
+    location = error.headers.get("Location")
+    if error.code not in _REDIRECTS or not location:
+        raise InputError(
+            f"The preset cannot be fetched (the server answers {error.code} {error.reason}). "
+            f"Received: {where}"
+        )
+    target = urljoin(url, location)
+    expected, scheme = urlsplit(url).scheme, urlsplit(target).scheme
+    if scheme != expected:
+        raise InputError(
+            f"The address leads on to another scheme. Expected {expected}. "
+            f"Received: {scheme} from {where}"
+        )
+    return target
 
 
 def _copy(answer, target: Path, most: int, where: str) -> str:
