@@ -131,12 +131,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.may_write():
             asked = json.loads(self.body)
             name = f"{asked.get('organization') or 'user'}/{asked['name']}"
+            url = {"url": f"http://{self.headers['Host']}/{name}"}
             if name in hub.repositories:
-                return self.send(409, {"error": "You already created this model repo"})
+                return self.send(409, {"error": "You already created this model repo", **url})
             hub.add(name, {".gitattributes": b"*.tflite filter=lfs\n"})
             if asked.get("private") or asked.get("visibility") == "private":
                 hub.private.add(name)
-            self.send(200, {"url": f"http://{self.headers['Host']}/{name}"})
+            self.send(200, url)
 
     def validate(self, hub):
         self.send(200, {"warnings": [{"message": "a remark"}], "errors": []})
