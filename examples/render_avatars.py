@@ -12,7 +12,6 @@ the packages state: keep it with the pictures.
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess

@@ -27,9 +27,8 @@ def compare(
         str,
         typer.Option(
             metavar="A,B,C",
-            help="Names from `portrait presets`, presets' folders, model files or addresses, or run "
-            "folders. "
-            "A:STYLE is another style than the first, by name or index.",
+            help="Names from `portrait presets`, presets' folders, model files or addresses, or "
+            "run folders. A:STYLE is another style than the first, by name or index.",
         ),
     ],
     output: Annotated[

@@ -8,8 +8,8 @@ from keras_portrait.errors import SettingError, nearest
 from keras_portrait.inference.litert.silence import silent_stderr
 
 ARGUMENT_HELP = (
-    "A name from `portrait presets`, a preset's folder, model file or address (hf://user/name), or a "
-    "run folder."
+    "A name from `portrait presets`, a preset's folder, model file or address (hf://user/name), "
+    "or a run folder."
 )
 _RUN_FILE, _RUN_SUFFIX = "generator.keras", ".keras"
 

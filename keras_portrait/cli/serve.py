@@ -31,7 +31,8 @@ def serve(
         typer.Option(
             metavar="NAME",
             help="A name from `portrait presets`, a preset's folder, model file or address "
-            "(hf://user/name); may be given several times, the default first. Without it: portrait, and all in the package.",
+            "(hf://user/name); may be given several times, the default first. Without it: "
+            "portrait, and all in the package.",
         ),
     ] = None,
     token: Annotated[

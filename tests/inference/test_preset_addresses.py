@@ -23,6 +23,7 @@ from keras_portrait.files import cache_folder
 from keras_portrait.inference import metadata, presets
 from keras_portrait.inference.addresses import cache, contents
 from keras_portrait.inference.addresses.address import is_address, parse_address
+from keras_portrait.inference.addresses.fetch import fetch_address
 from keras_portrait.inference.metadata import split_model
 from preset_hub import files_of, served
 from tiny_preset import write_tiny_preset
@@ -79,11 +80,12 @@ def serve(host):
 
 
 def zipped(files, method=zipfile.ZIP_DEFLATED):
-    """A ZIP archive; names may be those of `ZipInfo`."""
+    """A ZIP archive, the same at every time; a name may be a `ZipInfo`."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, data in files.items():
-            archive.writestr(name, data, method)
+            plain = zipfile.ZipInfo(name) if isinstance(name, str) else name
+            archive.writestr(plain, data, method)
     return file.getvalue()
 
 
@@ -429,6 +431,19 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "keras-portrait"
 
 
+def test_another_process_may_come_first(serve, tiny, cached):
+    address = serve(zipped(tiny))
+
+    def finish_elsewhere(made):
+        with cache.new_folder() as part:
+            cache.keep(parse_address(address), Path(shutil.copytree(made, part / "preset")))
+
+    folder = fetch_address(address, finish_elsewhere)
+    assert files_of(folder) == tiny and presets.find_preset(address) == folder
+    assert len(list((cached / "presets").iterdir())) == 2  # the folder and its entry
+
+
+@pytest.mark.slow
 def test_two_processes_fetch_at_once(serve, host, tiny, cached):
     address = serve(zipped(tiny))
     code = "import sys; from keras_portrait.inference.presets import find_preset as find; "
@@ -437,7 +452,7 @@ def test_two_processes_fetch_at_once(serve, host, tiny, cached):
     said = {process.communicate(timeout=60)[0] for process in running}
     assert said == {f"{presets.find_preset(address)}\n"}
     assert [process.returncode for process in running] == [0, 0]
-    assert len(list((cached / "presets").iterdir())) == 2  # the folder and its entry
+    assert len(list((cached / "presets").iterdir())) == 2
 
 
 def test_progress_is_shown_on_a_terminal_alone(serve, tiny, monkeypatch, capsys, cached):

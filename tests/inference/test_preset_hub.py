@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-hub_package = pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
+pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
 
+import huggingface_hub
 from huggingface_hub import constants
 
 from keras_portrait.errors import InputError, MissingExtra, SettingError
@@ -129,7 +130,7 @@ def test_what_is_not_there(hub, cached):
 def test_a_hub_that_lies_about_a_checksum(hub, tiny, cached, name):
     hub.sent[name] = tiny[name][:-1] + b"!"
     text = refused(cached)
-    assert f"sends another file than its list says. Expected the checksum and the length" in text
+    assert "sends another file than its list says. Expected the checksum and the length" in text
     assert f"Received: {name} from {ADDRESS}" in text
 
 
@@ -268,6 +269,7 @@ def test_what_is_not_pushed(hub, tmp_path, portrait, monkeypatch, tiny):
     assert "its sha256 differs" in push(folder, ADDRESS) and hub.asked == []
 
 
+@pytest.mark.slow
 def test_the_variables_of_the_hub_are_its_own(hub, server, tmp_path, cached):
     """In a process of its own, where the package reads its variables as it is imported."""
     told = {"HF_ENDPOINT": server.address, "HF_HOME": str(tmp_path / "home"), "HF_TOKEN": ""}
@@ -293,7 +295,7 @@ def test_the_package_is_as_it_was_afterwards(hub):
     level = logging.getLogger("huggingface_hub").level
     presets.find_preset(ADDRESS)
     assert logging.getLogger("huggingface_hub").level == level
-    assert not hub_package.utils.are_progress_bars_disabled()
+    assert not huggingface_hub.utils.are_progress_bars_disabled()
     assert hub_module._first_line(OSError("[Errno 5] a?b=c d\ne")) == "a d"
 
 

@@ -104,7 +104,9 @@ def push(files: dict[str, Path | bytes], address: Address, private: bool) -> str
                 f"Expected one of its own. Received: {foreign} in {address.text}"
             )
         operations = [
-            package.CommitOperationAdd(name, content if isinstance(content, bytes) else str(content))
+            package.CommitOperationAdd(
+                name, content if isinstance(content, bytes) else str(content)
+            )
             for name, content in files.items()
         ]
         operations += [package.CommitOperationDelete(name) for name in gone]
