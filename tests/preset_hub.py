@@ -33,13 +33,14 @@ class Hub:
         sizes: bytes that are listed in place of the true ones, by file name.
         commit: told in place of the true one, where it is set.
         status: of every answer, where it is set.
+        moved: where requests for files are sent, where it is set.
         asked: method and path of each request.
     """
 
     def __init__(self):
         self.repositories, self.objects = {}, {}
         self.sent, self.sizes, self.commit, self.status = {}, {}, None, None
-        self.private, self.asked = set(), []
+        self.private, self.moved, self.asked = set(), None, []
 
     def add(self, name, files, branch="main"):
         """Adds a commit and returns it."""
@@ -125,6 +126,9 @@ class Handler(BaseHTTPRequestHandler):
             if file not in files:
                 return self.send(404, X_Error_Code="EntryNotFound")
             data = hub.sent.get(file, files[file])
+            if hub.moved:
+                told = {"X_Repo_Commit": commit, "X_Linked_Size": str(len(data))}
+                return self.send(302, Location=hub.moved + file, X_Linked_Etag='"etag"', **told)
             self.send(200, data, X_Repo_Commit=commit, ETag=f'"{git_hash(files[file])}"')
 
     def create(self, hub):

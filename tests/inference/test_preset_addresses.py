@@ -282,7 +282,7 @@ SURPLUS = "and no other files. Received: "
 ARCHIVES = {
     "climbs": (lambda files: {**files, "../up.png": b""}, "leads out of it. Received: '../up.png'"),
     "climbs inside": (lambda files: {**files, "a/../../b.md": b""}, "leads out of it."),
-    "absolute": (lambda files: {**files, "/tmp/a.md": b""}, "leads out of it. Received: '/tmp/a"),
+    "absolute": (lambda files: {**files, "/etc/a.md": b""}, "leads out of it. Received: '/etc/a"),
     "backslash": (lambda files: {**files, "..\\up.md": b""}, SURPLUS),
     "a link": (lambda files: {**files, link("a.md"): b"/etc/passwd"}, "Expected plain files"),
     "a program": (lambda files: {**files, "run.sh": b"#!/bin/sh\n"}, SURPLUS + "run.sh in"),

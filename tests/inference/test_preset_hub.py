@@ -152,6 +152,12 @@ def test_a_hub_that_lies_about_a_commit(hub, tiny, cached):
     assert "answers with another commit." in refused(cached)
 
 
+@pytest.mark.parametrize("scheme", ["file", "ftp"])
+def test_a_hub_that_leads_on_to_another_scheme(hub, cached, scheme):
+    hub.moved = f"{scheme}://127.0.0.1/etc/"
+    assert "protocol" in refused(cached)
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
