@@ -23,8 +23,10 @@ from keras_portrait.files import cache_folder
 from keras_portrait.inference import metadata, presets
 from keras_portrait.inference.addresses import cache, contents
 from keras_portrait.inference.addresses.address import is_address, parse_address
+from keras_portrait.inference.addresses.archive import unpack
 from keras_portrait.inference.addresses.fetch import fetch_address
 from keras_portrait.inference.metadata import split_model
+from mutations import damage
 from preset_hub import files_of, served
 from tiny_preset import write_tiny_preset
 
@@ -335,6 +337,23 @@ def test_archives_that_are_damaged_or_forged(serve, tiny, cached):
     twice = zipped({**tiny, "b.md": b"1", "c.md": b"2"}).replace(b"c.md", b"b.md")
     assert "each once. Received: 'b.md'" in refused(serve(twice), cached)
     assert "Expected plain files" in refused(serve(zipped(tiny, zipfile.ZIP_LZMA)), cached)
+
+
+def test_archives_that_are_damaged_anywhere(tiny, tmp_path):
+    whole, archive = zipped(tiny), tmp_path / "damaged.zip"
+    tables = whole.index(b"PK\1\2")
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        start = tables if seed % 2 else 0
+        archive.write_bytes(whole[:start] + damage(whole[start:], rng)[1])
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        try:
+            unpack(archive, folder, "here")
+            assert set(files_of(folder)) == set(tiny)
+        except InputError as error:
+            assert str(error).endswith("here") and "Cannot" not in str(error)
+    assert {path.name for path in tmp_path.iterdir()} == {archive.name, *map(str, range(200))}
 
 
 def test_what_a_preset_says_is_checked_as_of_any_other(serve, tiny, cached):

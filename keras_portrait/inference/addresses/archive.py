@@ -1,5 +1,6 @@
 """Unpacks a preset from a ZIP archive of a stranger."""
 
+import errno
 import shutil
 import stat
 import zipfile
@@ -43,11 +44,17 @@ def unpack(archive: Path, folder: Path, where: str) -> None:
         raise
     # Of damage zipfile has many ways to tell.
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, LookupError, RuntimeError):
-        raise InputError(f"The file is no whole ZIP archive. Received: {where}") from None
+        raise _damaged(where) from None
     except OSError as error:
+        if error.errno == errno.EINVAL:  # a table that names places before the file
+            raise _damaged(where) from None
         raise InputError(
             f"Cannot unpack the preset ({error.strerror or error}). Received: {where}"
         ) from error
+
+
+def _damaged(where: str) -> InputError:
+    return InputError(f"The file is no whole ZIP archive. Received: {where}")
 
 
 def _members(file: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:
