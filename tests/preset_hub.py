@@ -33,6 +33,7 @@ class Hub:
         sizes: bytes that are listed in place of the true ones, by file name.
         commit: told in place of the true one, where it is set.
         status: of every answer, where it is set.
+        etag: of every file, where it is set; huggingface_hub makes names of files of it.
         moved: where requests for files are sent, where it is set.
         asked: method and path of each request.
     """
@@ -40,7 +41,7 @@ class Hub:
     def __init__(self):
         self.repositories, self.objects = {}, {}
         self.sent, self.sizes, self.commit, self.status = {}, {}, None, None
-        self.private, self.moved, self.asked = set(), None, []
+        self.private, self.moved, self.etag, self.asked = set(), None, None, []
 
     def add(self, name, files, branch="main"):
         """Adds a commit and returns it."""
@@ -129,7 +130,8 @@ class Handler(BaseHTTPRequestHandler):
             if hub.moved:
                 told = {"X_Repo_Commit": commit, "X_Linked_Size": str(len(data))}
                 return self.send(302, Location=hub.moved + file, X_Linked_Etag='"etag"', **told)
-            self.send(200, data, X_Repo_Commit=commit, ETag=f'"{git_hash(files[file])}"')
+            etag = hub.etag or git_hash(files[file])
+            self.send(200, data, X_Repo_Commit=commit, ETag=f'"{etag}"')
 
     def create(self, hub):
         if self.may_write():

@@ -1,5 +1,6 @@
 """Presets of the Hugging Face Hub, against a hub on this machine."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -150,6 +151,17 @@ def test_a_hub_that_lies_about_a_commit(hub, tiny, cached):
     assert f"another commit. Expected {commit}. Received: {'0' * 40} from" in text
     hub.commit = "../../main"
     assert "answers with another commit." in refused(cached)
+
+
+@pytest.mark.parametrize("etag", ["/../../../../../../up", "/etc/up", "x/../../../../../up", ".."])
+def test_a_hub_whose_tags_climb_out(hub, tiny, tmp_path, etag):
+    hub.etag = etag
+    with contextlib.suppress(InputError):
+        assert files_of(presets.find_preset(ADDRESS)) == tiny
+    found = [path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")]
+    assert set(found) <= {"cache", "theirs"}
+    kept = [path.name for path in (tmp_path / "cache" / "presets").iterdir()]
+    assert len(kept) in (0, 2) and not [name for name in kept if "up" in name or "part" in name]
 
 
 @pytest.mark.parametrize("scheme", ["file", "ftp"])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from keras_portrait.errors import InputError, PortraitError
-from keras_portrait.files import write_whole
+from keras_portrait.files import make_folder, write_whole
 from keras_portrait.inference.addresses import hub, web
 from keras_portrait.inference.addresses.address import HUB, MODEL, Address, parse_address
 from keras_portrait.inference.addresses.archive import unpack
@@ -44,8 +44,8 @@ def fetch_address(given: str, try_preset: Callable[[Path], object]) -> Path:
 def _fetch(address: Address, try_preset: Callable[[Path], object]) -> Path:
     with new_folder() as part:
         work, made = part / "work", part / "preset"
-        work.mkdir()
-        made.mkdir()
+        make_folder(work)
+        make_folder(made)
         try:
             if address.kind == HUB:
                 hub.download(address, work, made)
