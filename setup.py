@@ -59,6 +59,9 @@ RAY = ["ray[data]>=2.50"]
 # processes were started in another way before.
 SERVE = ["fastapi>=0.165", "prometheus-client>=0.26", "python-multipart>=0.0.34", "uvicorn>=0.54"]
 
+# Presets by the address hf://user/name.
+HUB = ["huggingface_hub>=2.4"]
+
 setup(
     name="keras-portrait",
     version=version(),
@@ -114,6 +117,8 @@ setup(
         "ray": RAY,
         # Draws for other programs, over HTTP.
         "serve": SERVE,
+        # Fetches presets from the Hugging Face Hub, and puts them there.
+        "hub": HUB,
         # For the push button of a photo booth; lgpio reaches the pins of a Raspberry Pi.
         "gpio": ["gpiozero>=2", 'lgpio>=0.2; platform_machine == "aarch64"'],
         # A second engine for quantization.  It is not part of `dev`, because it holds
@@ -126,6 +131,7 @@ setup(
             *STORE,
             *RAY,
             *SERVE,
+            *HUB,
             "mtcnn==1.0.0",
             "build",
             "gpiozero>=2",

@@ -4,7 +4,7 @@
         [--styles adventurer lorelei micah toon-head]
 
 Needs Node.js 18 or newer with npm. The npm packages that hold the designs, DiceBear's, are
-installed once, below `~/.cache/keras-portrait` (or `$XDG_CACHE_HOME/keras-portrait`). An avatar
+installed once, below `~/.cache/keras-portrait` (or `$KERAS_PORTRAIT_CACHE`). An avatar
 depends on seed, style and number alone; the same command goes on where it was broken off, and a
 larger count adds to what is there. `OUT/CREDITS.md` names the designers and their licences, which
 the packages state: keep it with the pictures.
@@ -12,7 +12,6 @@ the packages state: keep it with the pictures.
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -26,7 +25,7 @@ from rich.console import Console
 from rich.progress import track
 
 from keras_portrait.errors import InputError, MissingExtra, PortraitError, SettingError, nearest
-from keras_portrait.files import remove_unfinished, write_whole
+from keras_portrait.files import cache_folder, remove_unfinished, write_whole
 
 STYLES = ("adventurer", "lorelei", "micah", "toon-head")
 SIZES = range(16, 1025)
@@ -149,7 +148,7 @@ def install_packages(npm: str) -> Path:
         MissingExtra: npm cannot install them, for example because there is no network.
         InputError: the cache folder cannot be written to.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-portrait"
+    cache = cache_folder()
     packages = cache / f"avatars-dicebear-{DICEBEAR}-resvg-{RESVG}"
     if packages.exists():
         return packages

@@ -18,6 +18,20 @@ UNFINISHED_PREFIX = ".part-"
 DRAWING_SUFFIX = ".portrait.png"
 # Bytes that a file of JSON has at most; those of this package have some thousands.
 MOST_TEXT = 2**24
+# The environment variable that names another cache folder.
+CACHE_VARIABLE = "KERAS_PORTRAIT_CACHE"
+
+
+def cache_folder() -> Path:
+    """Where files lie that can be fetched or made again; it need not be there yet.
+
+    It is what the environment variable `KERAS_PORTRAIT_CACHE` says, otherwise `keras-portrait` in
+    `XDG_CACHE_HOME` or `~/.cache`.
+    """
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-portrait"
 
 
 @contextlib.contextmanager

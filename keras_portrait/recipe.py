@@ -114,10 +114,10 @@ class TrainSettings:
         keep_every: epochs after which the generator is kept for good.
         precision: "float32" or "mixed_bfloat16".
         seed: of weights, noise, data order, augmentation and pools.
-        start_from: a run folder, a `.keras` file of one, or the name of a preset, whose generator
-            goes on learning; its network must be that of the recipe. Styles are found by their
-            names; one that it does not know begins as the mean of those that it knows. All other
-            networks and the optimizers start over. Empty starts with random weights.
+        start_from: a run folder, a `.keras` file of one, or the name or address of a preset, whose
+            generator goes on learning; its network must be that of the recipe. Styles are found by
+            their names; one that it does not know begins as the mean of those that it knows. All
+            other networks and the optimizers start over. Empty starts with random weights.
     """
 
     epochs: int = between(100, 1, 1_000_000)

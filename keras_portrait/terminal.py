@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import TextIO
 
 from keras_portrait.errors import PictureWarning, PortraitError
@@ -19,6 +20,8 @@ from keras_portrait.errors import PictureWarning, PortraitError
 _READER_GONE = 141
 # Windows reports a closed pipe as an invalid argument.
 _GONE = (errno.EPIPE, errno.EINVAL, errno.ESHUTDOWN)
+# Seconds between two numbers on one line.
+_SHOWN_EVERY = 0.1
 _ENCODING_ERRORS = "keras_portrait.written_out"
 
 
@@ -51,6 +54,40 @@ def remark(text: object) -> None:
     """Prints a line on standard error; one that cannot be written is let go."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def amount_shown(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Shows how many bytes have come, on a line of a terminal that is gone at the end.
+
+    Args:
+        what: what comes.
+        total: bytes of it all; None where nobody knows.
+
+    Yields:
+        A function that takes the bytes that are there; nothing is shown where standard error is no
+        terminal.
+    """
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    end, shown_at = "" if total is None else f" of {total / 1e6:.1f}", -1.0
+
+    def show(done: int) -> None:
+        nonlocal shown_at
+        if is_terminal and monotonic() - shown_at >= _SHOWN_EVERY:
+            shown_at = monotonic()
+            _write_over(f"{what}: {done / 1e6:.1f}{end} MB")
+
+    try:
+        yield show
+    finally:
+        if shown_at >= 0:
+            _write_over("")
+
+
+def _write_over(text: str) -> None:
+    """Writes over the line that the cursor of a terminal is in."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

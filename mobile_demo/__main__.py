@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     preset.add_argument(
         "--preset",
         default=DEFAULT_PRESET,
-        help="name of a preset, or its folder (default: %(default)s)",
+        help="name, folder or address (hf://user/name) of a preset (default: %(default)s)",
     )
     preset.add_argument(
         "--model", dest="preset", metavar="FILE", help="a preset's model file instead"

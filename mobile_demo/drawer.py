@@ -36,7 +36,8 @@ class Drawer:
     """Draws with one preset, which may be changed from another thread between two frames.
 
     Args:
-        preset: name of a preset in the package, a folder that is one, or a model file.
+        preset: name of a preset in the package, a folder that is one, a model file, or an address
+            as `presets.find_preset` takes it.
         style: name, index or mix of styles; None for the preset's first.
         threads: CPU threads to use; None for up to four.
 

@@ -1,14 +1,13 @@
 """A model of known speed elsewhere: MobileNet v1, to compare this machine with a Raspberry Pi."""
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from keras_portrait.errors import InputError, MissingExtra
-from keras_portrait.files import make_folder, write_whole
+from keras_portrait.files import cache_folder, make_folder, write_whole
 
 MODES = ("fp32", "int8")
 SIZE = 224
@@ -35,7 +34,7 @@ def mobilenet(mode: str, folder: Path | None = None) -> bytes:
     Raises:
         MissingExtra: TensorFlow is not installed, and the folder does not have the model yet.
     """
-    path = (folder or _cache_folder()) / f"mobilenet-v1-{SIZE}-{mode}-{_REVISION}.tflite"
+    path = (folder or cache_folder()) / f"mobilenet-v1-{SIZE}-{mode}-{_REVISION}.tflite"
     with contextlib.suppress(OSError):
         return path.read_bytes()
     model = _make(mode)
@@ -43,11 +42,6 @@ def mobilenet(mode: str, folder: Path | None = None) -> bytes:
         make_folder(path.parent)
         write_whole(path, model)
     return model
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keras-portrait"
 
 
 def _make(mode: str) -> bytes:

@@ -8,6 +8,7 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import keras_portrait
 from keras_portrait.cli.card import card
@@ -23,27 +24,41 @@ from keras_portrait.cli.train import train
 from keras_portrait.errors import PortraitError
 from keras_portrait.terminal import remark, running, tell
 
+# In the order in which a person needs them; longer texts stand in the functions.
+_COMMANDS = {
+    "stylize": (stylize, "Draw photos, or every photo of a folder."),
+    "compare": (compare, "Draw photos with several presets, on one sheet."),
+    "serve": (serve, "Draw for other programs, over HTTP."),
+    "sample": (sample, "Make a sheet of pictures out of noise, such as avatars."),
+    "presets": (presets, "List what there is to draw with; get and push presets."),
+    "prepare": (prepare, "Make photos, drawings or avatars ready for training."),
+    "train": (train, "Train a model on prepared pictures: the recipe says which."),
+    "distill": (distill, "Train a small generator to draw like a trained one."),
+    "evaluate": (evaluate, "Measure how good the drawings of presets and runs are."),
+    "card": (card, "Write the model card of a preset."),
+}
+
+
+class _InOrder(TyperGroup):
+    """Lists commands as they stand above; Typer has those with subcommands at the end."""
+
+    def list_commands(self, ctx):
+        return list(_COMMANDS)
+
+
 app = typer.Typer(
+    cls=_InOrder,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Turn photos of faces into line portraits.",
     epilog="For example: portrait stylize me.jpg",
 )
-# In the order in which a person needs them; longer texts stand in the functions.
-for command, line in (
-    (stylize, "Draw photos, or every photo of a folder."),
-    (compare, "Draw photos with several presets, on one sheet."),
-    (serve, "Draw for other programs, over HTTP."),
-    (sample, "Make a sheet of pictures out of noise, such as avatars."),
-    (presets, "List what there is to draw with."),
-    (prepare, "Make photos, drawings or avatars ready for training."),
-    (train, "Train a model on prepared pictures: the recipe says which."),
-    (distill, "Train a small generator to draw like a trained one."),
-    (evaluate, "Measure how good the drawings of presets and runs are."),
-    (card, "Write the model card of a preset."),
-):
-    app.command(short_help=line)(command)
+for name, (command, line) in _COMMANDS.items():
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name, short_help=line)
+    else:
+        app.command(name, short_help=line)(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -27,8 +27,8 @@ def compare(
         str,
         typer.Option(
             metavar="A,B,C",
-            help="Names from `portrait presets`, presets' folders or model files, or run folders. "
-            "A:STYLE is another style than the first, by name or index.",
+            help="Names from `portrait presets`, presets' folders, model files or addresses, or "
+            "run folders. A:STYLE is another style than the first, by name or index.",
         ),
     ],
     output: Annotated[
@@ -68,15 +68,12 @@ def compare(
 
 
 def _open_columns(presets: str) -> list[_Column]:
-    from keras_portrait.inference.presets import list_presets
     from keras_portrait.inference.style import style_vector
     from keras_portrait.inference.stylizer import Stylizer
 
     loaded, columns = {}, []
     for given in presets.split(","):
-        name, style = given.strip(), None
-        if ":" in name and name not in list_presets() and not os.path.exists(name):
-            name, style = name.rsplit(":", 1)
+        name, style = _parted(given.strip())
         if not name:
             raise SettingError(f"--presets: expected A,B,C. Received: {presets!r}")
         if name not in loaded:
@@ -86,6 +83,19 @@ def _open_columns(presets: str) -> list[_Column]:
         caption = f"{metadata.name}, {chosen}" if len(metadata.styles) > 1 else metadata.name
         columns.append(_Column(caption, loaded[name], style))
     return columns
+
+
+def _parted(given: str) -> tuple[str, str | None]:
+    """A preset and the style that is asked for behind a colon, or None."""
+    from keras_portrait.inference.addresses.address import is_address
+    from keras_portrait.inference.presets import list_presets
+
+    name, colon, style = given.rpartition(":")
+    # An address has colons of its own, before a slash or a port.
+    is_whole = is_address(given) and "/" in style
+    if not colon or is_whole or given in list_presets() or os.path.exists(given):
+        return given, None
+    return name, style
 
 
 def _draw_row(photo: Path, columns: list[_Column], side: int) -> list:

@@ -167,10 +167,13 @@ def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:
 
 def _name(given: str) -> str:
     """What a source is called: the name of a preset, of its folder or file, or of the run."""
+    from keras_portrait.inference.addresses.address import is_address, parse_address
     from keras_portrait.inference.presets import list_presets
 
     if given in list_presets():
         return given
+    if is_address(given):
+        given = parse_address(given).place.partition("?")[0]
     path = Path(given).resolve()
     if path.suffix != ".keras":
         return path.name

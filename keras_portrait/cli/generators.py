@@ -7,7 +7,10 @@ from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.errors import SettingError, nearest
 from keras_portrait.inference.litert.silence import silent_stderr
 
-ARGUMENT_HELP = "A name from `portrait presets`, a preset's folder or model file, or a run folder."
+ARGUMENT_HELP = (
+    "A name from `portrait presets`, a preset's folder, model file or address (hf://user/name), "
+    "or a run folder."
+)
 _RUN_FILE, _RUN_SUFFIX = "generator.keras", ".keras"
 
 
@@ -15,8 +18,8 @@ def open_generator(given: str):
     """Loads a generator: presets into the LiteRT runtime, those of runs into Keras.
 
     Args:
-        given: name of a preset in the package, a preset's folder or `.tflite` file, a run folder or
-            a `.keras` file in it. A name wins over a folder, and a preset over a run.
+        given: name of a preset in the package, a preset's folder, `.tflite` file or address, a run
+            folder or a `.keras` file in it. A name wins over a folder, and a preset over a run.
 
     Returns:
         `presets.Generator`.

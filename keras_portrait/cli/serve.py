@@ -30,8 +30,9 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name from `portrait presets`, a preset's folder or model file; may be given "
-            "several times, the default first. Without it: portrait, and all in the package.",
+            help="A name from `portrait presets`, a preset's folder, model file or address "
+            "(hf://user/name); may be given several times, the default first. Without it: "
+            "portrait, and all in the package.",
         ),
     ] = None,
     token: Annotated[

@@ -47,7 +47,7 @@ NOISE = ("noise",)
 INTEGER_MODE = "int8"
 INPUTS = (("image",), ("image", "style"), NOISE)
 # Bytes that a model file has at most. The widest network of the package has some 60 million.
-_MOST_MODEL = 2**30
+MOST_MODEL = 2**30
 # What files written before these fields existed mean.
 _ADDED_LATER = {"noise": 0, "channels": 1}
 
@@ -332,7 +332,7 @@ def _read_json(text: str, path: Path) -> dict:
 
 def _read_model(model: Path, named_by: Path) -> bytes:
     try:
-        return read_bounded(model, _MOST_MODEL)
+        return read_bounded(model, MOST_MODEL)
     except FileNotFoundError:
         raise InputError(
             f"The model file that {named_by} names is missing. Received: {model}"

@@ -2,7 +2,7 @@
 
 A preset is a folder with `portrait.json` (see `metadata`), the model file that it names and
 `README.md`, the model card; or that model file alone. Those of the package lie in
-`keras_portrait/presets`.
+`keras_portrait/presets`; those of others are also found by an address, see `addresses`.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.inference.addresses.address import is_address
 from keras_portrait.inference.filter_presets import is_filter, load_filter
 from keras_portrait.inference.generator import Generator
 from keras_portrait.inference.imaging import from_signed, to_signed
@@ -39,11 +40,15 @@ def is_name(given: "str | Path") -> bool:
 
 
 def is_preset(given: "str | Path") -> bool:
-    """Whether that is the name of a preset or filter, a folder that is one, or a model file."""
+    """Whether that is a name of a preset or filter, a folder that is one, a model file, an address.
+
+    What lies behind an address is not looked at.
+    """
     path = Path(given)
     # os.path answers False for names that are too long, where Path raises.
     return (
         is_name(given)
+        or is_address(given)
         or os.path.isfile(path / FILE_NAME)
         or (path.suffix == _MODEL_SUFFIX and os.path.isfile(path))
     )
@@ -53,14 +58,22 @@ def find_preset(preset: "str | Path") -> Path:
     """Where a preset lies.
 
     Args:
-        preset: name of a preset in the package, a folder that is one, or a model file.
+        preset: name of a preset in the package, a folder that is one, a model file, or an address:
+            `hf://user/name`, `https://host/name.zip#sha256=...`. What is not in the cache yet is
+            fetched, tried and kept there; what is there is not asked for again.
 
     Returns:
         The folder, or the model file as it was given.
 
     Raises:
         SettingError: there is no such thing; the text names presets of nearly that name.
+        InputError: an address cannot be reached, or leads to what is no sound preset.
+        MissingExtra: huggingface_hub is needed and not installed.
     """
+    if is_address(preset):
+        from keras_portrait.inference.addresses.fetch import find_address
+
+        return find_address(str(preset), _open)
     known = list_presets()
     if str(preset) in known:
         return BUILT_IN / str(preset)
@@ -69,8 +82,25 @@ def find_preset(preset: "str | Path") -> Path:
         return path
     raise SettingError(
         f"No such preset. {nearest(str(preset), known)}"
-        f"Expected a name, a folder that holds {FILE_NAME}, or a model file. Received: {preset}"
+        f"Expected a name, a folder that holds {FILE_NAME}, a model file, or an address (hf://, "
+        f"https://). Received: {preset}"
     )
+
+
+def fetch_preset(address: str) -> Path:
+    """Fetches a preset into the cache, whether it is there or not, and returns its folder.
+
+    Args:
+        address: as `find_preset` takes it.
+
+    Raises:
+        SettingError: it is no address.
+        InputError: it cannot be reached, or leads to what is no sound preset.
+        MissingExtra: huggingface_hub is needed and not installed.
+    """
+    from keras_portrait.inference.addresses.fetch import fetch_address
+
+    return fetch_address(address, _open)
 
 
 def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
@@ -88,7 +118,10 @@ def load_preset(preset: "str | Path", threads: int = 1) -> Generator:
     """
     if is_filter(preset):
         return load_filter(preset)
-    path = find_preset(preset)
+    return _open(find_preset(preset), threads)
+
+
+def _open(path: Path, threads: int = 1) -> Generator:
     metadata = read_metadata(path)
     file = path / metadata.file if path.is_dir() else path
     if not Path(os.path.abspath(file)).is_relative_to(BUILT_IN):

@@ -19,8 +19,8 @@ class Sampler:
     """Makes pictures out of noise with one preset.
 
     Args:
-        preset: name of a preset in the package, a folder that is one, the model file in it, or a
-            generator that is loaded already.
+        preset: name of a preset in the package, a folder that is one, the model file in it, an
+            address as `presets.find_preset` takes it, or a generator that is loaded already.
         threads: CPU threads to use; None for up to four.
 
     Attributes:

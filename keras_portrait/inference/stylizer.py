@@ -44,8 +44,8 @@ class Stylizer:
     one at a time. It may be pickled where its generator may: a preset is loaded again there.
 
     Args:
-        preset: name of a preset in the package, a folder that is one, the model file in it, or a
-            generator that is loaded already.
+        preset: name of a preset in the package, a folder that is one, the model file in it, an
+            address as `presets.find_preset` takes it, or a generator that is loaded already.
         threads: CPU threads to use; None for up to four.
 
     Attributes:

@@ -40,12 +40,17 @@ def words(text: str) -> list[str]:
 
 
 def subcommands() -> list[str]:
-    """The names of the subcommands of `portrait`."""
+    """The names of the subcommands of `portrait`, and of theirs."""
     import typer
 
     from keras_portrait.cli import app
 
-    return sorted(typer.main.get_command(app).commands)
+    def names(group):
+        for name, command in getattr(group, "commands", {}).items():
+            yield name
+            yield from (f"{name} {below}" for below in names(command))
+
+    return sorted(names(typer.main.get_command(app)))
 
 
 def commands() -> list[str]:
