@@ -20,6 +20,14 @@ from web_client import Client
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
 
 
+def pytest_collection_modifyitems(items):
+    """Keeps the tests that share what their module sets up on one worker: it is set up once."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        if any(definition.scope == "module" for (*_, definition) in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def each_model_is_tried_once():
     """Tries a model that lies in many folders in a child process once, not once for each folder."""

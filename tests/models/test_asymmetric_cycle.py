@@ -287,7 +287,13 @@ def test_blank_pictures_give_finite_gradients(value):
     assert np.all(np.isfinite(norms))
 
 
-@pytest.mark.parametrize(("size", "count"), [(64, 3), (128, 2), (256, 1), (512, 1)])
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        (64, 3),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in ((128, 2), (256, 1), (512, 1))),
+    ],
+)
 def test_trains_at_other_sizes_and_batches(size, count):
     model = tiny(size=size, pool_size=2)
     batch = tiny_batch(size=size, count=count, seed=1)

@@ -44,7 +44,7 @@ def test_damaged_files_are_loaded_or_refused(bases, tmp_path, kind, count):
     run(kind, range(count), bases, tmp_path)
 
 
-@pytest.mark.parametrize(("kind", "count"), [("keras", 30), ("checkpoint", 30)])
+@pytest.mark.parametrize(("kind", "count"), [("keras", 12), ("checkpoint", 12)])
 def test_damaged_weights_are_loaded_or_refused(bases, tmp_path, kind, count):
     run(kind, range(count), bases, tmp_path)
 

@@ -59,6 +59,7 @@ def run_notebook(name, monkeypatch, tmp_path, **instead):
     return names
 
 
+@pytest.mark.slow
 def test_the_notebook_that_trains_runs(monkeypatch, tmp_path):
     names = run_notebook("train", monkeypatch, tmp_path)
     assert names["again"].styles == len(names["data"].styles)

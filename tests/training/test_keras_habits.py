@@ -17,11 +17,11 @@ from small_methods import METHODS, arrays_for, inputs_for
 TENSORFLOW_ALONE = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="of the TensorFlow backend"
 )
-# Those whose steps take longest are tried in `make test-slow`; they share their code with the rest.
-LONG = ("cyclegan", "cartoongan", "distillation")
+# The others are tried in `make test-slow`: all share this code.
+QUICK = ("asymmetric_cycle",)
 EVERY = pytest.mark.parametrize(
     "method",
-    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in METHODS],
+    [pytest.param(name, marks=pytest.mark.slow) if name not in QUICK else name for name in METHODS],
 )
 
 
@@ -76,7 +76,14 @@ FORMS = ("dataset", "generator", "tuples", "pair", "arrays")
 
 @pytest.mark.parametrize(
     ("method", "form"),
-    [*(("paired", form) for form in FORMS), *((method, "arrays") for method in METHODS)],
+    [
+        *(("paired", form) for form in FORMS),
+        ("asymmetric_cycle", "arrays"),
+        *(
+            pytest.param(method, "arrays", marks=pytest.mark.slow)
+            for method in ("cyclegan", "cartoongan", "dcgan", "distillation")
+        ),
+    ],
 )
 def test_fit_takes_batches_in_every_form(method, form):
     model, arrays = model_for(method), arrays_for(method)
@@ -101,10 +108,10 @@ def test_fit_takes_batches_in_every_form(method, form):
 @pytest.mark.parametrize(
     "method",
     [
-        *("paired", "dcgan"),
+        "paired",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("asymmetric_cycle", "cyclegan", "cartoongan")
+            for name in ("asymmetric_cycle", "cyclegan", "cartoongan", "dcgan")
         ),
     ],
 )
@@ -287,7 +294,14 @@ def test_weights_come_back_into_a_fresh_compiled_model(method, tmp_path):
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_generator_loads_after_nothing_but_our_import(tmp_path):
+@pytest.mark.parametrize(
+    "imported",
+    [
+        ("keras_portrait", "keras"),
+        pytest.param(("keras", "keras_portrait"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_generator_loads_after_nothing_but_our_import(imported, tmp_path):
     model = METHODS["asymmetric_cycle"]()
     model.generator.save(tmp_path / "generator.keras")
     model.compile()
@@ -297,14 +311,14 @@ def test_a_generator_loads_after_nothing_but_our_import(tmp_path):
         "import keras\nfor file in ('generator', 'run'):\n"
         "    print(type(keras.models.load_model(f'{{file}}.keras')).__name__)"
     )
-    for first, second in (("keras_portrait", "keras"), ("keras", "keras_portrait")):
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(first=first, second=second)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-        )
-        assert done.stdout.split() == ["Functional", "AsymmetricCycle"], done.stderr
+    first, second = imported
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(first=first, second=second)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["Functional", "AsymmetricCycle"], done.stderr
 
 
 def test_keras_is_told_of_every_registered_class():

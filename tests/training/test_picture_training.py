@@ -200,10 +200,7 @@ def test_asked_to_stop_it_goes_on_as_if_it_had_not(runs, faces, tmp_path, stoppi
 
 @pytest.mark.parametrize(
     "method",
-    [
-        method if method == "dcgan" else pytest.param(method, marks=pytest.mark.slow)
-        for method in METHODS
-    ],
+    [pytest.param(method, marks=pytest.mark.slow) for method in METHODS],
 )
 def test_a_shorter_run_that_moved_with_its_pictures_grows_to_the_same_end(
     runs, faces, tmp_path, method
@@ -225,7 +222,13 @@ def trained_weights(generator):
     return {w.path: np.asarray(w) for w in generator.weights if "moving" not in w.path}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(method, marks=pytest.mark.slow) if method == "cyclegan" else method
+        for method in METHODS
+    ],
+)
 def test_a_training_starts_from_another_run(runs, faces, tmp_path, method):
     first = runs(method)
     slow = ("train.learning_rate=1e-9", "train.epochs=1", "train.seed=7")

@@ -229,6 +229,7 @@ def test_the_command_says_how_to_go_on(drawn_data, tmp_path, monkeypatch, portra
     assert f"stopped after step 7; the same command goes on: {tmp_path / 'run'}" in err
 
 
+@pytest.mark.slow
 def test_progress_is_shown_line_by_line(drawn_data, tmp_path, eager, capsys):
     training.train(plan_of(drawn_data, tmp_path / "run"))
     lines = [line for line in capsys.readouterr().err.splitlines() if "left" in line]
@@ -240,11 +241,11 @@ def test_progress_is_shown_line_by_line(drawn_data, tmp_path, eager, capsys):
     assert "0:00:00 left" in lines[-1] and "drawing_accuracy" in lines[-1]
 
 
-def test_changed_pictures_are_named(drawn_data, tmp_path, eager):
+def test_changed_pictures_are_named(drawn_data, tmp_path):
     copy = tmp_path / "data"
     shutil.copytree(drawn_data, copy)
     plan = plan_of(copy, tmp_path / "run")
-    training.train(plan, verbose=0)
+    run_folder.open_run(plan.folder, plan.identity)
     assert plan_of(copy, tmp_path / "run").folder == plan.folder
     photo = copy / plan.experiment.data.photos[0].file
     write_image(photo, np.zeros((64, 64, 3), np.uint8))
@@ -263,6 +264,7 @@ def test_a_batch_that_devices_cannot_share_is_refused(drawn_data, tmp_path):
         training.make_plan(recipe, "x", drawn_data, tmp_path, devices=2)
 
 
+@pytest.mark.slow
 def test_one_photo_and_one_drawing_train(tmp_path, eager):
     write_drawn_faces(tmp_path, 1)
     prepare(tmp_path / "photos", tmp_path / "drawings", tmp_path / "data", size=64, holdout=0)
@@ -352,6 +354,7 @@ def test_where_another_start_was_quicker_the_next_number_is_taken(
     assert plan.folder.as_posix() == "runs/002-tiny" and os.listdir("runs/001-tiny") == []
 
 
+@pytest.mark.slow
 def test_the_first_lines_say_where_and_what(drawn_data, tmp_path, eager, monkeypatch, capsys):
     folder, page = tmp_path / "run", tmp_path / "run" / "index.html"
 
