@@ -3,7 +3,8 @@
 /** One line that says what is wrong, and a code such as "no-face" for the text that the page shows. */
 export class PortraitError extends Error {
   /**
-   * @param {string} code "no-face", "no-runtime", "no-file", "bad-file", "bad-setting" or "bad-photo".
+   * @param {string} code "no-face", "no-runtime", "no-memory", "no-file", "bad-file", "bad-photo",
+   *   "too-large" or "bad-setting".
    * @param {string} message one line: what is wrong, what was expected, "Received: ...".
    * @param {object} [options] as `Error` takes them, such as `cause`.
    */

@@ -8,7 +8,8 @@ import { personSegmenter } from "./segmentation.js";
 
 /** All networks of a page. */
 export class Models {
-  #runtime;
+  /** @type {import("./litert/runner.js").Runtime} what runs them. */
+  runtime;
   #read;
   #accelerator;
   #nets;
@@ -21,17 +22,17 @@ export class Models {
    * @param {(path: string) => Promise<Uint8Array>} read content of a file of the folder `models`,
    *   such as what `readerOf` returns.
    * @param {object} [options]
-   * @param {"wasm" | "webgpu"} [options.accelerator] as `loadPreset` takes it.
+   * @param {"wasm" | "auto"} [options.accelerator] as `loadPreset` takes it.
    */
   constructor(runtime, read, { accelerator = "wasm" } = {}) {
-    this.#runtime = runtime;
+    this.runtime = runtime;
     this.#read = read;
     this.#accelerator = accelerator;
   }
 
   /** @returns {Promise<import("./faces/mtcnn.js").Nets>} those of the face detector. */
   nets() {
-    this.#nets ??= forgetting(openNets(this.#runtime, this.#read), () => (this.#nets = undefined));
+    this.#nets ??= forgetting(openNets(this.runtime, this.#read), () => (this.#nets = undefined));
     return this.#nets;
   }
 
@@ -48,7 +49,7 @@ export class Models {
   async generator(preset) {
     if (this.#preset !== preset) {
       const options = { accelerator: this.#accelerator };
-      const generator = await loadPreset(preset, this.#runtime, this.#read, options);
+      const generator = await loadPreset(preset, this.runtime, this.#read, options);
       this.#generator?.close();
       this.#generator = generator;
       this.#preset = preset;
@@ -57,7 +58,7 @@ export class Models {
   }
 
   async #openSegmenter() {
-    const runner = await Runner.open(this.#runtime, await this.#read("selfie_segmentation.tflite"));
+    const runner = await Runner.open(this.runtime, await this.#read("selfie_segmentation.tflite"));
     const [input, output] = [runner.inputs[0].name, runner.outputs[0].name];
     return personSegmenter(async (image) => (await runner.run({ [input]: image }))[output]);
   }

@@ -15,8 +15,8 @@ const MOST_DIFFERENCE = 1;
  * @param {import("./litert/runner.js").Runtime} runtime what `startRuntime` returned.
  * @param {(path: string) => Promise<Uint8Array>} read content of a file of the folder `models`.
  * @param {object} [options]
- * @param {"wasm" | "webgpu"} [options.accelerator] "webgpu" is used where the network computes in
- *   floats and draws there what it draws with "wasm".
+ * @param {"wasm" | "auto"} [options.accelerator] "auto" uses WebGPU where the network computes in
+ *   floats and draws there what it draws with WebAssembly.
  * @returns {Promise<Generator & {accelerator: string, close: () => void}>}
  * @throws {PortraitError} "no-file": there is no such preset; "bad-file": it is altered or not what
  *   its metadata says, or the runtime cannot run it.
@@ -28,7 +28,7 @@ export async function loadPreset(preset, runtime, read, { accelerator = "wasm" }
   const model = await read(`${folder}/${metadata.file}`);
   let runner = await Runner.open(runtime, model);
   checkTensors(runner, metadata, folder);
-  if (accelerator === "webgpu" && metadata.mode !== "int8") {
+  if (accelerator === "auto" && runtime.hasWebGpu && metadata.mode !== "int8") {
     runner = await onGraphics(runner, runtime, model, metadata);
   }
   const output = runner.outputs[0].name;

@@ -73,8 +73,8 @@ export class Stylizer {
    * @param {boolean} [options.whole] draw the whole picture as it is, without looking for a face.
    * @param {"white" | "keep"} [options.background] people alone on white paper, or what is behind
    *   them too: the photo itself around a drawing that is put back, otherwise the drawn background.
-   * @returns {Promise<Picture>} bytes RGB, as large as the photo, or with `crop` a square of the
-   *   preset's size.
+   * @returns {Promise<{drawing: Picture, faces: import("./faces/types.js").Face[]}>} bytes RGB, as large
+   *   as the photo, or with `crop` a square of the preset's size; and the faces that were drawn.
    * @throws {PortraitError} "no-face"; "bad-setting": there is no such style, or options that exclude
    *   each other.
    */
@@ -83,12 +83,13 @@ export class Stylizer {
     checkChoice("background", background, BACKGROUNDS);
     if (crop && whole) throw new PortraitError("bad-setting", "Choose either crop or whole. Received: both");
     const vector = styleVector(style, this.metadata.styles);
-    if (whole) return this.#drawWhole(photo, vector, background);
+    if (whole) return { drawing: await this.#drawWhole(photo, vector, background), faces: [] };
     const found = await this.findFaces(photo, faces);
     const inPlace = !crop && this.metadata.channels === 1;
-    return inPlace
-      ? this.#drawInPlace(photo, found, vector, background)
-      : this.#drawCrops(photo, found, vector, background);
+    const drawing = inPlace
+      ? await this.#drawInPlace(photo, found, vector, background)
+      : await this.#drawCrops(photo, found, vector, background);
+    return { drawing, faces: found };
   }
 
   /**

@@ -5,7 +5,6 @@ import { rint } from "../picture.js";
 import { describeModel } from "./graph.js";
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
-const THREADED = "litert_wasm_threaded_internal.js";
 
 /**
  * Loads the WebAssembly of LiteRT.js.
@@ -18,33 +17,82 @@ const THREADED = "litert_wasm_threaded_internal.js";
  * @param {object} [options]
  * @param {number} [options.threads] threads to use; more than one needs a page that is isolated from
  *   other origins, and is one everywhere else.
+ * @param {(address: string, imports: object) => Promise<WebAssembly.WebAssemblyInstantiatedSource>}
+ *   [options.instantiate] fetches and compiles, such as what `instantiator` returns; where there is
+ *   none, the runtime does it.
  * @returns {Promise<Runtime>}
  * @throws {PortraitError} "no-runtime": the browser is too old, or a file is missing.
  */
-export async function startRuntime(module, folder, { threads = 1 } = {}) {
-  const used = globalThis.crossOriginIsolated ? threads : 1;
-  // Read by the loader of the WebAssembly: in a worker it would look beside the worker's script.
-  globalThis.Module = {
-    locateFile: (name) => folder + name,
-    mainScriptUrlOrBlob: used > 1 ? folder + THREADED : undefined,
-    print() {},
-    printErr(line) {
-      if (/^(ERROR|FATAL)/.test(line)) console.error(line);
-    },
-  };
+export async function startRuntime(module, folder, { threads = 1, instantiate } = {}) {
   try {
-    await module.loadLiteRt(folder, { threads: used > 1 });
+    const isQuick = await module.supportsFeature("relaxedSimd");
+    const used = isQuick && globalThis.crossOriginIsolated ? threads : 1;
+    const name = `litert_wasm_${isQuick ? (used > 1 ? "threaded_" : "") : "compat_"}internal`;
+    await new Promise((resolve, reject) => {
+      // Read by the loader of the WebAssembly, which would look beside the worker's script.
+      globalThis.Module = {
+        locateFile: (file) => folder + file,
+        mainScriptUrlOrBlob: `${folder}${name}.js`,
+        instantiateWasm: instantiate && ((imports, receive) => {
+          const received = ({ instance, module: compiled }) => receive(instance, compiled);
+          instantiate(`${folder}${name}.wasm`, imports).then(received).catch(reject);
+          return {};
+        }),
+        print() {},
+        printErr(line) {
+          if (/^(ERROR|FATAL)/.test(line)) console.error(line);
+        },
+      };
+      module.loadLiteRt(folder, { threads: used > 1 }).then(resolve, reject);
+    });
+    return { module, threads: used, hasWebGpu: Boolean(module.getWebGpuDevice()) };
   } catch (error) {
-    const text = `The runtime did not start. Received: ${firstLine(error)}`;
-    throw new PortraitError("no-runtime", text, { cause: error });
+    throw asPortraitError(error, "The runtime did not start.");
   }
-  return { module, threads: used };
+}
+
+/**
+ * What fetches and compiles WebAssembly, and tells how far it is.
+ *
+ * @param {(loaded: number, total: number) => void} progress told of bytes; the total is 0 where the
+ *   server does not tell it.
+ * @returns {(address: string, imports: object) => Promise<WebAssembly.WebAssemblyInstantiatedSource>}
+ */
+export function instantiator(progress) {
+  return async (address, imports) => {
+    const response = await fetch(address, { credentials: "same-origin" });
+    if (!response.ok) throw new Error(`${response.status} for ${address}`);
+    const [counted, spare] = [response.clone(), response.clone()];
+    const counting = count(counted, progress);
+    try {
+      // The response itself: browsers keep what they compiled of it beside it.
+      return await WebAssembly.instantiateStreaming(response, imports);
+    } catch (error) {
+      // A server that calls it something else than application/wasm.
+      if (!(error instanceof TypeError)) throw error;
+      return await WebAssembly.instantiate(await spare.arrayBuffer(), imports);
+    } finally {
+      await counting;
+    }
+  };
+}
+
+async function count(response, progress) {
+  const isPacked = Boolean(response.headers.get("Content-Encoding"));
+  const total = isPacked ? 0 : Number(response.headers.get("Content-Length") ?? 0);
+  let loaded = 0;
+  const reader = response.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    loaded += part.value.length;
+    progress(loaded, total);
+  }
 }
 
 /**
  * @typedef {object} Runtime what runs models.
  * @property {object} module LiteRT.js, loaded.
  * @property {number} threads threads of one call.
+ * @property {boolean} hasWebGpu whether models may be opened with the accelerator "webgpu".
  */
 
 /**
@@ -76,7 +124,7 @@ export class Runner {
    * @param {object} [options]
    * @param {"wasm" | "webgpu"} [options.accelerator] what computes.
    * @returns {Promise<Runner>}
-   * @throws {PortraitError} "bad-file": the runtime cannot run it.
+   * @throws {PortraitError} "bad-file": the runtime cannot run it; "no-memory".
    */
   static async open(runtime, model, { accelerator = "wasm" } = {}) {
     const { inputs, outputs } = describeModel(model);
@@ -90,8 +138,7 @@ export class Runner {
       const compiled = await runtime.module.loadAndCompile(model, { accelerator, cpuOptions });
       return new Runner(runtime.module, compiled, inputs, outputs, compiled.options.accelerator);
     } catch (error) {
-      const text = `The runtime cannot run the model. Received: ${firstLine(error)}`;
-      throw new PortraitError("bad-file", text, { cause: error });
+      throw asPortraitError(error, "The runtime cannot run the model.", "bad-file");
     }
   }
 
@@ -101,7 +148,7 @@ export class Runner {
    * @param {Object<string, Float32Array | Int32Array | Uint8Array>} arrays inputs by name, row by row.
    * @returns {Promise<Object<string, Float32Array | Int32Array | Uint8Array>>} outputs by name.
    * @throws {PortraitError} "bad-setting": an input is missing or has the wrong length or type;
-   *   "no-runtime": the runtime failed, such as for want of memory.
+   *   "no-runtime": the runtime failed; "no-memory".
    */
   async run(arrays) {
     const encoded = this.inputs.map((tensor) => encode(arrays[tensor.name], tensor));
@@ -124,8 +171,7 @@ export class Runner {
       }
       return decoded;
     } catch (error) {
-      const text = `The runtime could not run the model. Received: ${firstLine(error)}`;
-      throw new PortraitError("no-runtime", text, { cause: error });
+      throw asPortraitError(error, "The runtime could not run the model.");
     } finally {
       held.forEach((tensor) => tensor.delete());
     }
@@ -158,6 +204,9 @@ function decode(array, { scale, zeroPoint }) {
   return Float32Array.from(array, (value) => (value - zeroPoint) * step);
 }
 
-function firstLine(error) {
-  return String(error?.message ?? error?.type ?? error).split("\n")[0];
+/** What the runtime threw, as one line; an error of another kind where memory has run out. */
+function asPortraitError(error, text, code = "no-runtime") {
+  const received = String(error?.message ?? error?.type ?? error).split("\n")[0];
+  const isFull = error instanceof RangeError || /out of memory|memory access|allocat|enlarge memory/i.test(received);
+  return new PortraitError(isFull ? "no-memory" : code, `${text} Received: ${received}`, { cause: error });
 }
