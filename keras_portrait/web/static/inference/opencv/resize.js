@@ -11,15 +11,17 @@ const { fround } = Math;
 const COEFFICIENT = 2048; // INTER_RESIZE_COEF_SCALE
 
 function newLike(image, width, height) {
-  return (image.data instanceof Uint8Array ? bytePicture : floatPicture)(
+  return (hasBytes(image) ? bytePicture : floatPicture)(
     width, height, image.channels,
   );
 }
 
 /** What assigns values of the result: rounds bytes, takes floats as they are. */
 function writer(result) {
-  return result.data instanceof Uint8Array ? rounding(result.data) : result.data;
+  return hasBytes(result) ? rounding(result.data) : result.data;
 }
+
+const hasBytes = (image) => image.data instanceof Uint8Array;
 
 /**
  * Means of the areas that the new pixels cover (INTER_AREA); neither side may grow.
@@ -27,30 +29,30 @@ function writer(result) {
  * @param {Picture} image Bytes or floats.
  * @param {number} width New columns.
  * @param {number} height New rows.
- * @returns {Picture} The same kind, (height, width).
+ * @param {Picture} [result] Where the means are put, (height, width): floats take those of bytes, too,
+ *     unrounded.
+ * @returns {Picture} The result; of the same kind where none is given.
  */
-export function resizeArea(image, width, height) {
+export function resizeArea(image, width, height, result = newLike(image, width, height)) {
   const across = image.width / width, down = image.height / height;
-  if (Number.isInteger(across) && Number.isInteger(down)) {
-    return wholeBlocks(image, width, height, across, down);
-  }
-  return cutBlocks(image, width, height);
+  if (Number.isInteger(across) && Number.isInteger(down)) wholeBlocks(image, result, across, down);
+  else cutBlocks(image, result);
+  return result;
 }
 
 /** Areas of whole pixels. */
-function wholeBlocks(image, width, height, across, down) {
-  const result = newLike(image, width, height), { data, channels } = image;
-  const out = writer(result), row = image.width * channels, count = across * down;
-  const bytes = data instanceof Uint8Array, share = fround(1 / count);
-  const halves = bytes && across === 2 && down === 2;
+function wholeBlocks({ data, width: from, channels }, result, across, down) {
+  const { width, height } = result, out = writer(result), row = from * channels;
+  const share = fround(1 / (across * down));
+  const halves = hasBytes(result) && across === 2 && down === 2;
   for (let y = 0, o = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const first = y * down * row + x * across * channels;
       for (let k = 0; k < channels; k++, o++) {
-        let sum = 0;
-        for (let dy = 0, from = first + k; dy < down; dy++, from += row) {
-          for (let dx = 0, at = from; dx < across; dx++, at += channels) {
-            sum = bytes ? sum + data[at] : fround(sum + data[at]);
+        let sum = fround(0);
+        for (let dy = 0, line = first + k; dy < down; dy++, line += row) {
+          for (let dx = 0, at = line; dx < across; dx++, at += channels) {
+            sum = fround(sum + data[at]);
           }
         }
         out[o] = halves ? (sum + 2) >> 2 : fround(sum * share);
@@ -85,8 +87,8 @@ function coverage(length, newLength) {
 }
 
 /** Areas with cut pixels: rows are averaged one by one and added up. */
-function cutBlocks(image, width, height) {
-  const result = newLike(image, width, height), { data, channels } = image;
+function cutBlocks(image, result) {
+  const { data, channels } = image, { width, height } = result;
   const out = writer(result), row = image.width * channels, length = width * channels;
   const columns = coverage(image.width, width), rows = coverage(image.height, height);
   const line = new Float32Array(length), sum = new Float32Array(length);
@@ -162,28 +164,30 @@ export function resizeCubic(image, width, height) {
 /**
  * Weights of the four pixels around a point between the second and the third.
  *
- * @param {number} part Distance from the second, [0, 1), a 32-bit float.
- * @returns {number[]} Four 32-bit floats; their sum is 1.
+ * @param {number} part Distance from the second, [0, 1).
+ * @param {Float64Array} [weights] Where to put them.
+ * @returns {Float64Array} Four weights; their sum is 1.
  */
-export function cubicWeights(part) {
-  const a = -0.75, far = fround(part + 1);
-  const outer = fround(fround(fround(fround(fround(fround(a * far) - 5 * a) * far) + 8 * a) * far) - 4 * a);
-  const second = nearWeight(a, part), third = nearWeight(a, fround(1 - part));
-  return [outer, second, third, fround(fround(fround(1 - outer) - second) - third)];
+export function cubicWeights(part, weights = new Float64Array(4)) {
+  const rest = 1 - part;
+  weights[0] = -0.75 * part * rest * rest;
+  weights[3] = -0.75 * rest * part * part;
+  weights[1] = (1.25 * part - 2.25) * part * part + 1;
+  weights[2] = 1 - weights[0] - weights[1] - weights[3];
+  return weights;
 }
 
-function nearWeight(a, x) {
-  return fround(fround(fround(fround(fround((a + 2) * x) - (a + 3)) * x) * x) + 1);
-}
-
-/** For each new place of an axis the pixels that it is made of, and their weights. */
-function taps(length, newLength, count, weigh) {
+/**
+ * For each new place of an axis the pixels that it is made of, and their weights. Beyond the ends the
+ * last pixel is repeated; where `whole`, it then has all of the weight, which rounds otherwise.
+ */
+function taps(length, newLength, count, weigh, whole) {
   const indices = new Int32Array(newLength * count), weights = new Float32Array(newLength * count);
   const scale = 1 / (newLength / length), before = count / 2 - 1;
   for (let i = 0; i < newLength; i++) {
     const place = fround((i + 0.5) * scale - 0.5);
     let from = Math.floor(place), part = fround(place - from);
-    if (count === 2 && (from < 0 || from >= length - 1)) {
+    if (whole && (from < 0 || from >= length - 1)) {
       from = from < 0 ? 0 : length - 1;
       part = 0;
     }
@@ -197,10 +201,10 @@ function taps(length, newLength, count, weigh) {
 }
 
 function interpolated(image, width, height, count, weigh) {
-  const result = newLike(image, width, height), bytes = image.data instanceof Uint8Array;
-  const columns = taps(image.width, width, count, weigh);
-  const rows = taps(image.height, height, count, weigh);
-  if (bytes) for (const axis of [columns, rows]) axis.weights = axis.weights.map(whole);
+  const result = newLike(image, width, height), bytes = hasBytes(image);
+  const columns = taps(image.width, width, count, weigh, count === 2);
+  const rows = taps(image.height, height, count, weigh, false);
+  if (bytes) for (const axis of [columns, rows]) axis.weights = axis.weights.map(inSteps);
   const length = width * image.channels, row = image.width * image.channels;
   // The last rows that were interpolated across, at their number modulo as many as are kept.
   const kept = Array.from({ length: count }, () => new Float32Array(length));
@@ -220,7 +224,7 @@ function interpolated(image, width, height, count, weigh) {
   return result;
 }
 
-const whole = (weight) => rint(fround(weight * COEFFICIENT));
+const inSteps = (weight) => rint(fround(weight * COEFFICIENT));
 const shares = (weight) => weight / (COEFFICIENT * COEFFICIENT);
 
 function linearRow(data, start, { indices, weights }, line, channels) {
