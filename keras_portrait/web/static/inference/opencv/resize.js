@@ -1,0 +1,270 @@
+/**
+ * `cv2.resize`, with the arithmetic of OpenCV's own code: 32-bit floats where it has them, and
+ * whole numbers of 11 bits for bytes that are interpolated.
+ */
+
+import { bytePicture, floatPicture, rint, rounding } from "../picture.js";
+
+/** @typedef {import("../picture.js").Picture} Picture */
+
+const { fround } = Math;
+const COEFFICIENT = 2048; // INTER_RESIZE_COEF_SCALE
+
+function newLike(image, width, height) {
+  return (hasBytes(image) ? bytePicture : floatPicture)(
+    width, height, image.channels,
+  );
+}
+
+/** What assigns values of the result: rounds bytes, takes floats as they are. */
+function writer(result) {
+  return hasBytes(result) ? rounding(result.data) : result.data;
+}
+
+const hasBytes = (image) => image.data instanceof Uint8Array;
+
+/**
+ * Means of the areas that the new pixels cover (INTER_AREA); neither side may grow.
+ *
+ * @param {Picture} image Bytes or floats.
+ * @param {number} width New columns.
+ * @param {number} height New rows.
+ * @param {Picture} [result] Where the means are put, (height, width): floats take those of bytes, too,
+ *     unrounded.
+ * @returns {Picture} The result; of the same kind where none is given.
+ */
+export function resizeArea(image, width, height, result = newLike(image, width, height)) {
+  const across = image.width / width, down = image.height / height;
+  if (Number.isInteger(across) && Number.isInteger(down)) wholeBlocks(image, result, across, down);
+  else cutBlocks(image, result);
+  return result;
+}
+
+/** Areas of whole pixels. */
+function wholeBlocks({ data, width: from, channels }, result, across, down) {
+  const { width, height } = result, out = writer(result), row = from * channels;
+  const share = fround(1 / (across * down));
+  const halves = hasBytes(result) && across === 2 && down === 2;
+  for (let y = 0, o = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const first = y * down * row + x * across * channels;
+      for (let k = 0; k < channels; k++, o++) {
+        let sum = fround(0);
+        for (let dy = 0, line = first + k; dy < down; dy++, line += row) {
+          for (let dx = 0, at = line; dx < across; dx++, at += channels) {
+            sum = fround(sum + data[at]);
+          }
+        }
+        out[o] = halves ? (sum + 2) >> 2 : fround(sum * share);
+      }
+    }
+  }
+  return result;
+}
+
+/** Which pixels each new one covers along an axis, and by what share: first, count, shares. */
+function coverage(length, newLength) {
+  const scale = length / newLength, most = Math.ceil(scale) + 2;
+  const first = new Int32Array(newLength), count = new Int32Array(newLength);
+  const shares = new Float32Array(newLength * most);
+  for (let i = 0; i < newLength; i++) {
+    const start = i * scale, stop = start + scale, cell = Math.min(scale, length - start);
+    const last = Math.min(Math.floor(stop), length - 1);
+    const whole = Math.min(Math.ceil(start), last);
+    let n = 0;
+    first[i] = whole;
+    if (whole - start > 1e-3) {
+      first[i] = whole - 1;
+      shares[i * most + n++] = (whole - start) / cell;
+    }
+    for (let at = whole; at < last; at++) shares[i * most + n++] = 1 / cell;
+    if (stop - last > 1e-3) {
+      shares[i * most + n++] = Math.min(Math.min(stop - last, 1), cell) / cell;
+    }
+    count[i] = n;
+  }
+  return { first, count, shares, most };
+}
+
+/** Areas with cut pixels: rows are averaged one by one and added up. */
+function cutBlocks(image, result) {
+  const { data, channels } = image, { width, height } = result;
+  const out = writer(result), row = image.width * channels, length = width * channels;
+  const columns = coverage(image.width, width), rows = coverage(image.height, height);
+  const line = new Float32Array(length), sum = new Float32Array(length);
+  const average = channels === 3 ? averageRgbRow : averageRow;
+  let averaged = -1; // neighbours share the row that is cut between them
+  for (let y = 0; y < height; y++) {
+    for (let n = 0; n < rows.count[y]; n++) {
+      const from = rows.first[y] + n, share = rows.shares[y * rows.most + n];
+      if (from !== averaged) average(data, from * row, columns, line, channels);
+      averaged = from;
+      if (n === 0) for (let i = 0; i < length; i++) sum[i] = fround(share * line[i]);
+      else for (let i = 0; i < length; i++) sum[i] = fround(sum[i] + fround(share * line[i]));
+    }
+    out.set(sum, y * length);
+  }
+  return result;
+}
+
+function averageRow(data, from, columns, line, channels) {
+  const { first, count, shares, most } = columns;
+  for (let x = 0, o = 0; x < first.length; x++) {
+    for (let k = 0; k < channels; k++, o++) {
+      let value = 0;
+      for (let n = 0, at = from + first[x] * channels + k; n < count[x]; n++, at += channels) {
+        value = fround(value + fround(data[at] * shares[x * most + n]));
+      }
+      line[o] = value;
+    }
+  }
+}
+
+function averageRgbRow(data, from, columns, line) {
+  const { first, count, shares, most } = columns;
+  for (let x = 0, o = 0; x < first.length; x++, o += 3) {
+    let red = fround(0), green = fround(0), blue = fround(0);
+    const end = x * most + count[x];
+    for (let n = x * most, at = from + first[x] * 3; n < end; n++, at += 3) {
+      const share = shares[n];
+      red = fround(red + fround(data[at] * share));
+      green = fround(green + fround(data[at + 1] * share));
+      blue = fround(blue + fround(data[at + 2] * share));
+    }
+    line[o] = red;
+    line[o + 1] = green;
+    line[o + 2] = blue;
+  }
+}
+
+/**
+ * Linear interpolation (INTER_LINEAR).
+ *
+ * @param {Picture} image Bytes or floats.
+ * @param {number} width New columns.
+ * @param {number} height New rows.
+ * @returns {Picture} The same kind, (height, width).
+ */
+export function resizeLinear(image, width, height) {
+  return interpolated(image, width, height, 2, (part) => [fround(1 - part), part]);
+}
+
+/**
+ * Bicubic interpolation (INTER_CUBIC, a = -0.75).
+ *
+ * @param {Picture} image Bytes or floats.
+ * @param {number} width New columns.
+ * @param {number} height New rows.
+ * @returns {Picture} The same kind, (height, width).
+ */
+export function resizeCubic(image, width, height) {
+  return interpolated(image, width, height, 4, cubicWeights);
+}
+
+/**
+ * Weights of the four pixels around a point between the second and the third.
+ *
+ * @param {number} part Distance from the second, [0, 1).
+ * @param {Float64Array} [weights] Where to put them.
+ * @returns {Float64Array} Four weights; their sum is 1.
+ */
+export function cubicWeights(part, weights = new Float64Array(4)) {
+  const rest = 1 - part;
+  weights[0] = -0.75 * part * rest * rest;
+  weights[3] = -0.75 * rest * part * part;
+  weights[1] = (1.25 * part - 2.25) * part * part + 1;
+  weights[2] = 1 - weights[0] - weights[1] - weights[3];
+  return weights;
+}
+
+/**
+ * For each new place of an axis the pixels that it is made of, and their weights. Beyond the ends the
+ * last pixel is repeated; where `whole`, it then has all of the weight, which rounds otherwise.
+ */
+function taps(length, newLength, count, weigh, whole) {
+  const indices = new Int32Array(newLength * count), weights = new Float32Array(newLength * count);
+  const scale = 1 / (newLength / length), before = count / 2 - 1;
+  for (let i = 0; i < newLength; i++) {
+    const place = fround((i + 0.5) * scale - 0.5);
+    let from = Math.floor(place), part = fround(place - from);
+    if (whole && (from < 0 || from >= length - 1)) {
+      from = from < 0 ? 0 : length - 1;
+      part = 0;
+    }
+    const weight = weigh(part);
+    for (let k = 0; k < count; k++) {
+      indices[i * count + k] = Math.min(Math.max(from + k - before, 0), length - 1);
+      weights[i * count + k] = weight[k];
+    }
+  }
+  return { indices, weights };
+}
+
+function interpolated(image, width, height, count, weigh) {
+  const result = newLike(image, width, height), bytes = hasBytes(image);
+  const columns = taps(image.width, width, count, weigh, count === 2);
+  const rows = taps(image.height, height, count, weigh, false);
+  if (bytes) for (const axis of [columns, rows]) axis.weights = axis.weights.map(inSteps);
+  const length = width * image.channels, row = image.width * image.channels;
+  // The last rows that were interpolated across, at their number modulo as many as are kept.
+  const kept = Array.from({ length: count }, () => new Float32Array(length));
+  const number = new Int32Array(count).fill(-1), lines = new Array(count);
+  const out = writer(result), across = count === 2 ? linearRow : cubicRow;
+  const down = count === 4 ? cubicLines : bytes ? linearByteLines : linearLines;
+  for (let y = 0; y < height; y++) {
+    for (let k = 0; k < count; k++) {
+      const from = rows.indices[y * count + k], at = from % count;
+      if (number[at] !== from) across(image.data, from * row, columns, kept[at], image.channels);
+      number[at] = from;
+      lines[k] = kept[at];
+    }
+    const weights = rows.weights.subarray(y * count, (y + 1) * count);
+    down(lines, bytes && count === 4 ? weights.map(shares) : weights, out, y * length, length);
+  }
+  return result;
+}
+
+const inSteps = (weight) => rint(fround(weight * COEFFICIENT));
+const shares = (weight) => weight / (COEFFICIENT * COEFFICIENT);
+
+function linearRow(data, start, { indices, weights }, line, channels) {
+  for (let i = 0, o = 0; o < line.length; i += 2) {
+    let left = start + indices[i] * channels, right = start + indices[i + 1] * channels;
+    const a = weights[i], b = weights[i + 1];
+    for (let k = 0; k < channels; k++) {
+      line[o++] = fround(fround(data[left++] * a) + fround(data[right++] * b));
+    }
+  }
+}
+
+function cubicRow(data, start, { indices, weights }, line, channels) {
+  for (let i = 0, o = 0; o < line.length; i += 4) {
+    for (let k = 0, from = start; k < channels; k++, from++) {
+      const a = fround(data[from + indices[i] * channels] * weights[i]);
+      const b = fround(data[from + indices[i + 1] * channels] * weights[i + 1]);
+      const c = fround(data[from + indices[i + 2] * channels] * weights[i + 2]);
+      const d = fround(data[from + indices[i + 3] * channels] * weights[i + 3]);
+      line[o++] = fround(fround(fround(a + b) + c) + d);
+    }
+  }
+}
+
+function linearLines([upper, lower], [a, b], out, start, length) {
+  for (let i = 0; i < length; i++) {
+    out[start + i] = fround(fround(upper[i] * a) + fround(lower[i] * b));
+  }
+}
+
+/** The sums are cut to 16 bits on the way, as the vector units of processors multiply them. */
+function linearByteLines([upper, lower], [a, b], out, start, length) {
+  for (let i = 0; i < length; i++) {
+    out[start + i] = ((((upper[i] >> 4) * a) >> 16) + (((lower[i] >> 4) * b) >> 16) + 2) >> 2;
+  }
+}
+
+function cubicLines([first, second, third, fourth], [a, b, c, d], out, start, length) {
+  for (let i = 0; i < length; i++) {
+    const low = fround(fround(third[i] * c) + fround(fourth[i] * d));
+    out[start + i] = fround(fround(first[i] * a) + fround(fround(second[i] * b) + low));
+  }
+}
