@@ -13,10 +13,16 @@ from pathlib import Path
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import make_folder, parse_json, read_bounded, write_whole
 from keras_portrait.inference import segmentation
+from keras_portrait.inference.faces.mtcnn import NETS
 from keras_portrait.inference.filter_presets import is_filter
-from keras_portrait.inference.metadata import FILE_NAME, NOISE, PresetMetadata, read_metadata
+from keras_portrait.inference.metadata import (
+    FILE_NAME,
+    NOISE,
+    PresetMetadata,
+    read_metadata,
+    split_model,
+)
 from keras_portrait.inference.presets import BUILT_IN, find_preset, load_preset
-from keras_portrait.web.nets import face_nets
 from keras_portrait.web.runtime import read_runtime
 
 PRESETS = ("fast", "fine", "portrait", "artists")
@@ -134,9 +140,13 @@ def _page() -> dict[str, bytes]:
     }
     texts = json.loads(files["texts.json"])[_LANGUAGE]
     page = _with_texts(files["index.html"].decode(), texts)
+    manifest = json.loads(files["portrait.webmanifest"])
+    manifest |= {"name": texts["title"], "short_name": texts["title"]}
+    manifest["description"] = texts["description"]
     notice = Path(segmentation.__file__).with_name("selfie_segmentation.NOTICE.txt").read_bytes()
     return files | {
         "index.html": page.encode(),
+        "portrait.webmanifest": _json(manifest),
         "licences.txt": files["licences.txt"] + b"\n" + notice,
         "example.jpg": _EXAMPLE.read_bytes(),
     }
@@ -154,14 +164,14 @@ def _with_texts(page: str, texts: dict[str, str]) -> str:
 
 def _networks(chosen: list[tuple[PresetMetadata, Path]]) -> dict[str, bytes]:
     """What the page draws with, by path, and the list of it."""
-    files = {f"models/{name}": data for name, data in face_nets().items()}
+    files = {f"models/{path.name}": path.read_bytes() for path in NETS.glob("*.tflite")}
     net = Path(segmentation.__file__).with_name("selfie_segmentation.tflite")
     files[f"models/{net.name}"] = net.read_bytes()
     rows = []
     for metadata, model in chosen:
         place = f"models/presets/{metadata.name}"
         files[f"{place}/{metadata.file}"] = model.read_bytes()
-        files[f"{place}/{FILE_NAME}"] = _contract(metadata, model)
+        files[f"{place}/{FILE_NAME}"] = _contract(model)
         rows.append(
             {
                 "name": metadata.name,
@@ -179,14 +189,12 @@ def _networks(chosen: list[tuple[PresetMetadata, Path]]) -> dict[str, bytes]:
     return files
 
 
-def _contract(metadata: PresetMetadata, model: Path) -> bytes:
-    """The text of a preset's contract; a model file alone has it appended."""
-    beside = model.with_name(FILE_NAME)
-    if beside.is_file():
-        return beside.read_bytes()
-    from keras_portrait.inference.metadata import split_model
-
-    return split_model(model.read_bytes())[1][FILE_NAME].encode()
+def _contract(model: Path) -> bytes:
+    """The text of a preset's contract: `read_metadata` has found it beside the model or in it."""
+    appended = split_model(model.read_bytes())[1]
+    if FILE_NAME in appended:
+        return appended[FILE_NAME].encode()
+    return model.with_name(FILE_NAME).read_bytes()
 
 
 def _is_shell(name: str, preset: str) -> bool:

@@ -17,6 +17,8 @@ const drawing = new Drawing();
 const RATE_MS = 1000;
 const MOST_FACES = 3;
 const MEGA = 1e6;
+// What does not go away when it is tried again.
+const HOPELESS = ["camera_insecure", "camera_missing"];
 
 let presets = []; // of models/index.json
 let loaded = null; // promise of the answer to the last load
@@ -144,6 +146,7 @@ async function redraw(isNew = false) {
     if (isNew) {
       get("save").disabled = get("share").disabled = true;
       tell("");
+      get("remarks").textContent = "";
       view.show(await createImageBitmap(about.photo), null, about.mirrored);
     }
     await ready();
@@ -159,13 +162,13 @@ async function redraw(isNew = false) {
     busy("");
     get("save").disabled = get("share").disabled = false;
     if (isNew && !alone) view.reveal();
-    tell(remarks(answer, about, (performance.now() - begun) / 1000));
+    get("remarks").textContent = remarks(answer, about, (performance.now() - begun) / 1000);
   } catch (error) {
-    if (mine === turn) fail(error, error.code === "no-face" ? null : () => begunAgain());
+    if (mine === turn) fail(error, error.code === "no-face" ? null : drawAgain);
   }
 }
 
-async function begunAgain() {
+async function drawAgain() {
   load(chosen("preset"));
   if (shown) await redraw();
 }
@@ -224,8 +227,10 @@ async function openCamera(open = () => camera.open()) {
     if (mine !== liveRun) return;
     stopCamera();
     if (document.body.dataset.mode === "live") enter("welcome");
-    const again = String(error.code).startsWith("camera_") ? openCamera : () => { load(chosen("preset")); openCamera(); };
-    fail(error, error.code === "camera_insecure" || error.code === "camera_missing" ? null : () => again());
+    fail(error, HOPELESS.includes(error.code) ? null : () => {
+      if (!String(error.code).startsWith("camera_")) load(chosen("preset"));
+      openCamera();
+    });
   }
 }
 
@@ -309,7 +314,7 @@ function listen() {
   });
   press("save", () => kept((file) => {
     download(file);
-    tell(say("saved", { name: file.name }));
+    get("remarks").textContent = say("saved", { name: file.name });
   }));
   press("share", () => kept(share));
   for (const button of document.querySelectorAll(".choose")) button.addEventListener("click", () => get("file").click());
