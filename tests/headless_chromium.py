@@ -43,7 +43,12 @@ class Chromium:
             [sys.executable, "-c", _START.format(*inherited), find_chromium()]
             + ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"]
             + ["--disable-background-networking", "--disable-dev-shm-usage"]
-            + ["--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", *switches, "about:blank"],
+            + [
+                "--remote-debugging-pipe",
+                f"--user-data-dir={folder / 'profile'}",
+                *switches,
+                "about:blank",
+            ],
             pass_fds=inherited,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

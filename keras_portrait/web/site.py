@@ -34,6 +34,7 @@ _LANGUAGE = "en"
 # The English texts are written into the page, where they are seen before its script runs.
 _TEXT = re.compile(r'(<[a-z0-9]+\b[^>]*\bdata-text="([^"]+)"[^>]*>)(?=</)')
 _LABEL = re.compile(r'\bdata-label="([^"]+)"')
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
 _SITE = b"/* SITE */ {}"
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Written last: whoever has the page has what it loads.
@@ -75,6 +76,7 @@ def write_site(folder: "str | Path", presets: tuple[str, ...] = PRESETS) -> Site
     files |= {f"runtime/{name}": data for name, data in read_runtime().items()}
     site = {
         "version": _digest(files),
+        "policy": _POLICY.search(files["index.html"].decode())[1],
         "shell": sorted(name for name in files if _is_shell(name, chosen[0][0].name)),
     }
     worker = files["service-worker.js"].replace(_SITE, json.dumps(site).encode())
@@ -101,8 +103,7 @@ def _former_files(folder: Path) -> set[str] | None:
         raise InputError(f"Expected a folder. Received: {folder}") from None
     except (OSError, ValueError, TypeError, KeyError):
         raise InputError(
-            "Expected a new or empty folder, or one that `portrait web` wrote. "
-            f"Received: {folder}"
+            f"Expected a new or empty folder, or one that `portrait web` wrote. Received: {folder}"
         ) from None
     # A list that somebody altered must not remove files elsewhere.
     return {name for name in files if ".." not in Path(name).parts and not Path(name).is_absolute()}
@@ -113,7 +114,9 @@ def _read_presets(presets: tuple[str, ...]) -> list[tuple[PresetMetadata, Path]]
     chosen = []
     for preset in presets:
         if is_filter(preset):
-            raise SettingError(f"The page draws with networks, not with filters. Received: {preset}")
+            raise SettingError(
+                f"The page draws with networks, not with filters. Received: {preset}"
+            )
         path = find_preset(preset)
         metadata = read_metadata(path)
         if metadata.inputs == NOISE:

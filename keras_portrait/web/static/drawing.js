@@ -18,6 +18,7 @@ export class Drawing {
   #waiting = new Map(); // id -> {resolve, reject, progress}
   #number = 0;
   #address = "";
+  #threads = threadsHere();
 
   /**
    * Loads a preset, and with the first one the runtime and the face detector.
@@ -25,10 +26,21 @@ export class Drawing {
    * @param {(step: string, loaded: number, total: number) => void} progress told of bytes
    * @returns {Promise<{preset: string, styles: string[], size: number, accelerator: string, threads: number}>}
    */
-  load(preset, progress) {
-    if (!this.#worker) this.#start();
+  async load(preset, progress) {
     const base = new URL("./", document.baseURI).href;
-    return this.#ask({ type: "load", base, preset, threads: threadsHere(), accelerator: "auto" }, [], progress);
+    const ask = (threads) => {
+      if (!this.#worker) this.#start();
+      return this.#ask({ type: "load", base, preset, threads, accelerator: "auto" }, [], progress);
+    };
+    try {
+      return await ask(this.#threads);
+    } catch (error) {
+      // Without a network the form of the runtime that uses threads may be missing, where the page
+      // was first loaded without them.
+      if (error.code !== "no-runtime" || this.#threads === 1) throw error;
+      this.#threads = 1;
+      return ask(1);
+    }
   }
 
   /**
@@ -103,8 +115,7 @@ export class Drawing {
   }
 }
 
-// Threads share memory, which browsers give to isolated pages only: a server that sends the headers
-// Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp.
+// Threads share memory, which browsers give to isolated pages only; see service-worker.js.
 const threadsHere = () => (self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1);
 
 // (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)): WebAssembly with SIMD.

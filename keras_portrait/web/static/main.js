@@ -21,11 +21,13 @@ const MEGA = 1e6;
 const HOPELESS = ["camera_insecure", "camera_missing"];
 
 let presets = []; // of models/index.json
-let loaded = null; // promise of the answer to the last load
+let loaded = new Promise(() => {}); // of the answer to the last load
 let shown = null; // the photo on the screen: {photo, from, mirrored, drawing}
 let turn = 0; // counts what is drawn, so that a late answer does not show
 let liveRun = 0; // counts the runs of the camera in the same way
 let retry = () => {};
+let begun = false; // whether the visitor has begun anything
+let waitingForLoad = 0; // how many wait for what draws
 
 // ---- what is said ----
 
@@ -89,8 +91,6 @@ async function begin(preset) {
   return answer;
 }
 
-let waitingForLoad = 0;
-
 async function ready() {
   waitingForLoad += 1;
   try {
@@ -118,6 +118,7 @@ async function changePreset(name) {
 
 async function takePhoto(file) {
   if (!file) return;
+  begun = true;
   settle();
   stopCamera();
   try {
@@ -151,7 +152,7 @@ async function redraw(isNew = false) {
     }
     await ready();
     busy(say("drawing"));
-    const begun = performance.now();
+    const asked = performance.now();
     const answer = await drawing.draw(await createImageBitmap(about.photo), options());
     if (mine !== turn) return answer.drawing.close();
     about.drawing = answer.drawing;
@@ -162,7 +163,7 @@ async function redraw(isNew = false) {
     busy("");
     get("save").disabled = get("share").disabled = false;
     if (isNew && !alone) view.reveal();
-    get("remarks").textContent = remarks(answer, about, (performance.now() - begun) / 1000);
+    get("remarks").textContent = remarks(answer, about, (performance.now() - asked) / 1000);
   } catch (error) {
     if (mine === turn) fail(error, error.code === "no-face" ? null : drawAgain);
   }
@@ -208,6 +209,7 @@ async function kept(work) {
 // ---- the camera ----
 
 async function openCamera(open = () => camera.open()) {
+  begun = true;
   settle();
   tell("");
   turn += 1;
@@ -245,13 +247,13 @@ async function live(mine) {
       await new Promise((resume) => setTimeout(resume, 100));
       continue;
     }
-    const begun = performance.now();
+    const asked = performance.now();
     const faces = get("all-faces").checked ? MOST_FACES : 1;
     const answer = await drawing.frame(photo, { style: chosen("style"), faces });
     if (mine !== liveRun) return;
     view.show(answer.photo, answer.drawing, isMirrored());
     tell(answer.faces ? "" : say("looking_for_face"));
-    rate.count(performance.now() - begun);
+    rate.count(performance.now() - asked);
   }
 }
 
@@ -357,7 +359,7 @@ async function start() {
   styleChips(get("style"), presets[0].styles);
   listen();
   document.body.dataset.ready = "page";
-  await lookAfter();
+  await lookAfter(() => document.body.dataset.mode === "welcome" && !begun);
   await load(presets[0].name);
   document.body.dataset.ready = "drawing";
   watchForNews((apply) => {

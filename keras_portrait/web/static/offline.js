@@ -2,12 +2,24 @@
 
 // The service worker keeps what it sees loaded; on the first visit it must see the runtime, too.
 const PATIENCE_MS = 4000;
+const LOADED_AGAIN = "portrait: loaded again";
 
 /**
- * Starts the service worker and waits until it looks after this page.
- * @returns {Promise<boolean>} false where there is none: in an insecure page, or a private window
+ * Starts the service worker and waits until it looks after this page. On the first visit the page is
+ * then loaded once more, for only a page that came through the service worker may use threads.
+ * @param {() => boolean} isIdle whether the visitor has not begun anything that would be lost
+ * @returns {Promise<void>}
  */
-export async function lookAfter() {
+export async function lookAfter(isIdle) {
+  const looked = await isLookedAfter();
+  if (!looked || self.crossOriginIsolated || !isIdle() || sessionStorage.getItem(LOADED_AGAIN)) return;
+  sessionStorage.setItem(LOADED_AGAIN, "yes"); // once: a browser may not know isolation
+  location.reload();
+  await new Promise(() => {});
+}
+
+// There is none in an insecure page, or in some private windows.
+async function isLookedAfter() {
   if (!navigator.serviceWorker) return false;
   try {
     await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });

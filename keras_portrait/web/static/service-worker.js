@@ -54,11 +54,22 @@ async function answer(request) {
   const kept = await caches.open(CACHE).then((cache) => cache.match(
     address.href === SCOPE ? SCOPE + "index.html" : address.href,
   ));
-  if (kept) return kept;
+  if (kept) return isolated(kept);
   const fetched = await fetch(request);
   if (fetched.status === 200 && fetched.type === "basic") {
     const copy = fetched.clone();
     caches.open(CACHE).then((cache) => cache.put(address.href, copy)).catch(() => {});
   }
-  return fetched;
+  return isolated(fetched);
+}
+
+// Pages and workers with these headers may share memory, which is what threads need; and workers have
+// the page's policy, also those that start another worker.
+function isolated(response) {
+  if (!response.ok || !/html|javascript/.test(response.headers.get("Content-Type") || "")) return response;
+  const headers = new Headers(response.headers);
+  headers.set("Cross-Origin-Opener-Policy", "same-origin");
+  headers.set("Cross-Origin-Embedder-Policy", "require-corp");
+  headers.set("Content-Security-Policy", SITE.policy);
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }

@@ -70,7 +70,7 @@ export class View {
     const [across, down] = [Math.round(width * scale), Math.round(height * scale)];
     if (this.#canvas.width === across && this.#canvas.height === down) return;
     [this.#canvas.width, this.#canvas.height] = [across, down];
-    this.#canvas.parentElement.style.setProperty("--shape", `${across} / ${down}`);
+    this.#canvas.parentElement.style.setProperty("--shape", across / down);
   }
 
   #paint() {
