@@ -13,6 +13,7 @@ const TYPES = { uint8: Uint8Array, float32: Float32Array, float64: Float64Array 
 
 /** An argument: pictures and arrays lie in data.bin, anything else is there as it is. */
 function argument(value) {
+  if (Array.isArray(value)) return value.map(argument);
   if (value === null || typeof value !== "object" || !("type" in value)) return value;
   const { type, offset, length, shape } = value, Type = TYPES[type];
   const start = bytes.byteOffset + offset;
@@ -26,24 +27,28 @@ function argument(value) {
 function numbers(value) {
   if (typeof value === "number") return { data: [value] };
   if (value.data) return { data: value.data, shape: [value.height, value.width, value.channels] };
-  return { data: ArrayBuffer.isView(value) ? value : value.flat(Infinity) };
+  if (ArrayBuffer.isView(value)) return { data: value };
+  return { data: (Array.isArray(value) ? value : Object.values(value)).flat(Infinity) };
 }
 
-const results = {};
-for (const { name, module, call, args, pick, expected } of JSON.parse(readFileSync(join(folder, "cases.json")))) {
-  const found = (await imported(module))[call], given = args.map(argument);
-  const result = typeof found === "function" ? await found(...given) : found;
-  const { data, shape } = numbers(pick.reduce((part, key) => part[key], result));
+const cases = JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")), results = {};
+for (const { name, module, call, args, pick, expected } of cases) {
+  const [owner, method] = call.split("."), found = (await imported(module))[owner];
+  const given = args.map(argument);
+  const result = method ? new found(...given.shift())[method](...given)
+    : typeof found === "function" ? await found(...given) : found;
+  const { data, shape } = numbers(pick.reduce((part, key) => (key ? part[key] : part), result));
   const wanted = numbers(argument(expected));
-  const fits = data.length === wanted.data.length && (!shape || !wanted.shape || `${shape}` === `${wanted.shape}`);
+  const fits = data.length === wanted.data.length
+    && (!shape || !wanted.shape || `${shape}` === `${wanted.shape}`);
   let largest = 0, different = 0;
   if (fits) {
     for (let i = 0; i < data.length; i++) {
       const off = Math.abs(data[i] - wanted.data[i]);
       if (!(off === 0)) different++;
-      if (!(off <= largest)) largest = off;
+      if (!(off <= largest)) largest = Number.isNaN(off) ? Number.MAX_VALUE : off;
     }
   }
-  results[name] = { fits, shape, count: data.length, different, largest: `${largest}` };
+  results[name] = { fits, shape, count: data.length, different, largest };
 }
 console.log(JSON.stringify(results));

@@ -3,13 +3,14 @@
  * `keras_portrait.inference.alignment`.
  */
 
-import { bytePicture, copied, floatPicture, rint, rounding } from "./picture.js";
+import { bytePicture, copied, floatPicture, picture, rint } from "./picture.js";
 import { borderDistance, faceTemplate, smoothStep, squareToPhoto, warp } from "./geometry.js";
 import { layOn, resize } from "./imaging.js";
 import { blurDown, ellipseWidths, gaussianKernel, grown } from "./opencv/filters.js";
 import { labLightness } from "./opencv/lightness.js";
 import { resizeCubic } from "./opencv/resize.js";
 import { blurOutside, insidePhoto } from "./photo_edge.js";
+import { remembered } from "./remembered.js";
 import { keepRegion, whitenBackground } from "./segmentation.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -272,10 +273,10 @@ export function fadeRim(drawing) {
 }
 
 function thinned(drawing, share) {
-  const result = bytePicture(drawing.width, drawing.height), out = rounding(result.data);
-  const { data } = drawing, shares = share.data;
+  const { data, width, height } = drawing, shares = share.data;
+  const out = new Uint8ClampedArray(data.length);
   for (let i = 0; i < data.length; i++) out[i] = fround(255 - fround((255 - data[i]) * shares[i]));
-  return result;
+  return picture(new Uint8Array(out.buffer), width, height);
 }
 
 /** What is left of each pixel's ink, floats (S, S) in [0, 1]. */
@@ -290,18 +291,6 @@ function strokeShare(kept) {
   return share;
 }
 
-/** A function of a side in pixels that remembers its last few answers. */
-function remembered(compute) {
-  const answers = new Map();
-  return (size) => {
-    if (!answers.has(size)) {
-      if (answers.size >= 4) answers.delete(answers.keys().next().value);
-      answers.set(size, compute(size));
-    }
-    return answers.get(size);
-  };
-}
-
 /** `strokeShare` of a rim along the border; a live picture needs it at every frame. */
 const rimShare = remembered((size) => {
   const [start, stop] = RIM_FADE, rim = floatPicture(size, size);
@@ -312,19 +301,22 @@ const rimShare = remembered((size) => {
 
 /** The part of a fade at which each pixel's ink goes, floats (size, size) in (0, 1). */
 const strokesOf = remembered((size) => {
-  const side = Math.min(size, WAVE_SIDE), [across, down] = WAVES;
-  let wave = floatPicture(side, side);
+  const side = Math.min(size, WAVE_SIDE), [across, down] = WAVES, strokes = floatPicture(side, side);
+  const values = size > side ? WAVE : WAVE.map(strokeEdge);
   for (let y = 0, o = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const phase = (2 * Math.PI * ((down * y + across * x) % WAVE_TILE)) / WAVE_TILE;
-      wave.data[o++] = (1 + Math.cos(phase)) / 2;
-    }
+    for (let x = 0; x < side; x++) strokes.data[o++] = values[(down * y + across * x) % WAVE_TILE];
   }
-  if (size > side) wave = resizeCubic(wave, size, size);
-  // So that the soft edge of a stroke, too, is past at 0 and at 1.
-  const rim = 0.5 / STROKE_EDGE;
-  for (let i = 0; i < wave.data.length; i++) {
-    wave.data[i] = rim + (1 - 2 * rim) * Math.min(Math.max(wave.data[i], 0), 1);
-  }
-  return wave;
+  if (size === side) return strokes;
+  const enlarged = resizeCubic(strokes, size, size);
+  return { ...enlarged, data: enlarged.data.map(strokeEdge) };
 });
+
+/** The wave at each of its phases, in [0, 1]. */
+const WAVE = Float64Array.from({ length: WAVE_TILE }, (_, phase) =>
+  (1 + Math.cos((2 * Math.PI * phase) / WAVE_TILE)) / 2);
+
+/** Where a fade passes a value of the wave, so that the soft edge of a stroke is past at 0 and 1. */
+function strokeEdge(wave) {
+  const rim = 0.5 / STROKE_EDGE;
+  return rim + (1 - 2 * rim) * Math.min(Math.max(wave, 0), 1);
+}

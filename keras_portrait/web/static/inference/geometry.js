@@ -7,7 +7,7 @@
  * square to the photo.
  */
 
-import { bytePicture, copied, cropped, floatPicture, rint, rounding } from "./picture.js";
+import { bytePicture, copied, cropped, floatPicture, rint, writer } from "./picture.js";
 import { resize } from "./imaging.js";
 import { warpCubic, warpLinear } from "./opencv/warp.js";
 
@@ -160,8 +160,16 @@ export function touchedWindow(photo, squareToPhoto, size, margin) {
   return [cropped(photo, left, top, right, bottom), matrix];
 }
 
-/** The photo's pixels that a square covers: the first, and one past the last. */
-function extent(matrix, size, margin, photo) {
+/**
+ * The photo's pixels that a square covers.
+ *
+ * @param {number[]} matrix Six numbers, from pixels of the square to those of the photo.
+ * @param {number} size Side of the square in pixels.
+ * @param {number} margin Pixels of the photo to be counted in around the square.
+ * @param {{width: number, height: number}} photo Its sides in pixels.
+ * @returns {{left: number, top: number, right: number, bottom: number}} As `cropped` takes them.
+ */
+export function extent(matrix, size, margin, photo) {
   const low = -0.5, high = size - 0.5;
   const corners = transformPoints([[low, low], [high, low], [high, high], [low, high]], matrix);
   const limited = (value, limit) => Math.min(Math.max(value, 0), limit);
@@ -212,7 +220,7 @@ export function pasteBack(canvas, square, squareToPhoto, feather = 0.06) {
   toSquare[5] += toSquare[3] * left + toSquare[4] * top;
   const [layer, matrix] = prefiltered(featheredLayer(square, feather), toSquare);
   const width = right - left, warped = warpCubic(layer, matrix, width, bottom - top);
-  const rounded = rounding(result.data);
+  const rounded = writer(result);
   for (let y = top; y < bottom; y++) {
     layRow(rounded, (y * canvas.width + left) * 3, warped, (y - top) * width);
   }

@@ -1,6 +1,6 @@
 /** Ranges, sizes and sheets of pictures, as `keras_portrait.inference.imaging`. */
 
-import { bytePicture, copied, picture, rint, rounding } from "./picture.js";
+import { bytePicture, copied, picture, rint, writer } from "./picture.js";
 import { resizeArea, resizeCubic } from "./opencv/resize.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -30,9 +30,9 @@ const SIGNED = Float32Array.from({ length: 256 }, (_, level) => Math.fround(leve
  * @returns {Uint8Array} 0..255.
  */
 export function fromSigned(values) {
-  const bytes = new Uint8Array(values.length), result = rounding(bytes);
+  const result = new Uint8ClampedArray(values.length); // which rounds as NumPy does
   for (let i = 0; i < values.length; i++) result[i] = Math.fround(Math.fround(values[i] + 1) * 127.5);
-  return bytes;
+  return new Uint8Array(result.buffer);
 }
 
 /**
@@ -78,10 +78,10 @@ export function enlargeDrawing(drawing, width, height) {
   const factor = Math.min(width / drawing.width, height / drawing.height);
   const resized = resize(drawing, width, height);
   if (factor <= 1) return resized;
-  const steepness = Math.fround(Math.min(factor, MOST_STEEPENING)), curve = new Uint8Array(256);
-  const steep = rounding(curve);
+  const steepness = Math.fround(Math.min(factor, MOST_STEEPENING));
+  const curve = new Uint8ClampedArray(256);
   for (let level = 0; level < 256; level++) {
-    steep[level] = Math.fround(Math.fround((level - INK_EDGE) * steepness) + INK_EDGE);
+    curve[level] = Math.fround(Math.fround((level - INK_EDGE) * steepness) + INK_EDGE);
   }
   const { data } = resized;
   for (let i = 0; i < data.length; i++) data[i] = curve[data[i]];
@@ -97,7 +97,7 @@ export function enlargeDrawing(drawing, width, height) {
 export function asRgb(image) {
   if (image.channels === 3) return image;
   const { data, width, height } = image, result = bytePicture(width, height, 3);
-  const bytes = result.data, rounded = rounding(bytes);
+  const bytes = result.data, rounded = writer(result);
   if (image.channels === 1) {
     for (let i = 0, j = 0; i < data.length; i++, j += 3) {
       bytes[j] = bytes[j + 1] = bytes[j + 2] = data[i];

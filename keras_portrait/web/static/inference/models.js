@@ -2,6 +2,7 @@
 
 import { PortraitError } from "./errors.js";
 import { openNets } from "./faces/detector.js";
+import { Mtcnn } from "./faces/mtcnn.js";
 import { Runner } from "./litert/runner.js";
 import { loadPreset } from "./presets.js";
 import { personSegmenter } from "./segmentation.js";
@@ -30,10 +31,11 @@ export class Models {
     this.#accelerator = accelerator;
   }
 
-  /** @returns {Promise<import("./faces/mtcnn.js").Nets>} those of the face detector. */
-  nets() {
+  /** @returns {Promise<(minFace: number) => Mtcnn>} makes face detectors, which share their networks. */
+  async detectors() {
     this.#nets ??= forgetting(openNets(this.runtime, this.#read), () => (this.#nets = undefined));
-    return this.#nets;
+    const nets = await this.#nets;
+    return (minFace) => new Mtcnn(nets, minFace);
   }
 
   /** @returns {Promise<(photo: Picture) => Promise<Picture>>} tells the person from the background. */

@@ -3,7 +3,7 @@
  * `keras_portrait.inference.photo_edge`. All of it in 32-bit floats, as there.
  */
 
-import { copied, floatPicture, rounding } from "./picture.js";
+import { copied, floatPicture, writer } from "./picture.js";
 import { scaleOf } from "./geometry.js";
 import { gaussianBlur } from "./opencv/filters.js";
 import { resizeArea, resizeLinear } from "./opencv/resize.js";
@@ -37,7 +37,7 @@ export function blurOutside(square, shape, squareToPhoto) {
   const size = square.height, edges = crossed(shape, squareToPhoto, size);
   if (edges.length === 0) return square;
   const near = blurred(square, NEAR_BLUR * size).data, far = blurred(square, FAR_BLUR * size).data;
-  const result = copied(square), { data } = square, out = rounding(result.data);
+  const result = copied(square), { data } = square, out = writer(result);
   for (let y = 0, o = 0; y < size; y++) {
     for (let x = 0; x < size; x++, o += 3) {
       let distance = Infinity;

@@ -51,6 +51,41 @@ export function floatPicture(width, height, channels = 1, fill = 0) {
 }
 
 /**
+ * A new picture of bytes or floats, as another one is.
+ *
+ * @param {Picture} image Any.
+ * @param {number} width Columns.
+ * @param {number} height Rows.
+ * @returns {Picture} With as many channels, all 0.
+ */
+export function blankLike(image, width, height) {
+  return (hasBytes(image) ? bytePicture : floatPicture)(width, height, image.channels);
+}
+
+/**
+ * Whether a picture has bytes, not floats.
+ *
+ * @param {Picture} image Any.
+ * @returns {boolean}
+ */
+export function hasBytes(image) {
+  return !(image.data instanceof Float32Array);
+}
+
+/**
+ * What computed values are assigned to: rounds bytes as `rint` does and clips them to 0..255, takes
+ * floats as they are.
+ *
+ * @param {Picture} image Any.
+ * @returns {Uint8ClampedArray|Float32Array} A view of its data.
+ */
+export function writer(image) {
+  const { data } = image;
+  if (!hasBytes(image)) return data;
+  return new Uint8ClampedArray(data.buffer, data.byteOffset, data.length);
+}
+
+/**
  * A copy of a picture with data of its own.
  *
  * @param {Picture} image Any.
@@ -96,14 +131,4 @@ export function rint(value) {
   const low = Math.floor(value), rest = value - low;
   if (rest !== 0.5) return rest < 0.5 ? low : low + 1;
   return low % 2 === 0 ? low : low + 1;
-}
-
-/**
- * Bytes that take any number: what is stored is rounded as `rint` does and clipped to 0..255.
- *
- * @param {Uint8Array} bytes Of a picture; the view writes to them.
- * @returns {Uint8ClampedArray}
- */
-export function rounding(bytes) {
-  return new Uint8ClampedArray(bytes.buffer, bytes.byteOffset, bytes.length);
 }

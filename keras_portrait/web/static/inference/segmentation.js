@@ -1,6 +1,6 @@
 /** Person against background, as `keras_portrait.inference.segmentation`. */
 
-import { bytePicture, floatPicture, picture, rint, rounding } from "./picture.js";
+import { bytePicture, floatPicture, picture, rint, writer } from "./picture.js";
 import { resize } from "./imaging.js";
 import { connectedRegion, gaussianBlur, grown } from "./opencv/filters.js";
 import { resizeLinear } from "./opencv/resize.js";
@@ -88,7 +88,7 @@ export function keepRegion(alpha, x, y) {
 export function whitenBackground(photo, alpha) {
   const { data } = photo, shares = alpha.data;
   const result = bytePicture(photo.width, photo.height, 3), bytes = result.data;
-  const out = rounding(bytes);
+  const out = writer(result);
   for (let i = 0, o = 0; i < shares.length; i++, o += 3) {
     const share = shares[i];
     if (share === 1) {

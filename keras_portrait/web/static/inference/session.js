@@ -33,6 +33,7 @@ export class Session {
   #live;
   #liveFaces;
   #pixels;
+  #open;
   #tasks = Promise.resolve();
 
   /**
@@ -44,7 +45,7 @@ export class Session {
    */
   constructor(pixels, open = openModels) {
     this.#pixels = pixels;
-    this.open = open;
+    this.#open = open;
   }
 
   /**
@@ -79,7 +80,7 @@ export class Session {
 
   async #load(request, progress) {
     const { preset } = request;
-    this.#models ??= this.open(request, progress);
+    this.#models ??= this.#open(request, progress);
     this.#models.catch(() => (this.#models = undefined));
     const models = await this.#models;
     this.#stylizer = undefined; // the generator that it has is given up
@@ -112,7 +113,7 @@ export class Session {
     this.#loaded();
     const models = await this.#models;
     if (this.#live === undefined || this.#liveFaces !== faces) {
-      this.#live = new Live(await models.nets(), await models.segmenter(), { faces });
+      this.#live = new Live(await models.detectors(), await models.segmenter(), { faces });
       this.#liveFaces = faces;
     }
     const generator = await models.generator(this.#preset);

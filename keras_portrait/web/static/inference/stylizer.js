@@ -57,7 +57,8 @@ export class Stylizer {
   static async load({ preset = "fast", models, base, runtime }) {
     const networks = models ?? new Models(runtime, readerOf(`${base}models/`));
     const generator = await networks.generator(preset);
-    return new Stylizer(generator, new FaceFinder(await networks.nets()), () => networks.segmenter());
+    const finder = new FaceFinder(await networks.detectors());
+    return new Stylizer(generator, finder, () => networks.segmenter());
   }
 
   /**

@@ -10,7 +10,6 @@ import { transformPoints } from "../geometry.js";
 import { reduced } from "../imaging.js";
 import { warpLinear } from "../opencv/warp.js";
 import { largestFace } from "./detector.js";
-import { Mtcnn } from "./mtcnn.js";
 import { boxArea, turnOf } from "./types.js";
 
 /** @typedef {import("./types.js").Face} Face */
@@ -57,17 +56,18 @@ const LOOKS = [
 
 /** Finds faces whichever way they are turned. */
 export class FaceFinder {
-  #nets;
+  #detectorFor;
   #smaller;
   #detectors = new Map();
 
   /**
-   * @param {import("./mtcnn.js").Nets} nets of the detector.
+   * @param {(minFace: number) => {detect: (photo: Picture) => Promise<Face[]>}} detectorFor makes what
+   *   looks for faces from so many pixels up.
    * @param {boolean} [smaller] whether smaller faces are looked for where there is none of
    *   `LEAST_FACE` pixels in the photo reduced to `DETECTION_SIDE`.
    */
-  constructor(nets, smaller = true) {
-    this.#nets = nets;
+  constructor(detectorFor, smaller = true) {
+    this.#detectorFor = detectorFor;
     this.#smaller = smaller;
   }
 
@@ -143,7 +143,7 @@ export class FaceFinder {
   }
 
   #detector(least) {
-    if (!this.#detectors.has(least)) this.#detectors.set(least, new Mtcnn(this.#nets, least));
+    if (!this.#detectors.has(least)) this.#detectors.set(least, this.#detectorFor(least));
     return this.#detectors.get(least);
   }
 }

@@ -10,7 +10,7 @@ import { resizeArea } from "../opencv/resize.js";
 
 const { fround } = Math;
 
-// Pixels of a photo that are summed up at a time: bounds the memory that a large photo needs.
+// So that the integral image of a large photo is never in memory as a whole.
 const SUM_PIXELS = 4_000_000;
 // Photo pixels that are averaged in the time in which one area is read from the integral image.
 const PIXELS_PER_AREA = 18;
@@ -22,12 +22,17 @@ const PIXELS_PER_AREA = 18;
  */
 export class AreaSums {
   #photo;
+  #sumPixels;
   #whole;
 
-  /** @param {Picture} photo Bytes, RGB. */
-  constructor(photo) {
+  /**
+   * @param {Picture} photo Bytes, RGB.
+   * @param {number} [sumPixels] Pixels that are summed up at a time, which bounds the memory.
+   */
+  constructor(photo, sumPixels = SUM_PIXELS) {
     this.#photo = photo;
-    this.#whole = photo.width * photo.height <= SUM_PIXELS ? integral(photo) : null;
+    this.#sumPixels = sumPixels;
+    this.#whole = photo.width * photo.height <= sumPixels ? integral(photo) : null;
   }
 
   /**
@@ -47,7 +52,7 @@ export class AreaSums {
       areaMeans(this.#whole, photo.width, rows, 0, photo.height, columns, result.data, 0);
       return result;
     }
-    const step = Math.max(1, Math.trunc(SUM_PIXELS / (photo.width * rows[1])) - 1);
+    const step = Math.max(1, Math.trunc(this.#sumPixels / (photo.width * rows[1])) - 1);
     for (let first = 0; first < height; first += step) {
       const edges = rows.subarray(first, Math.min(first + step, height) + 1);
       const top = Math.trunc(edges[0]), bottom = Math.ceil(edges[edges.length - 1]);

@@ -1,6 +1,5 @@
 /** The live picture: one frame after the other becomes a drawing. */
 
-import { Mtcnn } from "../faces/mtcnn.js";
 import { styleVector } from "../style.js";
 import { Drawer } from "./drawer.js";
 import { Stages } from "./timing.js";
@@ -22,12 +21,12 @@ export class Live {
   #drawer;
 
   /**
-   * @param {import("../faces/mtcnn.js").Nets} nets of the face detector.
+   * @param {(minFace: number) => import("../faces/mtcnn.js").Mtcnn} detectorFor as `Tracker` takes it.
    * @param {(square: Picture) => Promise<Picture>} segment tells the person from the background.
    * @param {object} [options] as `Tracker` takes them.
    */
-  constructor(nets, segment, options) {
-    this.#tracker = new Tracker((minFace) => new Mtcnn(nets, minFace), options);
+  constructor(detectorFor, segment, options) {
+    this.#tracker = new Tracker(detectorFor, options);
     this.#drawer = new Drawer(segment);
   }
 

@@ -3,25 +3,12 @@
  * whole numbers of 11 bits for bytes that are interpolated.
  */
 
-import { bytePicture, floatPicture, rint, rounding } from "../picture.js";
+import { blankLike, hasBytes, rint, writer } from "../picture.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
 
 const { fround } = Math;
 const COEFFICIENT = 2048; // INTER_RESIZE_COEF_SCALE
-
-function newLike(image, width, height) {
-  return (hasBytes(image) ? bytePicture : floatPicture)(
-    width, height, image.channels,
-  );
-}
-
-/** What assigns values of the result: rounds bytes, takes floats as they are. */
-function writer(result) {
-  return hasBytes(result) ? rounding(result.data) : result.data;
-}
-
-const hasBytes = (image) => image.data instanceof Uint8Array;
 
 /**
  * Means of the areas that the new pixels cover (INTER_AREA); neither side may grow.
@@ -33,7 +20,7 @@ const hasBytes = (image) => image.data instanceof Uint8Array;
  *     unrounded.
  * @returns {Picture} The result; of the same kind where none is given.
  */
-export function resizeArea(image, width, height, result = newLike(image, width, height)) {
+export function resizeArea(image, width, height, result = blankLike(image, width, height)) {
   const across = image.width / width, down = image.height / height;
   if (Number.isInteger(across) && Number.isInteger(down)) wholeBlocks(image, result, across, down);
   else cutBlocks(image, result);
@@ -201,7 +188,7 @@ function taps(length, newLength, count, weigh, whole) {
 }
 
 function interpolated(image, width, height, count, weigh) {
-  const result = newLike(image, width, height), bytes = hasBytes(image);
+  const result = blankLike(image, width, height), bytes = hasBytes(image);
   const columns = taps(image.width, width, count, weigh, count === 2);
   const rows = taps(image.height, height, count, weigh, false);
   if (bytes) for (const axis of [columns, rows]) axis.weights = axis.weights.map(inSteps);

@@ -5,7 +5,7 @@
  * (a double holds their products exactly).
  */
 
-import { bytePicture, floatPicture, rounding } from "../picture.js";
+import { blankLike, bytePicture, writer } from "../picture.js";
 import { cubicWeights } from "./resize.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
@@ -25,7 +25,7 @@ const { fround } = Math;
  */
 export function warpLinear(image, matrix, width, height, border) {
   const { channels } = image, result = bytePicture(width, height, channels);
-  const out = rounding(result.data), { data } = image, row = image.width * channels;
+  const out = writer(result), { data } = image, row = image.width * channels;
   const [c0, c1, c2, c3, c4, c5] = matrix.map(fround);
   const lastX = image.width - 1, lastY = image.height - 1;
   const right = channels, below = row, belowRight = row + channels;
@@ -71,22 +71,24 @@ function mirrored(at, length) {
 }
 
 /**
- * Bicubic interpolation (a = -0.75) of floats; 0 lies outside of the image.
+ * Bicubic interpolation (a = -0.75); 0 lies outside of the image.
  *
- * @param {Picture} image Floats, any channels.
+ * @param {Picture} image Bytes or floats, any channels.
  * @param {number[]} matrix Six numbers, from the result's pixels to the image's.
  * @param {number} width Columns of the result.
  * @param {number} height Rows of the result.
- * @returns {Picture} Floats.
+ * @param {number} [firstX] Column of the transform's pixels with which the result begins.
+ * @param {number} [firstY] Row likewise.
+ * @returns {Picture} The same kind.
  */
-export function warpCubic(image, matrix, width, height) {
-  const { data, channels } = image, result = floatPicture(width, height, channels);
-  const out = result.data, row = image.width * channels, [a, b, c, d, e, f] = matrix.map(fround);
+export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0) {
+  const { data, channels } = image, result = blankLike(image, width, height);
+  const out = writer(result), row = image.width * channels, [a, b, c, d, e, f] = matrix.map(fround);
   const lastX = image.width - 4, lastY = image.height - 4;
   const across = new Float64Array(4), down = new Float64Array(4);
-  for (let y = 0, o = 0; y < height; y++) {
+  for (let y = firstY, o = 0; y < firstY + height; y++) {
     const startX = fround(fround(b * y) + c), startY = fround(fround(e * y) + f);
-    for (let x = 0; x < width; x++, o += channels) {
+    for (let x = firstX; x < firstX + width; x++, o += channels) {
       const placeX = fround(fround(a * x) + startX), placeY = fround(fround(d * x) + startY);
       const nearX = Math.floor(placeX), nearY = Math.floor(placeY);
       const left = nearX - 1, top = nearY - 1;
