@@ -26,6 +26,7 @@ let shown = null; // the photo on the screen: {photo, from, mirrored, drawing}
 let turn = 0; // counts what is drawn, so that a late answer does not show
 let liveRun = 0; // counts the runs of the camera in the same way
 let retry = () => {};
+let working = ""; // the last preset that could be loaded
 let begun = false; // whether the visitor has begun anything
 let waitingForLoad = 0; // how many wait for what draws
 
@@ -103,14 +104,22 @@ async function ready() {
 }
 
 async function changePreset(name) {
-  styleChips(get("style"), presets.find((preset) => preset.name === name).styles);
+  const offer = (preset) => {
+    document.querySelector(`input[name="preset"][value="${preset}"]`).checked = true;
+    styleChips(get("style"), presets.find((each) => each.name === preset).styles);
+  };
   settle();
+  offer(name);
   try {
     load(name);
     await ready();
+    working = name;
     if (shown) await redraw();
   } catch (error) {
+    // Without a network, for example: what has drawn goes on drawing.
     fail(error, () => changePreset(name));
+    offer(working);
+    load(working);
   }
 }
 
@@ -360,7 +369,8 @@ async function start() {
   listen();
   document.body.dataset.ready = "page";
   await lookAfter(() => document.body.dataset.mode === "welcome" && !begun);
-  await load(presets[0].name);
+  working = presets[0].name;
+  await load(working);
   document.body.dataset.ready = "drawing";
   watchForNews((apply) => {
     get("update").hidden = false;

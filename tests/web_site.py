@@ -1,0 +1,56 @@
+"""The page of `portrait web`, written and served for tests."""
+
+import contextlib
+import functools
+import http.server
+import threading
+from pathlib import Path
+
+import pytest
+
+from keras_portrait.errors import MissingExtra
+from keras_portrait.web import site
+from keras_portrait.web.runtime import read_runtime
+
+# Where a stand-in suffices: what the page loads of the runtime, without its megabytes.
+NO_RUNTIME = {"core/dist/index.js": b"export {};\n", "core/wasm/litert_wasm_internal.wasm": b"\0asm"}
+
+
+def write_real_site(folder: Path, **options) -> None:
+    """Writes the page with its runtime, from the user's cache or the network.
+
+    Where npm cannot bring it, the test is skipped.
+    """
+    try:
+        read_runtime()
+    except MissingExtra as error:
+        pytest.skip(str(error))
+    site.write_site(folder, **options)
+
+
+def write_site_without_runtime(folder: Path, **options) -> site.Site:
+    """Writes the page with a few bytes in place of the runtime."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(site, "read_runtime", lambda: NO_RUNTIME)
+        return site.write_site(folder, **options)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """A plain server of files, as `python -m http.server`."""
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path, port: int = 0, handler=_Quiet):
+    """Serves a folder on loopback; gives its address."""
+    make = functools.partial(handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), make) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
