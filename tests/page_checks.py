@@ -1,7 +1,8 @@
 """What is asked of a page, as expressions that run in it; the phone is 360 pixels wide."""
 
 # Not `innerWidth`: a phone's browser widens that for a page that does not fit.
-CUT_OFF = """[...document.querySelectorAll('button, a, input, legend, summary, canvas, p, td, span')]
+CUT_OFF = """[...document.querySelectorAll(
+    'button, a, input, legend, summary, canvas, p, td, span')]
   .filter((each) => each.checkVisibility())
   .map((each) => [each.id || each.innerText || each.value, each.getBoundingClientRect()])
   .filter(([name, box]) => box.left < 0 || box.right > 360 || !box.width)

@@ -6,13 +6,13 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from web_modules import Cases, Segment
 
 from conftest import EXAMPLE
 from keras_portrait.inference import alignment, geometry, imaging, paste, photo_edge, segmentation
 from keras_portrait.inference.faces import sampling
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.pixels import as_rgb
-from web_modules import Cases, Segment
 
 LANDMARKS = np.array([[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]], float)
 NOISE = np.random.default_rng(5)
@@ -255,7 +255,9 @@ def whole_pictures(add):
         square, (rows, columns) = alignment.prepare_whole(image, 256, segmenter_of(example_mask()))
         call = "alignment:prepareWhole", [image, 256, Segment(example_mask())]
         add(name, *call, square, "square", may=LEVELS)
-        add(f"place of {name}", *call, [columns.start, rows.start, columns.stop, rows.stop], "place")
+        add(
+            f"place of {name}", *call, [columns.start, rows.start, columns.stop, rows.stop], "place"
+        )
 
 
 @group

@@ -283,9 +283,7 @@ def test_no_npm_is_one_line(npm, monkeypatch):
 def test_versions_and_integrity_are_pinned():
     lock = json.loads((runtime._PINS / "package-lock.json").read_text())["packages"]
     wanted = json.loads((runtime._PINS / "package.json").read_text())["dependencies"]
-    packages = {
-        name.removeprefix("node_modules/"): pinned for name, pinned in lock.items() if name
-    }
+    packages = {name.removeprefix("node_modules/"): pinned for name, pinned in lock.items() if name}
     assert {name: pinned["version"] for name, pinned in packages.items()} == wanted
     assert all(pinned["integrity"].startswith("sha512-") for pinned in packages.values())
     pins = json.loads((runtime._PINS / "files.json").read_text())

@@ -80,7 +80,7 @@ async function begin(preset) {
   let runtime = false;
   const answer = await drawing.load(preset, (step, done, total) => {
     runtime ||= step === "runtime" && total > 0;
-    if (document.body.dataset.mode === "welcome" && !shown && !waitingForLoad) return;
+    if (!waitingForLoad) return;
     if (step === "runtime" && total) {
       const parts = { loaded: number(done / MEGA, 1), total: number(total / MEGA, 1) };
       busy(say("loading_runtime", parts), done, total);
