@@ -278,7 +278,8 @@ def test_a_stream_that_died_alone_is_opened_again(browser, live):
 
 
 def test_a_phone_comes_in_with_the_token_and_gets_a_qr_code(browser, live):
-    with WebView(live, "0.0.0.0", 0) as view:
+    own = "https://portrait.example/"
+    with WebView(live, "0.0.0.0", 0, phone_page=own) as view:
         address, _, query = view.url.partition("?")
         port = address.split(":")[2].strip("/")
         browser.open(f"http://127.0.0.1:{port}/?{query}")
@@ -289,6 +290,10 @@ def test_a_phone_comes_in_with_the_token_and_gets_a_qr_code(browser, live):
         assert browser.run("document.getElementById('address').href").startswith(
             f"{address}snapshot.png?id="
         )
+        browser.run("document.getElementById('snapshot').close()")
+        click(browser, "#own-phone summary")
+        browser.wait_for("document.getElementById('own-phone-code').naturalWidth > 100")
+        assert browser.run("document.getElementById('own-phone-link').href") == own
         browser.open("about:blank")
 
 
