@@ -55,7 +55,7 @@ def camera(folder: Path) -> list[str]:
     ]
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class Files(http.server.SimpleHTTPRequestHandler):
     """A plain server of files, as `python -m http.server`."""
 
     def log_message(self, *_):
@@ -80,7 +80,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def served(folder: Path, port: int = 0, handler=_Quiet):
+def served(folder: Path, port: int = 0, handler=Files):
     """Serves a folder on loopback; gives its address."""
     make = functools.partial(handler, directory=str(folder))
     with _Server(("127.0.0.1", port), make) as server:

@@ -3,7 +3,6 @@
 import http.server
 import json
 import re
-import shutil
 import threading
 from pathlib import Path
 
@@ -13,9 +12,10 @@ from PIL import Image
 from conftest import EXAMPLE
 from headless_chromium import Chromium
 from keras_portrait.inference.imaging import read_image
+from keras_portrait.web import site
 from page_checks import CUT_OFF, FAINT, HARD_TO_TOUCH, WIDER, accessible_names
 from waiting import wait_until
-from web_site import camera, served, write_site_without_runtime
+from web_site import Files, camera, served, write_site_without_runtime
 
 DESKTOP, PHONE, ON_ITS_SIDE = (1280, 800), (360, 740), (740, 360)
 STAND_IN = Path(__file__).with_name("stand_in_worker.js")
@@ -50,6 +50,16 @@ class Elsewhere(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Noted(Files):
+    """A server of files that notes which were asked for."""
+
+    asked = []
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        super().do_GET()
+
+
 @pytest.fixture(scope="module")
 def elsewhere():
     with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
@@ -62,13 +72,23 @@ def elsewhere():
 def out(tmp_path_factory, elsewhere):
     """The written page, whose worker is the stand-in, and whose texts know a second language."""
     folder = tmp_path_factory.mktemp("web") / "page"
-    write_site_without_runtime(folder)
-    worker = STAND_IN.read_text().replace('ELSEWHERE = ""', f"ELSEWHERE = {elsewhere!r}")
-    (folder / "worker.js").write_text(worker)
-    texts = json.loads((folder / "texts.json").read_text())
-    texts["eo"] = {"choose_photo": "Elektu foton", "take_picture": "Fotu"}
-    (folder / "texts.json").write_text(json.dumps(texts))
+    write_page(folder, elsewhere)
     return folder
+
+
+def write_page(folder: Path, elsewhere: str, lead: bytes = b"A face becomes a line drawing"):
+    def page(written=site._page):
+        files = written()
+        worker = STAND_IN.read_text().replace('ELSEWHERE = ""', f"ELSEWHERE = {elsewhere!r}")
+        texts = json.loads(files["texts.json"])
+        texts["eo"] = {"choose_photo": "Elektu foton", "take_picture": "Fotu"}
+        files |= {"worker.js": worker.encode(), "texts.json": json.dumps(texts).encode()}
+        files["index.html"] = files["index.html"].replace(b"A face becomes a line drawing", lead)
+        return files
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(site, "_page", page)
+        write_site_without_runtime(folder)
 
 
 @pytest.fixture(scope="module")
@@ -449,9 +469,9 @@ def test_it_can_be_installed(page):
     assert page.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
 
 
-def test_it_works_without_its_server_and_takes_over_a_new_version(browser, out, tmp_path):
+def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsewhere, tmp_path):
     folder = tmp_path / "page"
-    shutil.copytree(out, folder)
+    write_page(folder, elsewhere)
     browser.resize(*DESKTOP)
     without_motion(browser)
     with served(folder) as address:
@@ -469,23 +489,15 @@ def test_it_works_without_its_server_and_takes_over_a_new_version(browser, out, 
     browser.wait_for("document.getElementById('busy').hidden")
     click(browser, "input[name=style][value=pen]")
     browser.wait_for(f"{CORNER}[0] === 20")
-    texts = json.loads((folder / "texts.json").read_text())
-    texts["en"]["lead"] = "A newer page"
-    (folder / "texts.json").write_text(json.dumps(texts))
-    worker = (folder / "service-worker.js").read_text()
-    worker = re.sub(r'"version": "\w+"', '"version": "new"', worker)
-    (folder / "service-worker.js").write_text(worker)
-    page = (folder / "index.html").read_text()
-    newer = page.replace("A face becomes a line drawing", "A newer page")
-    assert newer != page
-    (folder / "index.html").write_text(newer)
-    port = int(address.split(":")[2].strip("/"))
-    with served(folder, port):
+    write_page(folder, elsewhere, b"A newer page")
+    Noted.asked.clear()
+    with served(folder, int(address.split(":")[2].strip("/")), Noted):
         browser.open(address)
         browser.wait_for("document.getElementById('update').checkVisibility()")
         assert browser.run("document.querySelector('#lead h2').innerText") != "A newer page"
         click(browser, "#reload")
-        browser.wait_for(
-            "document.querySelector('#lead h2')?.innerText === 'A newer page' && " + READY
-        )
+        newer = "document.querySelector('#lead h2')?.innerText === 'A newer page'"
+        browser.wait_for(f"{newer} && {READY}")
         browser.open("about:blank")
+    # What is the same as before was kept, however large.
+    assert set(Noted.asked) == {"/service-worker.js", "/index.html"}
