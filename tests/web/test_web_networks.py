@@ -184,7 +184,7 @@ def results(photo, tmp_path_factory):
         "levels": LEVELS,
         "boxes": boxes.tolist(),
         "scores": scores.tolist(),
-        "turned": [turned(degrees).landmarks.tolist() for degrees in range(-180, 180, 15)],
+        "turned": [turned(degrees).landmarks.tolist() for degrees in range(-173, 180, 15)],
         "videos": [
             {"options": options, "steps": [(now, [*map(written, faces)]) for now, faces in steps]}
             for options, steps in videos()
@@ -206,7 +206,8 @@ def turned(degrees):
     face = face_at(100, 100)
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return Face(Box(0, 0, 1, 1), (face.landmarks - 150) @ turn.T + 150, 1.0)
+    landmarks = ((face.landmarks - 150) @ turn.T + 150).astype(np.float32)
+    return Face(Box(0, 0, 1, 1), landmarks, 1.0)
 
 
 def test_a_style_means_the_same(results):
@@ -293,7 +294,7 @@ def test_the_search_with_turns_finds_what_pythons_does(results, monkeypatch):
     assert results["smallest"] == [
         list(smallest_faces(np.empty((height, width, 0)))) for height, width in LEVELS
     ]
-    assert results["quarters"] == [quarter_turns(turned(angle)) for angle in range(-180, 180, 15)]
+    assert results["quarters"] == [quarter_turns(turned(angle)) for angle in range(-173, 180, 15)]
 
 
 def test_faces_are_followed_as_in_python(results):
