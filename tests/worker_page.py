@@ -16,15 +16,22 @@ from headless_chromium import Chromium
 
 # The worker's address is a blob's, as the page's; what is not for JSON stays in `kept`.
 _SCRIPT = """
-const code = new Blob([`importScripts(${JSON.stringify(location.origin + "/worker.js")})`]);
-const worker = new Worker(URL.createObjectURL(code));
 const waiting = new Map();
-const progress = [];
+let worker = null;
+let progress = [];
 let kept = {};
-worker.onmessage = ({ data }) => {
-  if (data.type === "progress") progress.push(data);
-  else waiting.get(data.id)(data);
-};
+function start(before) {
+  if (worker) worker.terminate();
+  progress = [];
+  const script = JSON.stringify(location.origin + "/worker.js");
+  const code = new Blob([`${before}\nimportScripts(${script})`], { type: "text/javascript" });
+  worker = new Worker(URL.createObjectURL(code));
+  worker.onmessage = ({ data }) => {
+    if (data.type === "progress") progress.push(data);
+    else waiting.get(data.id)(data);
+  };
+}
+start("");
 const photo = async (address) => createImageBitmap(await (await fetch(address)).blob());
 async function ask(message, address) {
   const bitmap = address && (await photo(address));
@@ -53,6 +60,10 @@ async function pixels() {
   });
 }
 """
+_ISOLATED = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+}
 
 
 class WorkerPage:
@@ -60,6 +71,14 @@ class WorkerPage:
 
     def __init__(self, browser: Chromium):
         self._browser = browser
+
+    def start(self, before: str = "") -> None:
+        """Starts another worker in the place of the one there is.
+
+        Args:
+            before: script that runs in it first.
+        """
+        self._browser.run(f"start({json.dumps(before)})")
 
     def ask(self, photo: str = "", **message) -> dict:
         """Sends a request and waits for its answer.
@@ -85,28 +104,34 @@ class WorkerPage:
 
 
 @contextlib.contextmanager
-def worker_page(site: Path, folder: Path) -> Iterator[WorkerPage]:
+def worker_page(site: Path, folder: Path, isolated: bool = False) -> Iterator[WorkerPage]:
     """Serves a site on loopback and starts its worker in a browser.
 
     Args:
         site: what `portrait web` wrote; a page `worker.html` is put into it.
         folder: for the browser's profile.
+        isolated: whether the server isolates it from other origins, which threads need.
     """
     policy = re.search(
         r"<meta [^>]*Content-Security-Policy[^>]*>", (site / "index.html").read_text()
     )
     (site / "worker.html").write_text(f"<!doctype html>{policy[0]}")
-    with serve_files(site) as address, Chromium(folder) as browser:
+    with serve_files(site, _ISOLATED if isolated else {}) as address, Chromium(folder) as browser:
         browser.open(f"{address}worker.html")
         browser.run(_SCRIPT)
         yield WorkerPage(browser)
 
 
 @contextlib.contextmanager
-def serve_files(folder: Path) -> Iterator[str]:
-    """Serves a folder as `python -m http.server` does; yields its address."""
+def serve_files(folder: Path, headers: dict[str, str]) -> Iterator[str]:
+    """Serves a folder as `python -m http.server` does, with more headers; yields its address."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def end_headers(self):
+            for name, value in headers.items():
+                self.send_header(name, value)
+            super().end_headers()
+
         def log_message(self, *arguments):
             pass
 

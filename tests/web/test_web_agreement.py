@@ -111,3 +111,34 @@ def test_every_preset_draws_pythons_drawing(page, example, preset, crop):
     found, wanted = page.drawing(), Stylizer(preset, threads=1)(example[0], crop=crop)
     wanted = np.repeat(wanted[..., None], 3, axis=2) if wanted.ndim == 2 else wanted
     assert agree(found, wanted, 5 if preset in FLOAT_PRESETS else 2)
+
+
+@pytest.mark.slow
+def test_older_browsers_draw_with_the_runtime_for_them(page, fast, example):
+    # The runtime asks whether relaxed SIMD compiles, by a module of a few bytes.
+    page.start(
+        "const real = WebAssembly.instantiate;"
+        "WebAssembly.instantiate = (code, ...rest) =>"
+        " code.length < 99 ? Promise.reject(new Error('old')) : real(code, ...rest);"
+    )
+    assert page.ask(type="load", preset="fast")["type"] == "loaded"
+    wasm = (page.site / "runtime/core/wasm/litert_wasm_compat_internal.wasm").stat().st_size
+    assert max(row["loaded"] for row in page.progress() if row["step"] == "runtime") == wasm
+    page.ask("example.jpg", type="draw")
+    assert agree(page.drawing(), fast(example[0]), 2)
+
+
+@pytest.mark.slow
+def test_threads_draw_the_same_where_the_page_is_isolated(page, fast, example, tmp_path):
+    with worker_page(page.site, tmp_path, isolated=True) as isolated:
+        loaded = isolated.ask(type="load", preset="fast", threads=2)
+        assert (loaded["type"], loaded["threads"]) == ("loaded", 2), loaded
+        isolated.ask("example.jpg", type="draw")
+        assert agree(isolated.drawing(), fast(example[0]), 2)
+
+
+def test_a_runtime_that_is_missing_is_told(page):
+    page.start("self.fetch = async (address) => new Response('', { status: 404 });")
+    failed = page.ask(type="load", preset="fast")
+    assert (failed["type"], failed["code"]) == ("error", "no-runtime"), failed
+    page.start()
