@@ -164,6 +164,56 @@ for (const [index, options] of given.options.entries()) {
   }));
 }
 
+// ---- the graphics processor ----
+
+const { loadPreset } = await imported("presets");
+let clock = 0;
+Object.defineProperty(performance, "now", { value: () => clock });
+
+/** A runtime whose networks draw one level, each kind its own and in its own time. */
+function runtimeOf(kinds) {
+  const open = [];
+  class Tensor {
+    constructor(values) {
+      this.values = values;
+    }
+    async data() {
+      return this.values;
+    }
+    delete() {}
+  }
+  const loadAndCompile = async (model, { accelerator }) => {
+    const kind = kinds[accelerator];
+    if (kind.refused) throw new Error("not on this one");
+    open.push(accelerator);
+    return {
+      options: { accelerator: kind.really ?? accelerator },
+      async run() {
+        clock += kind.milliseconds;
+        if (kind.lost) throw new Error("device lost");
+        return { drawing: new Tensor(new Float32Array(256 * 256).fill(kind.level)) };
+      },
+      delete: () => open.splice(open.indexOf(accelerator), 1),
+    };
+  };
+  return { module: { Tensor, loadAndCompile }, threads: 1, hasWebGpu: true, open };
+}
+
+results.graphics = [];
+for (const { webgpu, lost, preset } of given.graphics) {
+  const kinds = { wasm: { milliseconds: 9, level: 0 }, webgpu };
+  const runtime = runtimeOf(kinds);
+  results.graphics.push(await tried(async () => {
+    const generator = await loadPreset(preset, runtime, async (path) => read(join(given.presets, path.slice(8))), { accelerator: "auto" });
+    const { accelerator } = generator;
+    Object.assign(webgpu, lost);
+    const drawing = await generator.draw(picture(new Uint8Array(256 * 256 * 3), 256, 256, 3), new Float32Array([1, 0, 0]));
+    const open = [...runtime.open];
+    generator.close();
+    return [accelerator, open.join(" "), drawing.data[0], generator.accelerator, runtime.open.length];
+  }));
+}
+
 // ---- requests of the page ----
 
 const { Session } = await imported("session");

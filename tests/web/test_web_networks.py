@@ -148,6 +148,19 @@ def coloured(height, width, degrees):
 
 
 COLOURED = [(100, 130, 0), (110, 100, 90), (90, 100, 200), (90, 1100, 30)]
+SAME = {"milliseconds": 1, "level": 0.001}
+# What the graphics processor does, and what then is used: at first, open, the level drawn, at last.
+GRAPHICS = [
+    ({"webgpu": SAME}, ["webgpu", "wasm webgpu", 128, "webgpu"]),
+    ({"webgpu": SAME | {"level": 0.1}}, ["wasm", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME | {"level": "NaN"}}, ["wasm", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME | {"milliseconds": 10}}, ["wasm", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME | {"refused": True}}, ["wasm", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME | {"lost": True}}, ["wasm", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME | {"really": "wasm"}}, ["wasm", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME, "lost": {"lost": True}}, ["webgpu", "wasm", 128, "wasm"]),
+    ({"webgpu": SAME, "preset": "fast"}, ["wasm", "wasm", 0, "wasm"]),
+]
 PHOTO_FACES = [face_at(90, 80, 70), face_at(20, 30, 40), face_at(130, 20, 30, score=0.5)]
 
 
@@ -184,7 +197,7 @@ def results(photo, tmp_path_factory):
         "levels": LEVELS,
         "boxes": boxes.tolist(),
         "scores": scores.tolist(),
-        "turned": [turned(degrees).landmarks.tolist() for degrees in range(-180, 180, 15)],
+        "turned": [turned(degrees).landmarks.tolist() for degrees in range(-173, 180, 15)],
         "videos": [
             {"options": options, "steps": [(now, [*map(written, faces)]) for now, faces in steps]}
             for options, steps in videos()
@@ -194,6 +207,8 @@ def results(photo, tmp_path_factory):
         "tracked": [written(face) | {"number": n} for n, face in enumerate(PHOTO_FACES[:2])],
         "photoFaces": [*map(written, PHOTO_FACES)],
         "options": OPTIONS,
+        "graphics": [{"preset": "portrait-256"} | case for case, _ in GRAPHICS],
+        "presets": str(BUILT_IN),
     }
     (folder / "given.json").write_text(json.dumps(given))
     command = ["node", Path(__file__).with_name("check_networks.mjs"), modules, folder]
@@ -206,7 +221,8 @@ def turned(degrees):
     face = face_at(100, 100)
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return Face(Box(0, 0, 1, 1), (face.landmarks - 150) @ turn.T + 150, 1.0)
+    landmarks = ((face.landmarks - 150) @ turn.T + 150).astype(np.float32)
+    return Face(Box(0, 0, 1, 1), landmarks, 1.0)
 
 
 def test_a_style_means_the_same(results):
@@ -293,7 +309,7 @@ def test_the_search_with_turns_finds_what_pythons_does(results, monkeypatch):
     assert results["smallest"] == [
         list(smallest_faces(np.empty((height, width, 0)))) for height, width in LEVELS
     ]
-    assert results["quarters"] == [quarter_turns(turned(angle)) for angle in range(-180, 180, 15)]
+    assert results["quarters"] == [quarter_turns(turned(angle)) for angle in range(-173, 180, 15)]
 
 
 def test_faces_are_followed_as_in_python(results):
@@ -358,6 +374,11 @@ def test_a_photo_is_drawn_as_in_python(results, photo, reds, monkeypatch):
         # A whole picture is enlarged, and its edges are steepened by what that enlarges.
         most = 5 if options.get("whole") else 1
         assert (abs(found.reshape(wanted.shape).astype(int) - wanted) <= most).mean() > 0.999
+
+
+def test_the_graphics_processor_draws_where_it_draws_the_same_and_sooner(results):
+    for (case, wanted), result in zip(GRAPHICS, results["graphics"], strict=True):
+        assert result == [*wanted, 0], case
 
 
 def test_requests_are_answered_in_their_order(results):

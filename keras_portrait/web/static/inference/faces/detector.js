@@ -4,9 +4,9 @@ import { fixSize } from "../litert/graph.js";
 import { Runner } from "../litert/runner.js";
 import { boxArea } from "./types.js";
 
-// Sizes of a level for which PNet stays prepared: those of a camera's frames, of crops around a
-// face and of a photo that is turned by quarters.
-const PREPARED = 48;
+// Pixels of all levels for which PNet stays prepared: those of a photo of 1024 x 1024, and of crops
+// around its faces. Each takes about 180 bytes; to prepare a level takes milliseconds.
+const PREPARED_PIXELS = 300_000;
 
 /**
  * Opens the three nets that `Mtcnn` calls.
@@ -26,25 +26,30 @@ export async function openNets(runtime, read) {
 
   async function prepared(height, width) {
     const size = `${height} ${width}`;
-    const runner = pnets.get(size) ?? (await Runner.open(runtime, fixSize(files[0], height, width)));
+    const kept = pnets.get(size) ?? {
+      runner: await Runner.open(runtime, fixSize(files[0], height, width)),
+      pixels: height * width,
+    };
     pnets.delete(size);
-    pnets.set(size, runner); // the last one used comes last
-    if (pnets.size > PREPARED) {
-      const [oldest, unused] = pnets.entries().next().value;
-      pnets.delete(oldest);
-      unused.close();
+    forgetOldest(PREPARED_PIXELS - kept.pixels);
+    pnets.set(size, kept); // the last one used comes last
+    return kept.runner;
+  }
+
+  function forgetOldest(left) {
+    let pixels = 0;
+    for (const [size, kept] of [...pnets].reverse()) {
+      pixels += kept.pixels;
+      if (pixels <= left) continue;
+      pnets.delete(size);
+      kept.runner.close();
     }
-    return runner;
   }
 
   return {
     pnet: async ({ data, width, height }) => (await prepared(height, width)).run({ image: data }),
     rnet: (patch) => rnet.run({ image: patch }),
     onet: (patch) => onet.run({ image: patch }),
-    close() {
-      [rnet, onet, ...pnets.values()].forEach((runner) => runner.close());
-      pnets.clear();
-    },
   };
 }
 

@@ -1,5 +1,8 @@
 /** What a face detector returns. */
 
+const { fround } = Math;
+const DEGREES = fround(180 / Math.PI);
+
 /**
  * @typedef {object} Box an upright rectangle in pixels of the photo; x to the right, y down, from 0.
  * @property {number} left x of the left side.
@@ -30,8 +33,9 @@ export function boxArea(box) {
  * @returns {number} degrees by which the face is turned clockwise in the photo, above -180 up to 180.
  */
 export function turnOf({ landmarks }) {
-  const [[leftX, leftY], [rightX, rightY], , [cornerX, cornerY], [otherX, otherY]] = landmarks;
-  const across = (cornerX + otherX - leftX - rightX) / 2;
-  const down = (cornerY + otherY - leftY - rightY) / 2;
-  return (Math.atan2(-across, down) * 180) / Math.PI;
+  // In 32 bits, as NumPy computes it: crops are turned by it, and what is found in them by the last bit.
+  const middle = (one, other, axis) => fround(fround(landmarks[one][axis] + landmarks[other][axis]) / 2);
+  const across = fround(middle(3, 4, 0) - middle(0, 1, 0));
+  const down = fround(middle(3, 4, 1) - middle(0, 1, 1));
+  return fround(fround(Math.atan2(-across, down)) * DEGREES);
 }

@@ -45,10 +45,16 @@ export async function startRuntime(module, folder, { threads = 1, instantiate } 
       };
       module.loadLiteRt(folder, { threads: used > 1 }).then(resolve, reject);
     });
-    return { module, threads: used, hasWebGpu: Boolean(module.getWebGpuDevice()) };
+    return { module, threads: used, hasWebGpu: isGraphics(module.getWebGpuDevice()) };
   } catch (error) {
     throw asPortraitError(error, "The runtime did not start.");
   }
+}
+
+/** Whether a device is a graphics processor, and not a slow stand-in for one. */
+function isGraphics(device) {
+  const { isFallbackAdapter = false, architecture = "" } = device?.adapterInfo ?? {};
+  return Boolean(device) && !isFallbackAdapter && architecture !== "swiftshader";
 }
 
 /**
@@ -134,8 +140,9 @@ export class Runner {
       throw new PortraitError("bad-file", `The model's ${odd.name} cannot be used. Received: ${received}`);
     }
     const cpuOptions = { numThreads: runtime.threads };
+    const gpuOptions = { precision: "fp32" }; // drawings are to be the same everywhere
     try {
-      const compiled = await runtime.module.loadAndCompile(model, { accelerator, cpuOptions });
+      const compiled = await runtime.module.loadAndCompile(model, { accelerator, cpuOptions, gpuOptions });
       return new Runner(runtime.module, compiled, inputs, outputs, compiled.options.accelerator);
     } catch (error) {
       throw asPortraitError(error, "The runtime cannot run the model.", "bad-file");
