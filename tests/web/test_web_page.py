@@ -469,6 +469,23 @@ def test_it_can_be_installed(page):
     assert page.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
 
 
+def test_who_is_early_is_served_and_not_interrupted(browser, out):
+    early = """new MutationObserver((_, observer) => {
+      if (document.body?.dataset.ready !== 'page') return;
+      observer.disconnect();
+      document.getElementById('example').click();
+    }).observe(document, { subtree: true, childList: true, attributes: true })"""
+    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=early)["identifier"]
+    try:
+        with served(out) as address:
+            browser.open(address)
+            browser.wait_for(DRAWN)
+            assert not browser.run("crossOriginIsolated"), "it was not loaded once more"
+            browser.open("about:blank")
+    finally:
+        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+
 def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsewhere, tmp_path):
     folder = tmp_path / "page"
     write_page(folder, elsewhere)

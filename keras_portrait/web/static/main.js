@@ -21,7 +21,10 @@ const MEGA = 1e6;
 const HOPELESS = ["camera_insecure", "camera_missing"];
 
 let presets = []; // of models/index.json
-let loaded = new Promise(() => {}); // of the answer to the last load
+let follow; // takes the promise of the first load, which who is early waits for
+let loaded = new Promise((resolve) => { // of the answer to the last load
+  follow = resolve;
+});
 let shown = null; // the photo on the screen: {photo, from, mirrored, drawing}
 let turn = 0; // counts what is drawn, so that a late answer does not show
 let liveRun = 0; // counts the runs of the camera in the same way
@@ -71,6 +74,7 @@ const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)
 
 function load(preset) {
   loaded = begin(preset);
+  follow(loaded);
   loaded.catch(() => {}); // whoever needs it hears of it
   return loaded;
 }
@@ -232,7 +236,7 @@ async function openCamera(open = () => camera.open()) {
     get("slider").hidden = false;
     view.part(0);
     drawing.reset();
-    await ready();
+    await mirrorUntil(ready(), mine);
     await live(mine);
   } catch (error) {
     if (mine !== liveRun) return;
@@ -243,6 +247,21 @@ async function openCamera(open = () => camera.open()) {
       openCamera();
     });
   }
+}
+
+/** Shows the camera as it is while what draws is being loaded. */
+async function mirrorUntil(loading, mine) {
+  let isOver = false;
+  const over = loading.finally(() => {
+    isOver = true;
+  });
+  over.catch(() => {});
+  while (!isOver && mine === liveRun && camera.isOpen) {
+    const photo = await camera.next();
+    if (photo && !isOver && mine === liveRun) view.show(photo, null, isMirrored());
+    else photo?.close();
+  }
+  await over;
 }
 
 async function live(mine) {
