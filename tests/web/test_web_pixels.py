@@ -234,7 +234,7 @@ def faces(add):
         "large": (large, LANDMARKS * 3 + 1),
     }
     for name, (image, landmarks) in photos.items():
-        for size in (256, 512):
+        for size in (256,) if name == "large" else (256, 512):
             face = alignment.prepare_face(image, landmarks, size, segmenter_of(mask))
             call = "alignment:prepareFace", [image, landmarks, size, Segment(mask)]
             may = EXACT if size == 256 else LEVELS  # the mask is enlarged
