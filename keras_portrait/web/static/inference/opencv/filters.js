@@ -63,48 +63,58 @@ function margined(length, margin) {
   });
 }
 
-function blurredBytes(image, weights) {
-  const { data, width, height, channels } = image, result = bytePicture(width, height, channels);
-  const size = weights.length, row = width * channels;
-  const columns = margined(width, size >> 1), rows = margined(height, size >> 1);
-  const lines = new Int32Array(row * height);
-  for (let y = 0, o = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let k = 0; k < channels; k++, o++) {
-        let sum = 0;
-        for (let i = 0; i < size; i++) sum += weights[i] * data[y * row + columns[x + i] * channels + k];
-        lines[o] = sum;
+/** Reads rows with a margin at both ends: a function of the row's number that returns its values. */
+function marginedRows({ data, width, channels }, margin) {
+  const columns = margined(width, margin), row = new data.constructor(columns.length * channels);
+  return (y) => {
+    const start = y * width * channels, from = margin * channels;
+    row.set(data.subarray(start, start + width * channels), from);
+    for (let i = 0; i < columns.length; i++) {
+      if (i === margin) i += width;
+      for (let k = 0; k < channels && i < columns.length; k++) {
+        row[i * channels + k] = data[start + columns[i] * channels + k];
       }
     }
+    return row;
+  };
+}
+
+function blurredBytes(image, weights) {
+  const { width, height, channels } = image, result = bytePicture(width, height, channels);
+  const size = weights.length, half = size >> 1, length = width * channels;
+  const rows = margined(height, half), read = marginedRows(image, half);
+  const lines = new Int32Array(length * height), sums = new Int32Array(length);
+  for (let y = 0; y < height; y++) {
+    const row = read(y), line = lines.subarray(y * length, (y + 1) * length);
+    for (let i = 0; i < size; i++) {
+      const weight = weights[i], from = i * channels;
+      for (let x = 0; x < length; x++) line[x] += weight * row[from + x];
+    }
   }
-  const sums = new Int32Array(row);
   for (let y = 0; y < height; y++) {
     sums.fill(1 << 15); // a half, of what is shifted away
     for (let i = 0; i < size; i++) {
-      const weight = weights[i], from = rows[y + i] * row;
-      for (let x = 0; x < row; x++) sums[x] += weight * lines[from + x];
+      const weight = weights[i], from = rows[y + i] * length;
+      for (let x = 0; x < length; x++) sums[x] += weight * lines[from + x];
     }
-    for (let x = 0; x < row; x++) result.data[y * row + x] = sums[x] >> 16;
+    for (let x = 0, o = y * length; x < length; x++, o++) result.data[o] = sums[x] >> 16;
   }
   return result;
 }
 
 function blurredFloats(image, kernel) {
-  const { data, width, height, channels } = image, result = floatPicture(width, height, channels);
-  const weights = Float32Array.from(kernel), size = weights.length, row = width * channels;
-  const columns = margined(width, size >> 1), lines = new Float32Array(row * height);
+  const { width, height, channels } = image, result = floatPicture(width, height, channels);
+  const weights = Float32Array.from(kernel), size = weights.length, length = width * channels;
+  const lines = new Float32Array(length * height), read = marginedRows(image, size >> 1);
   for (let y = 0, o = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let k = 0; k < channels; k++, o++) {
-        let sum = 0;
-        for (let i = 0; i < size; i++) {
-          sum = fround(sum + weights[i] * data[y * row + columns[x + i] * channels + k]);
-        }
-        lines[o] = sum;
-      }
+    const row = read(y);
+    for (let x = 0; x < length; x++, o++) {
+      let sum = fround(0);
+      for (let i = 0, at = x; i < size; i++, at += channels) sum = fround(sum + weights[i] * row[at]);
+      lines[o] = sum;
     }
   }
-  blurDown(lines, row, height, weights, result.data);
+  blurDown(lines, length, height, weights, result.data);
   return result;
 }
 

@@ -152,16 +152,31 @@ export function resizeCubic(image, width, height) {
  * Weights of the four pixels around a point between the second and the third.
  *
  * @param {number} part Distance from the second, [0, 1).
- * @param {Float64Array} [weights] Where to put them.
- * @returns {Float64Array} Four weights; their sum is 1.
+ * @returns {number[]} Four weights; their sum is 1.
  */
-export function cubicWeights(part, weights = new Float64Array(4)) {
-  const rest = 1 - part;
-  weights[0] = -0.75 * part * rest * rest;
-  weights[3] = -0.75 * rest * part * part;
-  weights[1] = (1.25 * part - 2.25) * part * part + 1;
-  weights[2] = 1 - weights[0] - weights[1] - weights[3];
-  return weights;
+export function cubicWeights(part) {
+  const first = outerWeight(part), second = innerWeight(part), fourth = outerWeight(1 - part);
+  return [first, second, 1 - first - second - fourth, fourth];
+}
+
+/**
+ * The weight of the first of the four pixels.
+ *
+ * @param {number} part Distance from the second, [0, 1).
+ * @returns {number}
+ */
+export function outerWeight(part) {
+  return -0.75 * part * (1 - part) * (1 - part);
+}
+
+/**
+ * The weight of the second of the four pixels.
+ *
+ * @param {number} part Distance from it, [0, 1).
+ * @returns {number}
+ */
+export function innerWeight(part) {
+  return (1.25 * part - 2.25) * part * part + 1;
 }
 
 /**
