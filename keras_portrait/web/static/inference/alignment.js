@@ -258,8 +258,9 @@ const SOFT_SUMS = Float32Array.from({ length: 1 << SOFT_WEIGHTS.length }, (_, bi
  * @returns {Picture} Bytes (S, S); untouched where `kept` is 1, blank where it is 0.
  */
 export function fadeInk(drawing, kept) {
-  const whole = kept.data.every((share) => share >= 1);
-  return whole ? copied(drawing) : thinned(drawing, strokeShare(kept));
+  const { data } = kept;
+  for (let i = 0; i < data.length; i++) if (data[i] < 1) return thinned(drawing, strokeShare(kept));
+  return copied(drawing);
 }
 
 /**

@@ -86,18 +86,22 @@ function blurredBytes(image, weights) {
   const lines = new Int32Array(length * height), sums = new Int32Array(length);
   for (let y = 0; y < height; y++) {
     const row = read(y), line = lines.subarray(y * length, (y + 1) * length);
-    for (let i = 0; i < size; i++) {
-      const weight = weights[i], from = i * channels;
-      for (let x = 0; x < length; x++) line[x] += weight * row[from + x];
+    for (let x = 0, at = half * channels; x < length; x++, at++) line[x] = weights[half] * row[at];
+    for (let i = 0; i < half; i++) {
+      const weight = weights[i], from = i * channels, to = (size - 1 - i) * channels;
+      for (let x = 0; x < length; x++) line[x] += weight * (row[from + x] + row[to + x]);
     }
   }
   for (let y = 0; y < height; y++) {
     sums.fill(1 << 15); // a half, of what is shifted away
-    for (let i = 0; i < size; i++) {
-      const weight = weights[i], from = rows[y + i] * length;
-      for (let x = 0; x < length; x++) sums[x] += weight * lines[from + x];
+    for (let i = 0; i < half; i++) {
+      const weight = weights[i], above = rows[y + i] * length, below = rows[y + size - 1 - i] * length;
+      for (let x = 0; x < length; x++) sums[x] += weight * (lines[above + x] + lines[below + x]);
     }
-    for (let x = 0, o = y * length; x < length; x++, o++) result.data[o] = sums[x] >> 16;
+    const middle = y * length, weight = weights[half];
+    for (let x = 0, o = middle; x < length; x++, o++) {
+      result.data[o] = (sums[x] + weight * lines[o]) >> 16;
+    }
   }
   return result;
 }
