@@ -53,7 +53,7 @@ def photo():
 
 @functools.cache
 def example_mask():
-    """What the segmentation network returns for the example's aligned square, float32 (256, 256)."""
+    """What the segmentation network returns for the example's aligned square, (256, 256)."""
     segmenter, noted = segmentation.PersonSegmenter(), []
     network = segmenter._runner
     segmenter._runner = lambda picture: noted.append(network(picture)) or noted[-1]
@@ -223,6 +223,21 @@ def people(add):
 
 
 @group
+def blurs(add):
+    for height, width in ((2, 3), (40, 30)):
+        for deviation in (0.96, 3.2):
+            for image in (noise(height, width), shares(height, width)):
+                wanted = cv2.GaussianBlur(image, (0, 0), deviation)
+                call = "opencv/filters:gaussianBlur", [image, deviation]
+                add(f"{image.dtype} {width} {deviation}", *call, wanted)
+    for height, width in ((3, 2), (5, 20)):
+        alpha = np.ones((height, width), np.float32)
+        alpha[:, 1:] = 0.3
+        wanted = segmentation.keep_region(alpha, 0, 1)
+        add(f"small region {width}", "segmentation:keepRegion", [alpha, 0, 1], wanted)
+
+
+@group
 def faces(add):
     mask = example_mask()
     dark, cut = photo() // 5, np.ascontiguousarray(photo()[60:, 150:])
@@ -255,7 +270,8 @@ def whole_pictures(add):
         square, (rows, columns) = alignment.prepare_whole(image, 256, segmenter_of(example_mask()))
         call = "alignment:prepareWhole", [image, 256, Segment(example_mask())]
         add(name, *call, square, "square", may=LEVELS)
-        add(f"place of {name}", *call, [columns.start, rows.start, columns.stop, rows.stop], "place")
+        place = [columns.start, rows.start, columns.stop, rows.stop]
+        add(f"place of {name}", *call, place, "place")
 
 
 @group

@@ -10,7 +10,7 @@ import numpy as np
 import keras_portrait
 
 STATIC = Path(keras_portrait.__file__).parent / "web" / "static"
-_CHECKER = Path(__file__).with_name("check_pixels.mjs")
+_CHECKER = Path(__file__).parent / "web" / "check_pixels.mjs"
 
 
 class Segment:
