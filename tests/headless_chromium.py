@@ -29,7 +29,7 @@ def find_chromium() -> str:
 class Chromium:
     """One tab. Close it after use: `with Chromium(folder) as browser`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *switches: str):
         self.downloads = folder / "downloads"
         self.downloads.mkdir()
         self.problems = []
@@ -43,7 +43,12 @@ class Chromium:
             [sys.executable, "-c", _START.format(*inherited), find_chromium()]
             + ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"]
             + ["--disable-background-networking", "--disable-dev-shm-usage"]
-            + ["--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", "about:blank"],
+            + [
+                "--remote-debugging-pipe",
+                f"--user-data-dir={folder / 'profile'}",
+                *switches,
+                "about:blank",
+            ],
             pass_fds=inherited,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

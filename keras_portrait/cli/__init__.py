@@ -20,6 +20,7 @@ from keras_portrait.cli.sample import sample
 from keras_portrait.cli.serve import serve
 from keras_portrait.cli.stylize import stylize
 from keras_portrait.cli.train import train
+from keras_portrait.cli.web import web
 from keras_portrait.errors import PortraitError
 from keras_portrait.terminal import remark, running, tell
 
@@ -35,6 +36,7 @@ for command, line in (
     (stylize, "Draw photos, or every photo of a folder."),
     (compare, "Draw photos with several presets, on one sheet."),
     (serve, "Draw for other programs, over HTTP."),
+    (web, "Write a page that draws in the visitor's own browser."),
     (sample, "Make a sheet of pictures out of noise, such as avatars."),
     (presets, "List what there is to draw with."),
     (prepare, "Make photos, drawings or avatars ready for training."),
