@@ -224,12 +224,14 @@ def people(add):
 
 @group
 def blurs(add):
-    for height, width in ((2, 3), (40, 30)):
+    for height, width in ((2, 3), (40, 30), (40, 32)):
         for deviation in (0.96, 3.2):
             for image in (noise(height, width), shares(height, width)):
                 wanted = cv2.GaussianBlur(image, (0, 0), deviation)
                 call = "opencv/filters:gaussianBlur", [image, deviation]
-                add(f"{image.dtype} {width} {deviation}", *call, wanted)
+                # OpenCV computes the last floats of a row, fewer than 8, without fused sums.
+                may = FLOATS if image.dtype == np.float32 and width % 8 else EXACT
+                add(f"{image.dtype} {width} {deviation}", *call, wanted, may=may)
     for height, width in ((3, 2), (5, 20)):
         alpha = np.ones((height, width), np.float32)
         alpha[:, 1:] = 0.3
