@@ -6,13 +6,13 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from web_modules import Cases, Segment
 
 from conftest import EXAMPLE
 from keras_portrait.inference import alignment, geometry, imaging, paste, photo_edge, segmentation
 from keras_portrait.inference.faces import sampling
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.pixels import as_rgb
+from web_modules import Cases, Segment
 
 LANDMARKS = np.array([[204, 100], [245, 102], [224, 126], [202, 139], [244, 140]], float)
 NOISE = np.random.default_rng(5)
@@ -53,7 +53,7 @@ def photo():
 
 @functools.cache
 def example_mask():
-    """What the segmentation network returns for the example's aligned square, float32 (256, 256)."""
+    """What the segmentation network returns for the example's aligned square, (256, 256)."""
     segmenter, noted = segmentation.PersonSegmenter(), []
     network = segmenter._runner
     segmenter._runner = lambda picture: noted.append(network(picture)) or noted[-1]
@@ -223,6 +223,23 @@ def people(add):
 
 
 @group
+def blurs(add):
+    for height, width in ((2, 3), (40, 30), (40, 32)):
+        for deviation in (0.96, 3.2):
+            for image in (noise(height, width), shares(height, width)):
+                wanted = cv2.GaussianBlur(image, (0, 0), deviation)
+                call = "opencv/filters:gaussianBlur", [image, deviation]
+                # OpenCV computes the last floats of a row, fewer than 8, without fused sums.
+                may = FLOATS if image.dtype == np.float32 and width % 8 else EXACT
+                add(f"{image.dtype} {width} {deviation}", *call, wanted, may=may)
+    for height, width in ((3, 2), (5, 20)):
+        alpha = np.ones((height, width), np.float32)
+        alpha[:, 1:] = 0.3
+        wanted = segmentation.keep_region(alpha, 0, 1)
+        add(f"small region {width}", "segmentation:keepRegion", [alpha, 0, 1], wanted)
+
+
+@group
 def faces(add):
     mask = example_mask()
     dark, cut = photo() // 5, np.ascontiguousarray(photo()[60:, 150:])
@@ -234,7 +251,7 @@ def faces(add):
         "large": (large, LANDMARKS * 3 + 1),
     }
     for name, (image, landmarks) in photos.items():
-        for size in (256, 512):
+        for size in (256,) if name == "large" else (256, 512):
             face = alignment.prepare_face(image, landmarks, size, segmenter_of(mask))
             call = "alignment:prepareFace", [image, landmarks, size, Segment(mask)]
             may = EXACT if size == 256 else LEVELS  # the mask is enlarged
@@ -255,9 +272,8 @@ def whole_pictures(add):
         square, (rows, columns) = alignment.prepare_whole(image, 256, segmenter_of(example_mask()))
         call = "alignment:prepareWhole", [image, 256, Segment(example_mask())]
         add(name, *call, square, "square", may=LEVELS)
-        add(
-            f"place of {name}", *call, [columns.start, rows.start, columns.stop, rows.stop], "place"
-        )
+        place = [columns.start, rows.start, columns.stop, rows.stop]
+        add(f"place of {name}", *call, place, "place")
 
 
 @group

@@ -6,7 +6,7 @@
 import { bytePicture, copied, floatPicture, picture, rint } from "./picture.js";
 import { borderDistance, faceTemplate, smoothStep, squareToPhoto, warp } from "./geometry.js";
 import { layOn, resize } from "./imaging.js";
-import { blurDown, ellipseWidths, gaussianKernel, grown } from "./opencv/filters.js";
+import { blurDown, ellipse, gaussianKernel, grown } from "./opencv/filters.js";
 import { labLightness } from "./opencv/lightness.js";
 import { resizeCubic } from "./opencv/resize.js";
 import { blurOutside, insidePhoto } from "./photo_edge.js";
@@ -52,7 +52,7 @@ const RIM_FADE = [0.035, 0.085];
 // Steepness of the edge of a stroke in which a drawing ends, per share of the fade.
 const STROKE_EDGE = 5;
 // A square is blank from this level up; lines may lie outside by half of the rim, in pixels.
-const BLANK = 245, RIM = 11;
+const BLANK = 245, RIM = ellipse(11);
 // The engraving's plane wave: pixels after which it repeats, its waves in them across and down, and
 // the side up to which it keeps that spacing (`keras_portrait.inference.filters.engraving`).
 const WAVE_TILE = 16, WAVES = [1, 3], WAVE_SIDE = 512;
@@ -217,7 +217,7 @@ export function keepPaper(drawing, square, inside = null) {
   for (let i = 0, o = 0; i < subject.data.length; i++, o += 3) {
     subject.data[i] = data[o] < BLANK || data[o + 1] < BLANK || data[o + 2] < BLANK ? 1 : 0;
   }
-  const near = softened(grown(subject, ellipseWidths(RIM)));
+  const near = softened(grown(subject, RIM));
   const kept = thinned(drawing, near);
   return inside === null ? kept : fadeInk(kept, inside);
 }
@@ -258,8 +258,9 @@ const SOFT_SUMS = Float32Array.from({ length: 1 << SOFT_WEIGHTS.length }, (_, bi
  * @returns {Picture} Bytes (S, S); untouched where `kept` is 1, blank where it is 0.
  */
 export function fadeInk(drawing, kept) {
-  const whole = kept.data.every((share) => share >= 1);
-  return whole ? copied(drawing) : thinned(drawing, strokeShare(kept));
+  const { data } = kept;
+  for (let i = 0; i < data.length; i++) if (data[i] < 1) return thinned(drawing, strokeShare(kept));
+  return copied(drawing);
 }
 
 /**

@@ -36,22 +36,50 @@ const WEIGHT_EPSILON = fround(1e-5);
 export function blurOutside(square, shape, squareToPhoto) {
   const size = square.height, edges = crossed(shape, squareToPhoto, size);
   if (edges.length === 0) return square;
-  const near = blurred(square, NEAR_BLUR * size).data, far = blurred(square, FAR_BLUR * size).data;
+  const outside = outsideOf(edges, size), { area } = outside;
+  const near = blurred(square, NEAR_BLUR * size, area).data;
+  // Nothing lies so far out where a face just leaves the photo.
+  const far = outside.most > fround(NEAR) ? blurred(square, FAR_BLUR * size, area).data : near;
   const result = copied(square), { data } = square, out = writer(result);
-  for (let y = 0, o = 0; y < size; y++) {
-    for (let x = 0; x < size; x++, o += 3) {
-      let distance = Infinity;
-      for (const edge of edges) distance = Math.min(distance, distanceAt(edge, x, y));
-      if (distance >= 0) continue;
-      const outside = fround(distance / -size);
-      const soft = step32(fround(outside / fround(NEAR)));
-      const softer = step32(fround(fround(outside - fround(NEAR)) / fround(FAR)));
-      for (let k = o; k < o + 3; k++) {
-        out[k] = blended(data[k], softer > 0 ? blendedByte(near[k], far[k], softer) : near[k], soft);
+  for (let y = area.top, i = 0; y < area.bottom; y++) {
+    for (let x = area.left; x < area.right; x++, i += 3) {
+      const part = outside.parts[y * size + x], o = (y * size + x) * 3;
+      if (part <= 0) continue;
+      const soft = step32(fround(part / fround(NEAR)));
+      const softer = step32(fround(fround(part - fround(NEAR)) / fround(FAR)));
+      for (let k = 0; k < 3; k++) {
+        const blur = softer > 0 ? blendedByte(near[i + k], far[i + k], softer) : near[i + k];
+        out[o + k] = soft < 1 ? blended(data[o + k], blur, soft) : blur;
       }
     }
   }
   return result;
+}
+
+/**
+ * How far outside of the photo the pixels of a square lie, in parts of its side: `parts`, Float32Array
+ * (size, size), 0 inside; the largest one, `most`; and the `area` of those outside.
+ */
+function outsideOf(edges, size) {
+  const parts = new Float32Array(size * size);
+  let most = 0, left = size, right = 0, top = size, bottom = 0;
+  for (const edge of edges) {
+    for (let y = 0, o = 0; y < size; y++) {
+      const down = fround(edge.down * y);
+      for (let x = 0; x < size; x++, o++) {
+        const distance = fround(down + fround(fround(edge.across * x) + edge.offset));
+        if (distance >= 0) continue;
+        const part = fround(distance / -size);
+        if (part > parts[o]) parts[o] = part;
+        if (part > most) most = part;
+        if (x < left) left = x;
+        if (x >= right) right = x + 1;
+        if (y < top) top = y;
+        if (y >= bottom) bottom = y + 1;
+      }
+    }
+  }
+  return { parts, most, area: { left, top, right: Math.max(left, right), bottom: Math.max(top, bottom) } };
 }
 
 /** The mean of two values, weighed by 1 - share and share, as `cv2.blendLinear` has it. */
@@ -127,9 +155,9 @@ function least(edge, size) {
   return distanceAt(edge, edge.across < 0 ? last : 0, edge.down < 0 ? last : 0);
 }
 
-/** The same, blurred by a Gaussian of so many pixels. */
-function blurred(square, deviation) {
+/** A part of a square, blurred by a Gaussian of so many pixels. */
+function blurred(square, deviation, area) {
   const size = square.height, side = Math.max(1, Math.floor(size / SHRINK));
   const small = gaussianBlur(resizeArea(square, side, side), (deviation * side) / size);
-  return resizeLinear(small, size, size);
+  return resizeLinear(small, size, size, area);
 }

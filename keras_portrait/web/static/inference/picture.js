@@ -103,7 +103,7 @@ export function copied(image) {
  * @param {number} top First row.
  * @param {number} right Column after the last.
  * @param {number} bottom Row after the last.
- * @returns {Picture} The same kind, (bottom - top, right - left).
+ * @returns {Picture} The same kind, (bottom - top, right - left); whole rows share the picture's data.
  */
 export function cropped(image, left, top, right, bottom) {
   const { data, width, channels } = image;

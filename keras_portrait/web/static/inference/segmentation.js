@@ -2,7 +2,7 @@
 
 import { bytePicture, floatPicture, picture, rint, writer } from "./picture.js";
 import { resize } from "./imaging.js";
-import { connectedRegion, gaussianBlur, grown } from "./opencv/filters.js";
+import { box, connectedRegion, gaussianBlur, grown } from "./opencv/filters.js";
 import { resizeLinear } from "./opencv/resize.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -13,8 +13,8 @@ const { fround } = Math;
 export const SIDE = 256;
 // Alpha is 0 at this value of the blurred mask and 1 at `ALPHA_START + ALPHA_WIDTH`.
 const ALPHA_START = 0.25, ALPHA_WIDTH = fround(0.4);
-// By how much a region is grown, in pixels: the soft rim lies outside the threshold.
-const RIM = 4;
+// By what a region is grown: the soft rim lies outside the threshold.
+const RIM = box(9);
 
 /**
  * What finds the person in a picture.
@@ -73,7 +73,7 @@ export function keepRegion(alpha, x, y) {
   for (let i = 0; i < data.length; i++) person.data[i] = data[i] > 0.5 ? 1 : 0;
   const region = connectedRegion(person, rint(x), rint(y));
   if (region === null) return alpha;
-  const near = grown(region, new Array(RIM + 1).fill(RIM)).data, kept = floatPicture(width, height);
+  const near = grown(region, RIM).data, kept = floatPicture(width, height);
   for (let i = 0; i < data.length; i++) kept.data[i] = near[i] ? data[i] : 0;
   return kept;
 }

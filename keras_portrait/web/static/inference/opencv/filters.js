@@ -63,48 +63,62 @@ function margined(length, margin) {
   });
 }
 
-function blurredBytes(image, weights) {
-  const { data, width, height, channels } = image, result = bytePicture(width, height, channels);
-  const size = weights.length, row = width * channels;
-  const columns = margined(width, size >> 1), rows = margined(height, size >> 1);
-  const lines = new Int32Array(row * height);
-  for (let y = 0, o = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let k = 0; k < channels; k++, o++) {
-        let sum = 0;
-        for (let i = 0; i < size; i++) sum += weights[i] * data[y * row + columns[x + i] * channels + k];
-        lines[o] = sum;
+/** Reads rows with a margin at both ends: a function of the row's number that returns its values. */
+function marginedRows({ data, width, channels }, margin) {
+  const columns = margined(width, margin), row = new data.constructor(columns.length * channels);
+  return (y) => {
+    const start = y * width * channels, from = margin * channels;
+    row.set(data.subarray(start, start + width * channels), from);
+    for (let i = 0; i < columns.length; i++) {
+      if (i === margin) i += width;
+      for (let k = 0; k < channels && i < columns.length; k++) {
+        row[i * channels + k] = data[start + columns[i] * channels + k];
       }
     }
+    return row;
+  };
+}
+
+function blurredBytes(image, weights) {
+  const { width, height, channels } = image, result = bytePicture(width, height, channels);
+  const size = weights.length, half = size >> 1, length = width * channels;
+  const rows = margined(height, half), read = marginedRows(image, half);
+  const lines = new Int32Array(length * height), sums = new Int32Array(length);
+  for (let y = 0; y < height; y++) {
+    const row = read(y), line = lines.subarray(y * length, (y + 1) * length);
+    for (let x = 0, at = half * channels; x < length; x++, at++) line[x] = weights[half] * row[at];
+    for (let i = 0; i < half; i++) {
+      const weight = weights[i], from = i * channels, to = (size - 1 - i) * channels;
+      for (let x = 0; x < length; x++) line[x] += weight * (row[from + x] + row[to + x]);
+    }
   }
-  const sums = new Int32Array(row);
   for (let y = 0; y < height; y++) {
     sums.fill(1 << 15); // a half, of what is shifted away
-    for (let i = 0; i < size; i++) {
-      const weight = weights[i], from = rows[y + i] * row;
-      for (let x = 0; x < row; x++) sums[x] += weight * lines[from + x];
+    for (let i = 0; i < half; i++) {
+      const weight = weights[i], above = rows[y + i] * length, below = rows[y + size - 1 - i] * length;
+      for (let x = 0; x < length; x++) sums[x] += weight * (lines[above + x] + lines[below + x]);
     }
-    for (let x = 0; x < row; x++) result.data[y * row + x] = sums[x] >> 16;
+    const middle = y * length, weight = weights[half];
+    for (let x = 0, o = middle; x < length; x++, o++) {
+      result.data[o] = (sums[x] + weight * lines[o]) >> 16;
+    }
   }
   return result;
 }
 
 function blurredFloats(image, kernel) {
-  const { data, width, height, channels } = image, result = floatPicture(width, height, channels);
-  const weights = Float32Array.from(kernel), size = weights.length, row = width * channels;
-  const columns = margined(width, size >> 1), lines = new Float32Array(row * height);
+  const { width, height, channels } = image, result = floatPicture(width, height, channels);
+  const weights = Float32Array.from(kernel), size = weights.length, length = width * channels;
+  const lines = new Float32Array(length * height), read = marginedRows(image, size >> 1);
   for (let y = 0, o = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      for (let k = 0; k < channels; k++, o++) {
-        let sum = 0;
-        for (let i = 0; i < size; i++) {
-          sum = fround(sum + weights[i] * data[y * row + columns[x + i] * channels + k]);
-        }
-        lines[o] = sum;
-      }
+    const row = read(y);
+    for (let x = 0; x < length; x++, o++) {
+      let sum = fround(0);
+      for (let i = 0, at = x; i < size; i++, at += channels) sum = fround(sum + weights[i] * row[at]);
+      lines[o] = sum;
     }
   }
-  blurDown(lines, row, height, weights, result.data);
+  blurDown(lines, length, height, weights, result.data);
   return result;
 }
 
@@ -118,75 +132,106 @@ function blurredFloats(image, kernel) {
  * @param {Float32Array} out Where the result is put, as many as `lines`.
  */
 export function blurDown(lines, row, height, weights, out) {
-  const half = weights.length >> 1, rows = margined(height, half);
+  const half = weights.length >> 1, rows = margined(height, half), central = weights[half];
   for (let y = 0; y < height; y++) {
-    const sums = out.subarray(y * row, (y + 1) * row), middle = y * row, central = weights[half];
-    for (let x = 0; x < row; x++) sums[x] = central * lines[middle + x];
+    const start = y * row, end = start + row;
+    for (let o = start; o < end; o++) out[o] = central * lines[o];
     for (let i = 1; i <= half; i++) {
       const weight = weights[half + i];
-      const above = rows[y + half - i] * row, below = rows[y + half + i] * row;
-      for (let x = 0; x < row; x++) {
-        sums[x] = fround(sums[x] + weight * fround(lines[below + x] + lines[above + x]));
+      let above = rows[y + half - i] * row, below = rows[y + half + i] * row;
+      for (let o = start; o < end; o++, above++, below++) {
+        out[o] = fround(out[o] + weight * fround(lines[below] + lines[above]));
       }
     }
   }
 }
 
 /**
- * Grows the marked pixels of a mask by a shape that is convex and the same in all four quarters.
+ * What a mask is grown by: convex, and the same in all four quarters.
+ *
+ * @typedef {Object} Shape
+ * @property {number} half Columns that it reaches to each side.
+ * @property {Uint8Array} reaches For the marks that lie so near in a row, the first one as the highest
+ *     bit: by how many rows they reach, plus 1.
+ */
+
+/** By how many columns a shape reaches in its own row, in the next one, and so on: falling numbers. */
+function shapeOf(widths) {
+  const half = widths[0], reaches = new Uint8Array(1 << (2 * half + 1));
+  for (let marks = 0; marks < reaches.length; marks++) {
+    const reach = (columns) => (marks >> (half - columns)) & ((2 << (2 * columns)) - 1);
+    reaches[marks] = widths.filter(reach).length;
+  }
+  return { half, reaches };
+}
+
+/**
+ * A box, as a shape for `grown`.
+ *
+ * @param {number} side Odd number of pixels, up to 15.
+ * @returns {Shape}
+ */
+export function box(side) {
+  const half = side >> 1;
+  return shapeOf(new Array(half + 1).fill(half));
+}
+
+/**
+ * An ellipse as `cv2.getStructuringElement` has it, as a shape for `grown`.
+ *
+ * @param {number} side Odd number of pixels, up to 15.
+ * @returns {Shape}
+ */
+export function ellipse(side) {
+  const radius = side >> 1, square = radius * radius;
+  return shapeOf(Array.from({ length: radius + 1 }, (_, down) =>
+    rint(radius * Math.sqrt((square - down * down) / square))));
+}
+
+/**
+ * Grows the marked pixels of a mask (`cv2.dilate`).
  *
  * @param {Picture} mask Bytes (H, W), 0 or 1.
- * @param {number[]} widths By how many columns it grows in its own row, in the next one above and
- *     below, and so on; they fall.
+ * @param {Shape} shape By what.
  * @returns {Picture} Bytes (H, W), 0 or 1.
  */
-export function grown(mask, widths) {
-  const { data, width, height } = mask, result = bytePicture(width, height);
-  const out = result.data, most = widths[0] + 1;
-  // By how many rows a pixel reaches that lies so many columns from a marked one, plus 1.
-  const reaches = Uint8Array.from({ length: most + 1 }, (_, away) =>
-    widths.filter((columns) => columns >= away).length);
+export function grown(mask, { half, reaches }) {
+  const { data, width, height } = mask, result = bytePicture(width, height), out = result.data;
+  const most = reaches.length - 1;
   const reach = new Uint8Array(width * height);
-  for (let y = 0; y < height; y++) {
-    const start = y * width, end = start + width;
-    for (let i = start, away = most; i < end; i++) {
-      away = data[i] ? 0 : away < most ? away + 1 : most;
-      reach[i] = away;
+  for (let y = 0, i = 0; y < height; y++) {
+    const start = y * width;
+    let marks = 0;
+    for (let x = 0; x < half && x < width; x++) marks = (marks << 1) | data[start + x];
+    if (width < half) marks <<= half - width;
+    for (let x = half; x < width; x++, i++) {
+      marks = ((marks << 1) | data[start + x]) & most;
+      reach[i] = reaches[marks];
     }
-    for (let i = end - 1, away = most; i >= start; i--) {
-      away = Math.min(reach[i], away < most ? away + 1 : most);
-      reach[i] = reaches[away];
+    for (let x = Math.max(0, width - half); x < width; x++, i++) {
+      marks = (marks << 1) & most;
+      reach[i] = reaches[marks];
     }
   }
   const left = new Uint8Array(width);
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
-      const rows = Math.max(reach[i], left[x]);
+      const rows = reach[i] > left[x] ? reach[i] : left[x];
       out[i] = rows > 0 ? 1 : 0;
       left[x] = rows > 0 ? rows - 1 : 0;
     }
   }
   left.fill(0);
-  for (let y = height - 1, i = out.length - 1; y >= 0; y--) {
-    for (let x = width - 1; x >= 0; x--, i--) {
-      const rows = Math.max(reach[i], left[x]);
-      if (rows > 0) out[i] = 1;
-      left[x] = rows > 0 ? rows - 1 : 0;
+  for (let y = height - 1; y >= 0; y--) {
+    for (let x = 0, i = y * width; x < width; x++, i++) {
+      const rows = reach[i] > left[x] ? reach[i] : left[x];
+      if (rows > 0) {
+        out[i] = 1;
+        left[x] = rows - 1;
+      }
     }
   }
   return result;
-}
-
-/**
- * The widths of an ellipse, as `cv2.getStructuringElement` has it, for `grown`.
- *
- * @param {number} side Odd number of pixels.
- * @returns {number[]}
- */
-export function ellipseWidths(side) {
-  const radius = side >> 1;
-  return Array.from({ length: radius + 1 }, (_, down) =>
-    rint(radius * Math.sqrt((radius * radius - down * down) / (radius * radius))));
 }
 
 /**

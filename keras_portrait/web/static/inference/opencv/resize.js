@@ -28,25 +28,36 @@ export function resizeArea(image, width, height, result = blankLike(image, width
 }
 
 /** Areas of whole pixels. */
-function wholeBlocks({ data, width: from, channels }, result, across, down) {
-  const { width, height } = result, out = writer(result), row = from * channels;
-  const share = fround(1 / (across * down));
-  const halves = hasBytes(result) && across === 2 && down === 2;
-  for (let y = 0, o = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      const first = y * down * row + x * across * channels;
-      for (let k = 0; k < channels; k++, o++) {
-        let sum = fround(0);
-        for (let dy = 0, line = first + k; dy < down; dy++, line += row) {
-          for (let dx = 0, at = line; dx < across; dx++, at += channels) {
-            sum = fround(sum + data[at]);
-          }
+function wholeBlocks(image, result, across, down) {
+  if (hasBytes(result) && across === 2 && down === 2) return halved(image, result);
+  const { data, width, channels } = image, out = writer(result);
+  const row = width * channels, step = across * channels, length = result.width * channels;
+  const share = fround(1 / (across * down)), sums = new Float32Array(length);
+  for (let y = 0; y < result.height; y++) {
+    sums.fill(0);
+    for (let dy = 0; dy < down; dy++) {
+      for (let dx = 0; dx < across; dx++) {
+        let at = (y * down + dy) * row + dx * channels;
+        for (let o = 0; o < length; at += step) {
+          for (let k = 0; k < channels; k++, o++) sums[o] = fround(sums[o] + data[at + k]);
         }
-        out[o] = halves ? (sum + 2) >> 2 : fround(sum * share);
+      }
+    }
+    for (let o = 0, i = y * length; o < length; o++, i++) out[i] = fround(sums[o] * share);
+  }
+}
+
+/** Bytes at half the size; halves of a level are rounded up. */
+function halved({ data, width, channels }, result) {
+  const row = width * channels, length = result.width * channels, out = result.data;
+  for (let y = 0, i = 0; y < result.height; y++) {
+    for (let at = 2 * y * row, end = i + length; i < end; at += channels) {
+      for (let k = 0; k < channels; k++, i++, at++) {
+        const below = at + row;
+        out[i] = (data[at] + data[at + channels] + data[below] + data[below + channels] + 2) >> 2;
       }
     }
   }
-  return result;
 }
 
 /** Which pixels each new one covers along an axis, and by what share: first, count, shares. */
@@ -130,10 +141,12 @@ function averageRgbRow(data, from, columns, line) {
  * @param {Picture} image Bytes or floats.
  * @param {number} width New columns.
  * @param {number} height New rows.
- * @returns {Picture} The same kind, (height, width).
+ * @param {{left: number, top: number, right: number, bottom: number}} [area] The part of the result
+ *     that is computed, as `cropped` takes it; all where none is given.
+ * @returns {Picture} The same kind, as large as the area.
  */
-export function resizeLinear(image, width, height) {
-  return interpolated(image, width, height, 2, (part) => [fround(1 - part), part]);
+export function resizeLinear(image, width, height, area) {
+  return interpolated(image, width, height, 2, (part) => [fround(1 - part), part], area);
 }
 
 /**
@@ -152,26 +165,42 @@ export function resizeCubic(image, width, height) {
  * Weights of the four pixels around a point between the second and the third.
  *
  * @param {number} part Distance from the second, [0, 1).
- * @param {Float64Array} [weights] Where to put them.
- * @returns {Float64Array} Four weights; their sum is 1.
+ * @returns {number[]} Four weights; their sum is 1.
  */
-export function cubicWeights(part, weights = new Float64Array(4)) {
-  const rest = 1 - part;
-  weights[0] = -0.75 * part * rest * rest;
-  weights[3] = -0.75 * rest * part * part;
-  weights[1] = (1.25 * part - 2.25) * part * part + 1;
-  weights[2] = 1 - weights[0] - weights[1] - weights[3];
-  return weights;
+export function cubicWeights(part) {
+  const first = outerWeight(part), second = innerWeight(part), fourth = outerWeight(1 - part);
+  return [first, second, 1 - first - second - fourth, fourth];
 }
 
 /**
- * For each new place of an axis the pixels that it is made of, and their weights. Beyond the ends the
- * last pixel is repeated; where `whole`, it then has all of the weight, which rounds otherwise.
+ * The weight of the first of the four pixels.
+ *
+ * @param {number} part Distance from the second, [0, 1).
+ * @returns {number}
  */
-function taps(length, newLength, count, weigh, whole) {
-  const indices = new Int32Array(newLength * count), weights = new Float32Array(newLength * count);
+export function outerWeight(part) {
+  return -0.75 * part * (1 - part) * (1 - part);
+}
+
+/**
+ * The weight of the second of the four pixels.
+ *
+ * @param {number} part Distance from it, [0, 1).
+ * @returns {number}
+ */
+export function innerWeight(part) {
+  return (1.25 * part - 2.25) * part * part + 1;
+}
+
+/**
+ * For each new place of an axis from `first` to `stop` the pixels that it is made of, and their
+ * weights. Beyond the ends the last pixel is repeated; where `whole`, it then has all of the weight,
+ * which rounds otherwise.
+ */
+function taps(length, newLength, count, weigh, first, stop, whole) {
+  const indices = new Int32Array((stop - first) * count), weights = new Float32Array(indices.length);
   const scale = 1 / (newLength / length), before = count / 2 - 1;
-  for (let i = 0; i < newLength; i++) {
+  for (let i = first, o = 0; i < stop; i++) {
     const place = fround((i + 0.5) * scale - 0.5);
     let from = Math.floor(place), part = fround(place - from);
     if (whole && (from < 0 || from >= length - 1)) {
@@ -179,26 +208,28 @@ function taps(length, newLength, count, weigh, whole) {
       part = 0;
     }
     const weight = weigh(part);
-    for (let k = 0; k < count; k++) {
-      indices[i * count + k] = Math.min(Math.max(from + k - before, 0), length - 1);
-      weights[i * count + k] = weight[k];
+    for (let k = 0; k < count; k++, o++) {
+      indices[o] = Math.min(Math.max(from + k - before, 0), length - 1);
+      weights[o] = weight[k];
     }
   }
   return { indices, weights };
 }
 
-function interpolated(image, width, height, count, weigh) {
-  const result = blankLike(image, width, height), bytes = hasBytes(image);
-  const columns = taps(image.width, width, count, weigh, count === 2);
-  const rows = taps(image.height, height, count, weigh, false);
-  if (bytes) for (const axis of [columns, rows]) axis.weights = axis.weights.map(inSteps);
-  const length = width * image.channels, row = image.width * image.channels;
+function interpolated(image, width, height, count, weigh, area) {
+  const { left, top, right, bottom } = area ?? { left: 0, top: 0, right: width, bottom: height };
+  const columns = taps(image.width, width, count, weigh, left, right, count === 2);
+  const rows = taps(image.height, height, count, weigh, top, bottom, false);
+  const bytes = hasBytes(image), Line = bytes ? Int32Array : Float32Array;
+  if (bytes) for (const axis of [columns, rows]) axis.weights = Line.from(axis.weights, inSteps);
+  const length = (right - left) * image.channels, row = image.width * image.channels;
   // The last rows that were interpolated across, at their number modulo as many as are kept.
-  const kept = Array.from({ length: count }, () => new Float32Array(length));
+  const kept = Array.from({ length: count }, () => new Line(length));
   const number = new Int32Array(count).fill(-1), lines = new Array(count);
-  const out = writer(result), across = count === 2 ? linearRow : cubicRow;
+  const across = count === 4 ? cubicRow : bytes ? linearByteRow : linearRow;
   const down = count === 4 ? cubicLines : bytes ? linearByteLines : linearLines;
-  for (let y = 0; y < height; y++) {
+  const result = blankLike(image, right - left, bottom - top), out = writer(result);
+  for (let y = 0; y < result.height; y++) {
     for (let k = 0; k < count; k++) {
       const from = rows.indices[y * count + k], at = from % count;
       if (number[at] !== from) across(image.data, from * row, columns, kept[at], image.channels);
@@ -206,13 +237,13 @@ function interpolated(image, width, height, count, weigh) {
       lines[k] = kept[at];
     }
     const weights = rows.weights.subarray(y * count, (y + 1) * count);
-    down(lines, bytes && count === 4 ? weights.map(shares) : weights, out, y * length, length);
+    down(lines, bytes && count === 4 ? Array.from(weights, asShare) : weights, out, y * length, length);
   }
   return result;
 }
 
 const inSteps = (weight) => rint(fround(weight * COEFFICIENT));
-const shares = (weight) => weight / (COEFFICIENT * COEFFICIENT);
+const asShare = (weight) => weight / (COEFFICIENT * COEFFICIENT);
 
 function linearRow(data, start, { indices, weights }, line, channels) {
   for (let i = 0, o = 0; o < line.length; i += 2) {
@@ -221,6 +252,14 @@ function linearRow(data, start, { indices, weights }, line, channels) {
     for (let k = 0; k < channels; k++) {
       line[o++] = fround(fround(data[left++] * a) + fround(data[right++] * b));
     }
+  }
+}
+
+function linearByteRow(data, start, { indices, weights }, line, channels) {
+  for (let i = 0, o = 0; o < line.length; i += 2) {
+    let left = start + indices[i] * channels, right = start + indices[i + 1] * channels;
+    const a = weights[i], b = weights[i + 1];
+    for (let k = 0; k < channels; k++) line[o++] = data[left++] * a + data[right++] * b;
   }
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import keras_portrait
 
 STATIC = Path(keras_portrait.__file__).parent / "web" / "static"
-_CHECKER = Path(__file__).with_name("check_pixels.mjs")
+_CHECKER = Path(__file__).parent / "web" / "check_pixels.mjs"
 
 
 class Segment:
@@ -28,22 +28,22 @@ class Cases:
     """Calls of JavaScript functions, each with the result that Python has."""
 
     def __init__(self):
-        self._cases, self._bytes = [], bytearray()
+        self._cases, self._bytes, self._offsets = [], bytearray(), {}
 
     def add(self, name: str, function: str, arguments: list, expected, pick: str = "") -> None:
         """Adds a case.
 
         Args:
             name: of the case.
-            function: `MODULE:FUNCTION`, `MODULE:CONSTANT`, or `MODULE:CLASS.METHOD`, whose first
-                argument is the list of those of the constructor.
+            function: `MODULE:FUNCTION`, or `MODULE:CLASS.METHOD`, whose first argument is the list
+                of those of the constructor.
             arguments: pictures as uint8 or float32 arrays (H, W) or (H, W, C), transforms and
                 points as float64 arrays; anything that JSON knows.
             expected: what Python returned, likewise.
             pick: a property of the result.
         """
         module, call = function.split(":")
-        case = {"name": name, "module": module, "call": call, "pick": pick.split(".")}
+        case = {"name": name, "module": module, "call": call, "pick": pick}
         case["args"] = [self._written(argument) for argument in arguments]
         self._cases.append(case | {"expected": self._written(expected)})
 
@@ -59,10 +59,13 @@ class Cases:
         return self._stored(value) | {"kind": "picture" if value.ndim > 1 else "array"}
 
     def _stored(self, array: np.ndarray) -> dict:
-        self._bytes += bytes(-len(self._bytes) % 8)
-        offset = len(self._bytes)
-        self._bytes += np.ascontiguousarray(array).tobytes()
-        shape = list(array.shape)
+        """Where an array lies among the bytes; equal ones are stored once."""
+        content, shape = np.ascontiguousarray(array).tobytes(), list(array.shape)
+        if content not in self._offsets:
+            self._bytes += bytes(-len(self._bytes) % 8)
+            self._offsets[content] = len(self._bytes)
+            self._bytes += content
+        offset = self._offsets[content]
         return {"type": str(array.dtype), "offset": offset, "length": array.size, "shape": shape}
 
     def run(self, folder: Path) -> dict[str, dict]:
