@@ -317,9 +317,16 @@ def test_what_cannot_be_drawn_is_one_line_and_the_next_photo_is_drawn(page, tmp_
 
 @pytest.mark.slow
 def test_a_photo_of_fifty_megapixels_is_reduced_and_said_to_be(page, tmp_path):
-    choose(page, gray_photo(tmp_path, 8192, 6144, "huge.jpg"))
+    huge = gray_photo(tmp_path, 8192, 6144, "huge.jpg")
+    choose(page, huge)
     page.wait_for(DRAWN)
     assert "Reduced from 50 to 12 megapixels" in page.run(REMARKS)
+    page.send("Emulation.setTouchEmulationEnabled", enabled=True)  # a phone
+    page.run("document.getElementById('remarks').textContent = ''")
+    choose(page, huge)
+    page.wait_for(DRAWN)
+    assert "Reduced from 50 to 6 megapixels" in page.run(REMARKS)
+    page.send("Emulation.setTouchEmulationEnabled", enabled=False)
 
 
 def test_a_photo_that_lies_on_its_side_is_said_to(page, tmp_path):
