@@ -245,6 +245,23 @@ def test_the_camera_is_drawn_live_and_a_picture_of_it_stays(live):
     assert page.run("document.getElementById('picture').ariaLabel") == "The drawing of your photo"
 
 
+def test_the_other_camera_can_be_taken_where_there_is_one(page):
+    page.run("""(devices => {
+      window.asked = [];
+      const real = devices.getUserMedia.bind(devices);
+      devices.getUserMedia = (wish) => { asked.push(wish.video.facingMode); return real(wish); };
+      devices.enumerateDevices = async () => [{ kind: 'videoinput' }, { kind: 'videoinput' }];
+    })(navigator.mediaDevices)""")
+    click(page, "#use-camera")
+    page.wait_for(TEXT.format("rate"))
+    click(page, "input[name=style][value=pen]")
+    page.wait_for(f"{PIXEL.format(635, 4)}[0] === 20")
+    click(page, "#flip")
+    # That one looks away from the visitor: it is not mirrored.
+    page.wait_for(f"{CORNER}[0] === 20")
+    assert page.run("asked") == ["user", "environment"]
+
+
 def test_a_camera_that_is_not_allowed_is_one_calm_line(page, address):
     allow_camera(page, address, "denied")
     click(page, "#use-camera")
@@ -365,10 +382,10 @@ def test_keyboard_alone_draws_switches_and_compares(page):
     page.run("document.getElementById('example').focus()")
     page.press("Enter", "\r")
     page.wait_for(DRAWN)
+    assert page.run("document.activeElement.id") == "picture", "the button that had it is gone"
     page.run("document.querySelector('input[name=style]:checked').focus()")
     page.press("ArrowRight")
     page.wait_for(f"{CORNER}[0] === 10")
-    page.wait_for("document.getElementById('split').value === '0'")
     page.run("document.getElementById('split').focus()")
     page.press("ArrowRight")
     assert page.run("document.getElementById('split').value") == "1"
@@ -381,7 +398,7 @@ def test_everything_has_an_accessible_name(page):
     page.wait_for(TEXT.format("rate"))
     names, without = accessible_names(page)
     assert without == []
-    assert {"Take picture", "Other camera", "Style", "Ink", "Drawn by", "Picture"} <= names
+    assert {"Take picture", "Close the camera", "Style", "Ink", "Drawn by", "Picture"} <= names
     click(page, "#take")
     page.wait_for(DRAWN)
     names, without = accessible_names(page)
@@ -467,6 +484,23 @@ def test_without_https_there_is_no_camera_and_photos_still_work(browser, address
 def test_it_can_be_installed(page):
     assert page.send("Page.getAppManifest")["errors"] == []
     assert page.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
+
+
+def test_who_is_early_is_served_and_not_interrupted(browser, out):
+    early = """new MutationObserver((_, observer) => {
+      if (document.body?.dataset.ready !== 'page') return;
+      observer.disconnect();
+      document.getElementById('example').click();
+    }).observe(document, { subtree: true, childList: true, attributes: true })"""
+    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=early)["identifier"]
+    try:
+        with served(out) as address:
+            browser.open(address)
+            browser.wait_for(DRAWN)
+            assert not browser.run("crossOriginIsolated"), "it was not loaded once more"
+            browser.open("about:blank")
+    finally:
+        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
 
 def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsewhere, tmp_path):

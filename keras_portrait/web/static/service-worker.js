@@ -19,13 +19,12 @@ async function install() {
   const hashes = await former?.match(HASHES).then((answer) => answer?.json()) || {};
   const kept = await former?.keys() || [];
   const names = new Set([...SITE.shell, ...kept.map(({ url }) => url.slice(SCOPE.length))]);
-  for (const name of names) {
-    if (!(name in SITE.files)) continue;
+  await Promise.all([...names].filter((name) => name in SITE.files).map(async (name) => {
     const same = hashes[name] === SITE.files[name] && await former.match(SCOPE + name);
     // Not from the browser's own cache, which may hold an older version.
     if (same) await cache.put(SCOPE + name, same);
     else await cache.add(new Request(SCOPE + name, { cache: "no-cache" }));
-  }
+  }));
   await cache.put(HASHES, new Response(JSON.stringify(SITE.files)));
 }
 
