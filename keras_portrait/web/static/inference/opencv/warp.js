@@ -91,9 +91,11 @@ function placed(at, length, border) {
  * @param {number} height Rows of the result.
  * @param {number} [firstX] Column of the transform's pixels with which the result begins.
  * @param {number} [firstY] Row likewise.
+ * @param {number} [rim] Pixels from the image's border from which on its last channel is 1 throughout:
+ *     that is not computed then.
  * @returns {Picture} The same kind.
  */
-export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0) {
+export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0, rim = Infinity) {
   const { data, channels } = image, result = blankLike(image, width, height);
   const out = writer(result), [a, b, c, d, e, f] = matrix.map(fround);
   const lastX = image.width - 4, lastY = image.height - 4, two = 2 * channels, three = 3 * channels;
@@ -113,7 +115,10 @@ export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0) 
       const w0 = outerWeight(right), w1 = innerWeight(right), w3 = outerWeight(1 - right);
       const v0 = outerWeight(down), v1 = innerWeight(down), v3 = outerWeight(1 - down);
       const w2 = 1 - w0 - w1 - w3, v2 = 1 - v0 - v1 - v3;
-      for (let k = 0, i = top * row + left * channels; k < channels; k++, i++) {
+      const inner = left >= rim && left <= lastX - rim && top >= rim && top <= lastY - rim;
+      const computed = inner ? channels - 1 : channels;
+      if (inner) out[o + computed] = 1;
+      for (let k = 0, i = top * row + left * channels; k < computed; k++, i++) {
         const m = i + row, n = i + secondRow, l = i + thirdRow;
         const p = w0 * data[i] + w1 * data[i + channels] + w2 * data[i + two] + w3 * data[i + three];
         const q = w0 * data[m] + w1 * data[m + channels] + w2 * data[m + two] + w3 * data[m + three];
