@@ -1,5 +1,6 @@
 // Calls the page's modules with what Python has written, and says how far the results are from
-// Python's: node check_pixels.mjs MODULES CASES, where CASES is a folder with cases.json and data.bin.
+// Python's: node check_pixels.mjs MODULES CASES, where CASES is a folder with cases.json and
+// data.bin.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -52,7 +53,8 @@ for (const { name, module, call, args, pick, expected } of cases) {
   if (last.key !== key) {
     const [owner, method] = call.split("."), found = (await imported(module))[owner];
     const given = args.map(argument);
-    last = { key, result: await (method ? new found(...given.shift())[method](...given) : found(...given)) };
+    const result = method ? new found(...given.shift())[method](...given) : found(...given);
+    last = { key, result: await result };
   }
   const { result } = last;
   results[name] = difference(numbers(pick ? result[pick] : result), numbers(argument(expected)));

@@ -61,11 +61,11 @@ const WAVE_TILE = 16, WAVES = [1, 3], WAVE_SIDE = 512;
  * Aligns a face, puts the background to white and evens the exposure.
  *
  * @param {Picture} photo Bytes, RGB.
- * @param {number[][]} landmarks Five [x, y], 0-based pixels of the photo: left eye, right eye, nose,
- *     left and right mouth corner as seen in the picture.
+ * @param {number[][]} landmarks Five [x, y], 0-based pixels of the photo: left eye, right eye,
+ *     nose, left and right mouth corner as seen in the picture.
  * @param {number} size Side of the square in pixels.
- * @param {?Segmenter} segmenter Finds the person; null leaves the background as it is. So does a face
- *     that is not taken for a person.
+ * @param {?Segmenter} segmenter Finds the person; null leaves the background as it is. So does a
+ *     face that is not taken for a person.
  * @param {number} [alignment] 1 or 2.
  * @returns {Promise<AlignedFace>}
  * @throws {RangeError} Landmarks that are not five finite points.
@@ -84,7 +84,8 @@ export async function prepareFace(photo, landmarks, size, segmenter, alignment =
 /** The region of a person's alpha that holds the face; null where the face is not in it. */
 function ofFace(whole, size) {
   const template = faceTemplate(size), alpha = keepRegion(whole, ...template[2]); // the nose
-  const columns = template.map(([x]) => Math.trunc(x)), rows = template.map(([, y]) => Math.trunc(y));
+  const columns = template.map(([x]) => Math.trunc(x));
+  const rows = template.map(([, y]) => Math.trunc(y));
   const left = Math.min(...columns), right = Math.max(...columns);
   const top = Math.min(...rows), bottom = Math.max(...rows);
   let sum = 0;
@@ -142,9 +143,9 @@ function skin({ data, width }) {
 
 function medianLightness(colours, curve) {
   const counts = new Int32Array(256), total = colours.length / 3;
-  for (let i = 0; i < colours.length; i += 3) {
-    const [red, green, blue] = [colours[i], colours[i + 1], colours[i + 2]];
-    counts[curve ? labLightness(curve[red], curve[green], curve[blue]) : labLightness(red, green, blue)]++;
+  const lightened = curve ? colours.map((level) => curve[level]) : colours;
+  for (let i = 0; i < lightened.length; i += 3) {
+    counts[labLightness(lightened[i], lightened[i + 1], lightened[i + 2])]++;
   }
   const levelOf = (rank) => {
     let level = 0;
@@ -190,7 +191,8 @@ function toneCurve(gain) {
  */
 export async function prepareWhole(photo, size, segmenter) {
   const ratio = size / Math.max(photo.height, photo.width);
-  const width = Math.max(1, rint(photo.width * ratio)), height = Math.max(1, rint(photo.height * ratio));
+  const width = Math.max(1, rint(photo.width * ratio));
+  const height = Math.max(1, rint(photo.height * ratio));
   let small = resize(photo, width, height);
   if (segmenter) {
     const alpha = await segmenter(small);
@@ -244,10 +246,10 @@ function softened({ data, width, height }) {
 
 const SOFT_WEIGHTS = Float32Array.from(gaussianKernel(9, 1));
 /** The sum of the weights for each pattern of marked pixels, added up from the first one. */
-const SOFT_SUMS = Float32Array.from({ length: 1 << SOFT_WEIGHTS.length }, (_, bits) =>
-  SOFT_WEIGHTS.reduce(
-    (sum, weight, i) => ((bits >> (SOFT_WEIGHTS.length - 1 - i)) & 1 ? fround(sum + weight) : sum), 0,
-  ));
+const SOFT_SUMS = Float32Array.from({ length: 1 << SOFT_WEIGHTS.length }, (_, bits) => {
+  const last = SOFT_WEIGHTS.length - 1, marked = (i) => (bits >> (last - i)) & 1;
+  return SOFT_WEIGHTS.reduce((sum, weight, i) => fround(sum + weight * marked(i)), 0);
+});
 
 /**
  * Lets a drawing end as people end one: in strokes that get thinner, never in gray.
@@ -295,14 +297,18 @@ function strokeShare(kept) {
 /** `strokeShare` of a rim along the border; a live picture needs it at every frame. */
 const rimShare = remembered((size) => {
   const [start, stop] = RIM_FADE, rim = floatPicture(size, size);
-  const ramp = borderDistance(size).map((away) => smoothStep((away / size - start) / (stop - start)));
-  for (let y = 0, o = 0; y < size; y++) for (let x = 0; x < size; x++) rim.data[o++] = ramp[y] * ramp[x];
+  const ramp = borderDistance(size).map((away) =>
+    smoothStep((away / size - start) / (stop - start)));
+  for (let y = 0, o = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) rim.data[o++] = ramp[y] * ramp[x];
+  }
   return strokeShare(rim);
 });
 
 /** The part of a fade at which each pixel's ink goes, floats (size, size) in (0, 1). */
 const strokesOf = remembered((size) => {
-  const side = Math.min(size, WAVE_SIDE), [across, down] = WAVES, strokes = floatPicture(side, side);
+  const side = Math.min(size, WAVE_SIDE), [across, down] = WAVES;
+  const strokes = floatPicture(side, side);
   const values = size > side ? WAVE : WAVE.map(strokeEdge);
   for (let y = 0, o = 0; y < side; y++) {
     for (let x = 0; x < side; x++) strokes.data[o++] = values[(down * y + across * x) % WAVE_TILE];
@@ -316,7 +322,9 @@ const strokesOf = remembered((size) => {
 const WAVE = Float64Array.from({ length: WAVE_TILE }, (_, phase) =>
   (1 + Math.cos((2 * Math.PI * phase) / WAVE_TILE)) / 2);
 
-/** Where a fade passes a value of the wave, so that the soft edge of a stroke is past at 0 and 1. */
+/**
+ * Where a fade passes a value of the wave, so that the soft edge of a stroke is past at 0 and 1.
+ */
 function strokeEdge(wave) {
   const rim = 0.5 / STROKE_EDGE;
   return rim + (1 - 2 * rim) * Math.min(Math.max(wave, 0), 1);

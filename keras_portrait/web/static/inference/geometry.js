@@ -219,7 +219,8 @@ export function pasteBack(canvas, square, squareToPhoto, feather = 0.06) {
   toSquare[2] += toSquare[0] * left + toSquare[1] * top;
   toSquare[5] += toSquare[3] * left + toSquare[4] * top;
   const [layer, matrix] = prefiltered(featheredLayer(square, feather), toSquare);
-  const width = right - left, warped = warpCubic(layer, matrix, width, bottom - top);
+  const width = right - left, rim = Math.ceil(feather * layer.width) + 1;
+  const warped = warpCubic(layer, matrix, width, bottom - top, 0, 0, rim);
   const rounded = writer(result);
   for (let y = top; y < bottom; y++) {
     layRow(rounded, (y * canvas.width + left) * 3, warped, (y - top) * width);

@@ -5,6 +5,8 @@ import { resizeArea, resizeCubic } from "./opencv/resize.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 
+const { fround } = Math;
+
 // Gray level at which an enlarged line has its edge, and the most that it is steepened around it.
 const INK_EDGE = 150;
 const MOST_STEEPENING = 4;
@@ -21,7 +23,7 @@ export function toSigned(values, result = new Float32Array(values.length)) {
   return result;
 }
 
-const SIGNED = Float32Array.from({ length: 256 }, (_, level) => Math.fround(level / 127.5) - 1);
+const SIGNED = Float32Array.from({ length: 256 }, (_, level) => fround(level / 127.5) - 1);
 
 /**
  * What a network returns as bytes, rounded and clipped.
@@ -31,7 +33,7 @@ const SIGNED = Float32Array.from({ length: 256 }, (_, level) => Math.fround(leve
  */
 export function fromSigned(values) {
   const result = new Uint8ClampedArray(values.length); // which rounds as NumPy does
-  for (let i = 0; i < values.length; i++) result[i] = Math.fround(Math.fround(values[i] + 1) * 127.5);
+  for (let i = 0; i < values.length; i++) result[i] = fround(fround(values[i] + 1) * 127.5);
   return new Uint8Array(result.buffer);
 }
 
@@ -78,10 +80,10 @@ export function enlargeDrawing(drawing, width, height) {
   const factor = Math.min(width / drawing.width, height / drawing.height);
   const resized = resize(drawing, width, height);
   if (factor <= 1) return resized;
-  const steepness = Math.fround(Math.min(factor, MOST_STEEPENING));
+  const steepness = fround(Math.min(factor, MOST_STEEPENING));
   const curve = new Uint8ClampedArray(256);
   for (let level = 0; level < 256; level++) {
-    curve[level] = Math.fround(Math.fround((level - INK_EDGE) * steepness) + INK_EDGE);
+    curve[level] = fround(fround((level - INK_EDGE) * steepness) + INK_EDGE);
   }
   const { data } = resized;
   for (let i = 0; i < data.length; i++) data[i] = curve[data[i]];
@@ -111,8 +113,8 @@ export function asRgb(image) {
       bytes[j + 2] = data[i + 2];
       continue;
     }
-    const alpha = Math.fround(data[i + 3] / 255), paper = Math.fround(255 * Math.fround(1 - alpha));
-    for (let k = 0; k < 3; k++) rounded[j + k] = Math.fround(Math.fround(data[i + k] * alpha) + paper);
+    const alpha = fround(data[i + 3] / 255), paper = fround(255 * fround(1 - alpha));
+    for (let k = 0; k < 3; k++) rounded[j + k] = fround(fround(data[i + k] * alpha) + paper);
   }
   return result;
 }
@@ -152,9 +154,8 @@ export function grid(images, columns, gap = 4, fill = 255) {
 export function layOn(sheet, image, left, top) {
   const row = image.width * image.channels;
   for (let y = 0; y < image.height; y++) {
-    sheet.data.set(
-      image.data.subarray(y * row, (y + 1) * row), ((top + y) * sheet.width + left) * sheet.channels,
-    );
+    const start = ((top + y) * sheet.width + left) * sheet.channels;
+    sheet.data.set(image.data.subarray(y * row, (y + 1) * row), start);
   }
 }
 

@@ -14,8 +14,8 @@ const { fround } = Math;
 
 /** Part of the square's side over which the drawing fades before the photo's edge. */
 export const FADE = 0.03;
-// Beyond the edge the blur sets in over `NEAR` and is full at `NEAR + FAR`, parts of the side; so are
-// the deviations of the two blurs, which are computed in a picture smaller by `SHRINK`.
+// Beyond the edge the blur sets in over `NEAR` and is full at `NEAR + FAR`, parts of the side; so
+// are the deviations of the two blurs, which are computed in a picture smaller by `SHRINK`.
 const NEAR = 0.03, FAR = 0.12;
 const NEAR_BLUR = 0.015, FAR_BLUR = 0.05;
 const SHRINK = 4;
@@ -30,8 +30,8 @@ const WEIGHT_EPSILON = fround(1e-5);
  * @param {Picture} square Bytes, RGB (S, S), cut out by `warp`, the photo mirrored at its edges.
  * @param {{width: number, height: number}} shape Of the photo, pixels.
  * @param {number[]} squareToPhoto Six numbers, a similarity.
- * @returns {Picture} Bytes, RGB (S, S), the same within the photo; the square itself where all of it
- *     lies there.
+ * @returns {Picture} Bytes, RGB (S, S), the same within the photo; the square itself where all of
+ *     it lies there.
  */
 export function blurOutside(square, shape, squareToPhoto) {
   const size = square.height, edges = crossed(shape, squareToPhoto, size);
@@ -57,8 +57,8 @@ export function blurOutside(square, shape, squareToPhoto) {
 }
 
 /**
- * How far outside of the photo the pixels of a square lie, in parts of its side: `parts`, Float32Array
- * (size, size), 0 inside; the largest one, `most`; and the `area` of those outside.
+ * How far outside of the photo the pixels of a square lie, in parts of its side: `parts`,
+ * Float32Array (size, size), 0 inside; the largest one, `most`; and the `area` of those outside.
  */
 function outsideOf(edges, size) {
   const parts = new Float32Array(size * size);
@@ -79,7 +79,8 @@ function outsideOf(edges, size) {
       }
     }
   }
-  return { parts, most, area: { left, top, right: Math.max(left, right), bottom: Math.max(top, bottom) } };
+  const area = { left, top, right: Math.max(left, right), bottom: Math.max(top, bottom) };
+  return { parts, most, area };
 }
 
 /** The mean of two values, weighed by 1 - share and share, as `cv2.blendLinear` has it. */
@@ -109,8 +110,8 @@ function step32(part) {
  * @param {{width: number, height: number}} shape Of the photo, pixels.
  * @param {number[]} squareToPhoto Six numbers, a similarity.
  * @param {number} size Side of the square in pixels.
- * @returns {Picture} Floats (size, size) in [0, 1]: 0 from the photo's edge outwards, 1 at `FADE` of
- *     the side before it; all 1 where the square lies in the photo.
+ * @returns {Picture} Floats (size, size) in [0, 1]: 0 from the photo's edge outwards, 1 at `FADE`
+ *     of the side before it; all 1 where the square lies in the photo.
  */
 export function insidePhoto(shape, squareToPhoto, size) {
   const inside = floatPicture(size, size, 1, 1), { data } = inside;
@@ -126,8 +127,8 @@ export function insidePhoto(shape, squareToPhoto, size) {
 }
 
 /**
- * The edges of the photo that a square reaches beyond: how far inside them its pixels lie, in pixels
- * of the square, is `y * down + (x * across + offset)`.
+ * The edges of the photo that a square reaches beyond: how far inside them its pixels lie, in
+ * pixels of the square, is `y * down + (x * across + offset)`.
  */
 function crossed({ width, height }, matrix, size) {
   const scale = fround(scaleOf(matrix)), last = size - 1, found = [];

@@ -103,14 +103,14 @@ export function copied(image) {
  * @param {number} top First row.
  * @param {number} right Column after the last.
  * @param {number} bottom Row after the last.
- * @returns {Picture} The same kind, (bottom - top, right - left); whole rows share the picture's data.
+ * @returns {Picture} The same kind, (bottom - top, right - left); whole rows share the picture's
+ *     data.
  */
 export function cropped(image, left, top, right, bottom) {
   const { data, width, channels } = image;
   if (left === 0 && right === width) {
-    return picture(
-      data.subarray(top * width * channels, bottom * width * channels), width, bottom - top, channels,
-    );
+    const rows = data.subarray(top * width * channels, bottom * width * channels);
+    return picture(rows, width, bottom - top, channels);
   }
   const row = Math.max(0, right - left) * channels;
   const part = new data.constructor(Math.max(0, bottom - top) * row);

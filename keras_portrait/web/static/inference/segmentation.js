@@ -19,10 +19,10 @@ const RIM = box(9);
 /**
  * What finds the person in a picture.
  *
- * @param {function(Float32Array): (Float32Array|Promise<Float32Array>)} net Takes (1, 256, 256, 3) in
- *     [0, 1] and returns (256, 256) in [0, 1].
- * @returns {function(Picture): Promise<Picture>} Takes a photo, bytes RGB of any size, and returns how
- *     much each pixel belongs to a person, floats (H, W) in [0, 1].
+ * @param {function(Float32Array): (Float32Array|Promise<Float32Array>)} net Takes (1, 256, 256, 3)
+ *     in [0, 1] and returns (256, 256) in [0, 1].
+ * @returns {function(Picture): Promise<Picture>} Takes a photo, bytes RGB of any size, and returns
+ *     how much each pixel belongs to a person, floats (H, W) in [0, 1].
  */
 export function personSegmenter(net) {
   return async (photo) => maskToAlpha(await net(networkInput(photo)), photo.width, photo.height);
@@ -35,7 +35,8 @@ export function personSegmenter(net) {
  * @returns {Float32Array} (1, 256, 256, 3) in [0, 1].
  */
 export function networkInput(photo) {
-  const { data } = photo.width === SIDE && photo.height === SIDE ? photo : resize(photo, SIDE, SIDE);
+  const fits = photo.width === SIDE && photo.height === SIDE;
+  const { data } = fits ? photo : resize(photo, SIDE, SIDE);
   const input = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) input[i] = data[i] / 255;
   return input;

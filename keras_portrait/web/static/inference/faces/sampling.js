@@ -57,7 +57,8 @@ export class AreaSums {
       const edges = rows.subarray(first, Math.min(first + step, height) + 1);
       const top = Math.trunc(edges[0]), bottom = Math.ceil(edges[edges.length - 1]);
       const sums = integral(cropped(photo, 0, top, photo.width, bottom));
-      areaMeans(sums, photo.width, edges, top, bottom - top, columns, result.data, first * width * 3);
+      const start = first * width * 3;
+      areaMeans(sums, photo.width, edges, top, bottom - top, columns, result.data, start);
     }
     return result;
   }
@@ -167,8 +168,8 @@ function sampledAxis(size) {
 }
 
 /**
- * Where a patch reads along one axis. The scale (length - 1) / length, by which boxes shrink towards
- * the origin, is that of the package the weights come with.
+ * Where a patch reads along one axis. The scale (length - 1) / length, by which boxes shrink
+ * towards the origin, is that of the package the weights come with.
  */
 function sample(axis, first, last, length) {
   const size = axis.before.length, from = fround(first / length), to = fround(last / length);

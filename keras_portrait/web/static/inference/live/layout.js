@@ -19,7 +19,14 @@ export function layOnPaper({ width, height }, squares) {
   if (squares.length === 0) return bytePicture(width, height, 3, 255);
   if (squares[0].drawing.channels === 3) {
     const fromLeft = [...squares].sort((one, other) => across(one) - across(other));
-    return fitFrame(grid(fromLeft.map(({ drawing }) => drawing), squares.length), width, height);
+    return fitFrame(
+      grid(
+        fromLeft.map(({ drawing }) => drawing),
+        squares.length,
+      ),
+      width,
+      height,
+    );
   }
   const lay = (paper, { drawing, transform }) =>
     layInk(paper, height, width, ...atPhotoScale(drawing, transform));
@@ -40,7 +47,9 @@ function across({ transform: [a, b, x] }) {
  */
 export function fitFrame(picture, width, height) {
   const ratio = Math.min(width / picture.width, height / picture.height);
-  const [columns, rows] = [picture.width, picture.height].map((side) => Math.max(1, rint(side * ratio)));
+  const [columns, rows] = [picture.width, picture.height].map((side) =>
+    Math.max(1, rint(side * ratio)),
+  );
   const frame = bytePicture(width, height, 3, 255);
   const small = resize(picture, columns, rows);
   layOn(frame, small, Math.floor((width - columns) / 2), Math.floor((height - rows) / 2));

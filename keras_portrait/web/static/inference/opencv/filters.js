@@ -1,5 +1,6 @@
 /**
- * Blurs, growing and regions of OpenCV: `cv2.GaussianBlur`, `cv2.dilate`, `cv2.connectedComponents`.
+ * Blurs, growing and regions of OpenCV: `cv2.GaussianBlur`, `cv2.dilate`,
+ * `cv2.connectedComponents`.
  */
 
 import { bytePicture, floatPicture, rint } from "../picture.js";
@@ -63,7 +64,9 @@ function margined(length, margin) {
   });
 }
 
-/** Reads rows with a margin at both ends: a function of the row's number that returns its values. */
+/**
+ * Reads rows with a margin at both ends: a function of the row's number that returns its values.
+ */
 function marginedRows({ data, width, channels }, margin) {
   const columns = margined(width, margin), row = new data.constructor(columns.length * channels);
   return (y) => {
@@ -95,7 +98,8 @@ function blurredBytes(image, weights) {
   for (let y = 0; y < height; y++) {
     sums.fill(1 << 15); // a half, of what is shifted away
     for (let i = 0; i < half; i++) {
-      const weight = weights[i], above = rows[y + i] * length, below = rows[y + size - 1 - i] * length;
+      const above = rows[y + i] * length, below = rows[y + size - 1 - i] * length;
+      const weight = weights[i];
       for (let x = 0; x < length; x++) sums[x] += weight * (lines[above + x] + lines[below + x]);
     }
     const middle = y * length, weight = weights[half];
@@ -114,7 +118,9 @@ function blurredFloats(image, kernel) {
     const row = read(y);
     for (let x = 0; x < length; x++, o++) {
       let sum = fround(0);
-      for (let i = 0, at = x; i < size; i++, at += channels) sum = fround(sum + weights[i] * row[at]);
+      for (let i = 0, at = x; i < size; i++, at += channels) {
+        sum = fround(sum + weights[i] * row[at]);
+      }
       lines[o] = sum;
     }
   }
@@ -151,11 +157,13 @@ export function blurDown(lines, row, height, weights, out) {
  *
  * @typedef {Object} Shape
  * @property {number} half Columns that it reaches to each side.
- * @property {Uint8Array} reaches For the marks that lie so near in a row, the first one as the highest
- *     bit: by how many rows they reach, plus 1.
+ * @property {Uint8Array} reaches For the marks that lie so near in a row, the first one as the
+ *     highest bit: by how many rows they reach, plus 1.
  */
 
-/** By how many columns a shape reaches in its own row, in the next one, and so on: falling numbers. */
+/**
+ * By how many columns a shape reaches in its own row, in the next one, and so on: falling numbers.
+ */
 function shapeOf(widths) {
   const half = widths[0], reaches = new Uint8Array(1 << (2 * half + 1));
   for (let marks = 0; marks < reaches.length; marks++) {
@@ -254,7 +262,8 @@ export function connectedRegion(mask, x, y) {
     while (first > start && data[first - 1]) first--;
     while (last < start + width - 1 && data[last + 1]) last++;
     out.fill(1, first, last + 1);
-    const from = Math.max(first - 1, start) - start, to = Math.min(last + 1, start + width - 1) - start;
+    const from = Math.max(first - 1, start) - start;
+    const to = Math.min(last + 1, start + width - 1) - start;
     for (const next of [row - 1, row + 1]) {
       if (next < 0 || next >= height) continue;
       for (let i = next * width + from, inRun = false; i <= next * width + to; i++) {

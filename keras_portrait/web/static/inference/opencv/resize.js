@@ -16,8 +16,8 @@ const COEFFICIENT = 2048; // INTER_RESIZE_COEF_SCALE
  * @param {Picture} image Bytes or floats.
  * @param {number} width New columns.
  * @param {number} height New rows.
- * @param {Picture} [result] Where the means are put, (height, width): floats take those of bytes, too,
- *     unrounded.
+ * @param {Picture} [result] Where the means are put, (height, width): floats take those of bytes,
+ *     too, unrounded.
  * @returns {Picture} The result; of the same kind where none is given.
  */
 export function resizeArea(image, width, height, result = blankLike(image, width, height)) {
@@ -194,11 +194,12 @@ export function innerWeight(part) {
 
 /**
  * For each new place of an axis from `first` to `stop` the pixels that it is made of, and their
- * weights. Beyond the ends the last pixel is repeated; where `whole`, it then has all of the weight,
- * which rounds otherwise.
+ * weights. Beyond the ends the last pixel is repeated; where `whole`, it then has all of the
+ * weight, which rounds otherwise.
  */
 function taps(length, newLength, count, weigh, first, stop, whole) {
-  const indices = new Int32Array((stop - first) * count), weights = new Float32Array(indices.length);
+  const indices = new Int32Array((stop - first) * count);
+  const weights = new Float32Array(indices.length);
   const scale = 1 / (newLength / length), before = count / 2 - 1;
   for (let i = first, o = 0; i < stop; i++) {
     const place = fround((i + 0.5) * scale - 0.5);
@@ -236,8 +237,9 @@ function interpolated(image, width, height, count, weigh, area) {
       number[at] = from;
       lines[k] = kept[at];
     }
-    const weights = rows.weights.subarray(y * count, (y + 1) * count);
-    down(lines, bytes && count === 4 ? Array.from(weights, asShare) : weights, out, y * length, length);
+    let weights = rows.weights.subarray(y * count, (y + 1) * count);
+    if (bytes && count === 4) weights = Array.from(weights, asShare);
+    down(lines, weights, out, y * length, length);
   }
   return result;
 }

@@ -1,8 +1,8 @@
 /**
  * `cv2.warpAffine` with WARP_INVERSE_MAP: the transform maps pixels of the result to the picture's.
  *
- * As OpenCV 5 does it: places are 32-bit floats, those of the linear warp out of fused multiply-adds
- * (a double holds their products exactly).
+ * As OpenCV 5 does it: places are 32-bit floats, those of the linear warp out of fused
+ * multiply-adds (a double holds their products exactly).
  */
 
 import { blankLike, bytePicture, writer } from "../picture.js";
@@ -51,14 +51,15 @@ function readable(image, [a, b, c, d, e, f], width, height, border) {
   const sideways = [0, a * lastX, b * lastY, a * lastX + b * lastY].map((shift) => c + shift);
   const downwards = [0, d * lastX, e * lastY, d * lastX + e * lastY].map((shift) => f + shift);
   // One more at each side for what is rounded, and the next pixel.
-  const left = Math.floor(Math.min(...sideways)) - 1, right = Math.floor(Math.max(...sideways)) + 3;
-  const top = Math.floor(Math.min(...downwards)) - 1, bottom = Math.floor(Math.max(...downwards)) + 3;
+  const [left, right] = [Math.min(...sideways) - 1, Math.max(...sideways) + 3].map(Math.floor);
+  const [top, bottom] = [Math.min(...downwards) - 1, Math.max(...downwards) + 3].map(Math.floor);
   if (left >= 0 && right <= image.width && top >= 0 && bottom <= image.height) {
     return { data, left: 0, top: 0, row: image.width * channels };
   }
   const row = (right - left) * channels, read = new Uint8Array((bottom - top) * row);
   if (border) read.fill(border);
-  const columns = Int32Array.from({ length: right - left }, (_, i) => placed(left + i, image.width, border));
+  const columns = Int32Array.from({ length: right - left }, (_, i) =>
+    placed(left + i, image.width, border));
   for (let y = top; y < bottom; y++) {
     const from = placed(y, image.height, border);
     if (from < 0) continue;
@@ -91,12 +92,15 @@ function placed(at, length, border) {
  * @param {number} height Rows of the result.
  * @param {number} [firstX] Column of the transform's pixels with which the result begins.
  * @param {number} [firstY] Row likewise.
+ * @param {number} [rim] Pixels from the image's border from which on its last channel is 1
+ *     throughout: that is not computed then.
  * @returns {Picture} The same kind.
  */
-export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0) {
+export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0, rim = Infinity) {
   const { data, channels } = image, result = blankLike(image, width, height);
   const out = writer(result), [a, b, c, d, e, f] = matrix.map(fround);
-  const lastX = image.width - 4, lastY = image.height - 4, two = 2 * channels, three = 3 * channels;
+  const lastX = image.width - 4, lastY = image.height - 4;
+  const one = channels, two = 2 * channels, three = 3 * channels;
   const row = image.width * channels, secondRow = 2 * row, thirdRow = 3 * row;
   for (let y = firstY, o = 0; y < firstY + height; y++) {
     const startX = fround(fround(b * y) + c), startY = fround(fround(e * y) + f);
@@ -113,12 +117,15 @@ export function warpCubic(image, matrix, width, height, firstX = 0, firstY = 0) 
       const w0 = outerWeight(right), w1 = innerWeight(right), w3 = outerWeight(1 - right);
       const v0 = outerWeight(down), v1 = innerWeight(down), v3 = outerWeight(1 - down);
       const w2 = 1 - w0 - w1 - w3, v2 = 1 - v0 - v1 - v3;
-      for (let k = 0, i = top * row + left * channels; k < channels; k++, i++) {
+      const inner = left >= rim && left <= lastX - rim && top >= rim && top <= lastY - rim;
+      const computed = inner ? channels - 1 : channels;
+      if (inner) out[o + computed] = 1;
+      for (let k = 0, i = top * row + left * channels; k < computed; k++, i++) {
         const m = i + row, n = i + secondRow, l = i + thirdRow;
-        const p = w0 * data[i] + w1 * data[i + channels] + w2 * data[i + two] + w3 * data[i + three];
-        const q = w0 * data[m] + w1 * data[m + channels] + w2 * data[m + two] + w3 * data[m + three];
-        const r = w0 * data[n] + w1 * data[n + channels] + w2 * data[n + two] + w3 * data[n + three];
-        const s = w0 * data[l] + w1 * data[l + channels] + w2 * data[l + two] + w3 * data[l + three];
+        const p = w0 * data[i] + w1 * data[i + one] + w2 * data[i + two] + w3 * data[i + three];
+        const q = w0 * data[m] + w1 * data[m + one] + w2 * data[m + two] + w3 * data[m + three];
+        const r = w0 * data[n] + w1 * data[n + one] + w2 * data[n + two] + w3 * data[n + three];
+        const s = w0 * data[l] + w1 * data[l + one] + w2 * data[l + two] + w3 * data[l + three];
         out[o + k] = v0 * p + v1 * q + v2 * r + v3 * s;
       }
     }
