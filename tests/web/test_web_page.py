@@ -245,6 +245,7 @@ def test_the_camera_is_drawn_live_and_a_picture_of_it_stays(live):
     assert page.run("document.getElementById('picture').ariaLabel") == "The drawing of your photo"
 
 
+@pytest.mark.slow
 def test_the_other_camera_can_be_taken_where_there_is_one(page):
     page.run("""(devices => {
       window.asked = [];
@@ -272,6 +273,7 @@ def test_a_camera_that_is_not_allowed_is_one_calm_line(page, address):
     page.wait_for(f"{MODE} === 'live' && document.getElementById('problem').hidden")
 
 
+@pytest.mark.slow
 def test_other_faults_of_cameras_have_their_own_lines(page):
     faults = {
         "NotFoundError": "There is no camera here. Choose a photo instead.",
@@ -457,6 +459,7 @@ def test_a_phone_on_its_side_shows_the_picture_whole(live):
     assert abs(width / height - 640 / 480) < 0.03
 
 
+@pytest.mark.slow
 def test_an_old_browser_is_told_so_and_nothing_else(browser, address):
     lack = "WebAssembly.validate = () => false"
     script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=lack)["identifier"]
@@ -493,6 +496,7 @@ def test_without_https_there_is_no_camera_and_photos_still_work(browser, out):
 # ---- offline ----
 
 
+@pytest.mark.slow
 def test_it_can_be_installed(page):
     assert page.send("Page.getAppManifest")["errors"] == []
     assert page.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
