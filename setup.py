@@ -85,7 +85,10 @@ setup(
     package_data={
         "keras_portrait": [
             f"**/*.{suffix}"
-            for suffix in ("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2", "html")
+            for suffix in (
+                *("tflite", "npz", "toml", "json", "md", "txt", "jpg", "png", "j2", "html"),
+                *("js", "css", "svg", "webp", "webmanifest"),
+            )
         ],
         "keras_portrait_export": ["**/*.j2"],
         "keras_portrait_demo": ["**/*.html"],

@@ -21,6 +21,7 @@ from keras_portrait.cli.sample import sample
 from keras_portrait.cli.serve import serve
 from keras_portrait.cli.stylize import stylize
 from keras_portrait.cli.train import train
+from keras_portrait.cli.web import web
 from keras_portrait.errors import PortraitError
 from keras_portrait.terminal import remark, running, tell
 
@@ -29,6 +30,7 @@ _COMMANDS = {
     "stylize": (stylize, "Draw photos, or every photo of a folder."),
     "compare": (compare, "Draw photos with several presets, on one sheet."),
     "serve": (serve, "Draw for other programs, over HTTP."),
+    "web": (web, "Write a page that draws in the visitor's own browser."),
     "sample": (sample, "Make a sheet of pictures out of noise, such as avatars."),
     "presets": (presets, "List what there is to draw with; get and push presets."),
     "prepare": (prepare, "Make photos, drawings or avatars ready for training."),
