@@ -25,13 +25,13 @@ portrait: $(VENV)/.base ## draw a photo: PHOTO=me.jpg [OUT=drawing.png]; without
 	@$(BIN)/portrait stylize "$$PHOTO" $${OUT:+-o "$$OUT"}
 
 test: $(VENV)/.dev ## run the fast tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow"
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test-slow: $(VENV)/.dev ## run the slow tests: whole steps, killed trainings, several devices
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
+	@$(BIN)/python -m pytest -q -n 2 -m slow
 
 test-all: $(VENV)/.dev ## run every test, the slow ones too
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -q -n 2
 
 test-arm64: $(VENV)/.dev ## draw under an emulated 64-bit Arm processor (QEMU) and compare with this machine
 	@$(BIN)/python tests/arm64/run.py

@@ -1,3 +1,4 @@
+import functools
 import sys
 import threading
 from pathlib import Path
@@ -20,12 +21,19 @@ from web_client import Client
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Keeps the tests that share what their module sets up on one worker: it is set up once."""
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.values()
-        if any(definition.scope == "module" for (*_, definition) in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+    from xdist.scheduler import LoadScopeScheduling
+
+    shares = functools.cache(lambda file: 'scope="module"' in (config.rootpath / file).read_text())
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if shares(file) else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
