@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 
 from keras_portrait.errors import InputError
+from keras_portrait.inference.imaging import fit_frame
+from keras_portrait.inference.video.decoding import silence_opencv
 from keras_portrait_demo.booth.kept_files import fresh_path, make_writable_folder
 from keras_portrait_demo.frame import Result
 from keras_portrait_demo.live import Live
-from keras_portrait_demo.sources.camera import silence_opencv
-from keras_portrait_demo.sources.pictures import fit_frame
 
 # Frames a second of the video. A picture stays for as many of them as it was shown, so that the
 # video runs as fast as what it shows.

@@ -2,7 +2,7 @@
 
 import cv2
 
-from keras_portrait_demo.sources.camera import silence_opencv
+from keras_portrait.inference.video.decoding import silence_opencv
 
 
 def video_writer(path, rate, size):

@@ -183,7 +183,7 @@ def _stylizer(preset: str, threads: int):
 
 def _draw(capture: Image.Image, settings: Settings) -> Image.Image:
     """Every face of a capture on white paper as large as the capture; runs in the thread."""
-    from keras_portrait_demo.sources.pictures import fit_frame
+    from keras_portrait.inference.imaging import fit_frame
 
     # As pibooth shows it: it does not turn captures by their EXIF orientation.
     photo = np.asarray(capture.convert("RGB"))

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.inference.folders import is_picture
+from keras_portrait.inference.video.decoding import silence_opencv
 from keras_portrait.storage import is_url
 from keras_portrait_demo.sources.ribbon_camera import PiCamera
 from keras_portrait_demo.sources.source import FIRST_SECONDS, READ_SECONDS, Source, SourceLost
@@ -72,7 +73,8 @@ def open_source(
 
 
 def _open_path(text: str, width: int, height: int, loop: bool, paced: bool) -> Source:
-    from keras_portrait_demo.sources.animation import Animation, is_animated
+    from keras_portrait.inference.video.animation import is_animated
+    from keras_portrait_demo.sources.animation import Animation
     from keras_portrait_demo.sources.pictures import Photos, Synthetic, Video
 
     path = Path(text)
@@ -221,12 +223,3 @@ def _find_fault(device: Path) -> str:
     from keras_portrait_demo.sources.devices import find_fault
 
     return find_fault(device)
-
-
-def silence_opencv() -> None:
-    """Stops OpenCV, and its FFmpeg, from writing to stderr what is raised as an error anyway.
-
-    FFmpeg reads its level once, when the first video or stream is opened.
-    """
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

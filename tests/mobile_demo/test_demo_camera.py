@@ -12,7 +12,7 @@ import pytest
 from conftest import EXAMPLE
 from fake_time import Clock
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.inference.imaging import fit_frame, read_image, write_image
 from keras_portrait_demo.sources import camera, devices, pictures, ribbon_camera
 from keras_portrait_demo.sources.camera import open_source
 from keras_portrait_demo.sources.source import SourceLost
@@ -548,7 +548,7 @@ def test_photos_stay_for_their_time(tmp_path, clock):
 def test_a_photo_stays_for_ever():
     source = open_source(str(EXAMPLE), 64, 64, paced=False)
     first = source.read()
-    assert np.abs(first.astype(int) - pictures.fit_frame(read_image(EXAMPLE), 64, 64)).max() == 0
+    assert np.abs(first.astype(int) - fit_frame(read_image(EXAMPLE), 64, 64)).max() == 0
     assert all(source.read() is first for _ in range(3))
 
 

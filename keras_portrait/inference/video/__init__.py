@@ -1,0 +1,1 @@
+"""Videos and animated pictures: read, drawn frame by frame, written."""
