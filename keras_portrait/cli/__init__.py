@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 # In the order in which a person needs them; longer texts stand in the functions.
 for command, line in (
-    (stylize, "Draw photos, or every photo of a folder."),
+    (stylize, "Draw photos, every photo of a folder, or videos."),
     (compare, "Draw photos with several presets, on one sheet."),
     (serve, "Draw for other programs, over HTTP."),
     (sample, "Make a sheet of pictures out of noise, such as avatars."),

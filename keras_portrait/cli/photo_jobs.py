@@ -63,7 +63,7 @@ def _plan_photo(photo: str, output: str | None) -> Plan:
         return Plan([(source, None)], is_alone=True)
     if output is None:
         target = source.with_name(name)
-    elif _is_folder(output):
+    elif is_folder(output):
         target = Path(output) / name
     elif Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX):
         target = Path(output)
@@ -85,7 +85,7 @@ def refuse_overwriting(target: Path, photo: Path) -> None:
         )
 
 
-def _is_folder(output: str) -> bool:
+def is_folder(output: str) -> bool:
     """Whether -o names a folder: one that is there, or a new one by its slash or lack of suffix."""
     ends = (os.sep, "/", os.altsep or "/")
     return os.path.isdir(output) or output.endswith(ends) or not Path(output).suffix
@@ -95,7 +95,7 @@ def _require_folder(output: str, what: str) -> Path:
     from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
 
     is_file = Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX)
-    if output == STREAM or os.path.isfile(output) or (is_file and not _is_folder(output)):
+    if output == STREAM or os.path.isfile(output) or (is_file and not is_folder(output)):
         raise SettingError(f"-o must be a folder {what}. Received: {output}")
     return Path(output)
 

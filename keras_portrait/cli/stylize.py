@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
+from keras_portrait.cli.clips import find_clips, stylize_clips
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.photo_jobs import STREAM, SVG_SUFFIX, plan_jobs
 from keras_portrait.errors import PortraitError, SettingError
@@ -36,9 +37,9 @@ def stylize(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Photos, folders of photos, or - for a photo on standard input. With --engine: IN "
-            "OUT, a folder or a URL such as s3://bucket/photos, and the folder or URL for the "
-            "drawings and their manifest.",
+            help="Photos, folders of photos, videos, or - for a photo on standard input. With "
+            "--engine: IN OUT, a folder or a URL such as s3://bucket/photos, and the folder or URL "
+            "for the drawings and their manifest.",
         ),
     ],
     output: Annotated[
@@ -49,7 +50,9 @@ def stylize(
             metavar="OUT",
             help="Where to: a .png or .jpg file, an .svg file of traced paths, a folder, or - for "
             "standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
-            "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits.",
+            "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits. Of a "
+            "video: .mp4, .mov, .mkv, .gif, .webp or .apng, by default clip.portrait.mp4; an "
+            "animated picture stays one with these.",
         ),
     ] = None,
     preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "portrait",
@@ -88,7 +91,7 @@ def stylize(
         ),
     ] = None,
 ) -> None:
-    """Draw photos, or every photo of a folder."""
+    """Draw photos, every photo of a folder, or videos."""
     if crop and whole:
         raise SettingError("Choose either --crop or --whole. Received: both")
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
@@ -102,6 +105,9 @@ def stylize(
                 "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. "
                 f"Received: {public_name(photo)}"
             )
+    if find_clips(photos, output):
+        stylize_clips(photos, output, preset, background=background, **options)
+        return
     plan = plan_jobs(photos, output)
     from keras_portrait.files import check_writable, make_folder
     from keras_portrait.inference.imaging import encode_image, read_image

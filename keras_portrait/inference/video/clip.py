@@ -56,14 +56,15 @@ class Clip:
         if self.has_sound:
             capture = open_video(path)
             count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
-            size = [int(capture.get(side)) for side in _SIDES]
+            sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+            width, height = (int(capture.get(side)) for side in sides)
             capture.release()
             self.expected = int(count) if count > 0 else None
-            if size[0] * size[1] > MAX_PIXELS:
+            if width * height > MAX_PIXELS:
                 raise InputError(
                     "The pictures of the video are too large. Expected at most "
                     f"{MAX_PIXELS // 1_000_000} million pixels. "
-                    f"Received: {size[0]} x {size[1]}, {path}"
+                    f"Received: {width} x {height}, {path}"
                 )
 
     def frames(self) -> Iterator[Frame]:
@@ -124,9 +125,6 @@ class Clip:
                 before, is_grabbed = seconds, capture.grab()
         finally:
             capture.release()
-
-
-_SIDES = (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
 
 
 def _fitted(picture: np.ndarray, height: int, width: int) -> np.ndarray:

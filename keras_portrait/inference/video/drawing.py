@@ -4,13 +4,14 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.files import whole_file
-from keras_portrait.inference.faces import LEAST_FACE, find_detector, smallest_faces
+from keras_portrait.files import make_folder, whole_file
+from keras_portrait.inference.faces import DETECTION_SIDE, LEAST_FACE, find_detector
 from keras_portrait.inference.faces.tracking import TrackedFace, Tracker
 from keras_portrait.inference.imaging import grid
 from keras_portrait.inference.style import check_choice
@@ -29,7 +30,11 @@ from keras_portrait.inference.video.survey import Survey, in_cells, largest_only
 # Faces that are drawn at most, the largest: a row of so many squares of 512 pixels is as wide as
 # MPEG-4 can be, 8191.
 MOST_FACES = 15
-LOOKING, DRAWING = "Looking for faces", "Drawing"
+DRAWING = "Drawing"
+# Sides in pixels of the smallest face that is looked for, in a frame of at most `DETECTION_SIDE`,
+# and what is said meanwhile; as in photos, the second where the whole clip has none of the first.
+_LOOKS = ((LEAST_FACE, "Looking for faces"), (20, "Looking for smaller faces"))
+_NO_LOOK = ((0, "Reading"),)
 
 
 @dataclass(frozen=True)
@@ -91,34 +96,29 @@ class ClipDrawer:
             target: the file to write, with one of `VIDEO_SUFFIXES` or `ANIMATION_SUFFIXES`. It is
                 there whole or not at all. Videos have the clip's rate, or where its frames are not
                 evenly spaced that of its fastest; animated pictures each frame's own time.
-            report: called after each frame with `LOOKING` or `DRAWING`, and how many frames there
-                are, as far as that is known.
+            report: called after each frame with what is done to it, and how many frames there are,
+                as far as that is known.
 
         Raises:
             InputError: the clip cannot be read or the drawing not be written, or there is no face.
             SettingError: an animated picture of this length is asked for.
         """
         clip = Clip(source)
-        found = survey(clip.frames(), self._tracker(), lambda: report(LOOKING, clip.expected))
-        if not found.times:
-            raise InputError(f"The video holds no whole picture. Received: {source}")
-        if self.faces == "largest":
-            found.faces = largest_only(found.faces)
-        if not (self.whole or any(found.faces)):
-            raise _no_face(found, source)
+        found = self._look(clip, report)
         cells = in_cells(found.faces) if self.stylizer.crops(self.crop) else None
         if target.suffix.lower() in ANIMATION_SUFFIXES:
             _check_animation(found, target)
+        make_folder(target.parent)
         with _writer(clip, target, found.rate) as writer:
-            frames = clip.frames()
-            for index, seconds in enumerate(found.times):
-                frame = next(frames, None)
-                if frame is None:
-                    raise InputError(f"The video changed while it was drawn. Received: {source}")
-                each = found.faces[index] if cells is None else cells[index]
-                writer.film.add(self._draw_frame(frame.picture, each, cells is not None), seconds)
-                report(DRAWING, len(found.times))
-            frames.close()
+            with contextlib.closing(clip.frames()) as frames:
+                for index, seconds in enumerate(found.times):
+                    frame = next(frames, None)
+                    if frame is None:
+                        raise InputError(f"The video changed meanwhile. Received: {source}")
+                    each = found.faces[index] if cells is None else cells[index]
+                    drawing = self._draw_frame(frame.picture, each, cells is not None)
+                    writer.film.add(drawing, seconds)
+                    report(DRAWING, len(found.times))
             writer.finish(found.length)
         return DrawnClip(
             frames=len(found.times),
@@ -127,11 +127,24 @@ class ClipDrawer:
             lost_sound=writer.lost_sound,
         )
 
-    def _tracker(self) -> Tracker | None:
-        if self.whole:
-            return None
-        detector = find_detector(LEAST_FACE, self.threads)
-        return Tracker(every=1, faces=MOST_FACES, detector=detector)
+    def _look(self, clip: Clip, report: Callable[[str, int | None], None]) -> Survey:
+        """Finds out what is in the clip, and who is drawn."""
+        for least, stage in _NO_LOOK if self.whole else _LOOKS:
+            detector = None if self.whole else find_detector(least, self.threads)
+            tracker = detector and Tracker(every=1, faces=MOST_FACES, detector=detector)
+            found = survey(clip.frames(), tracker, partial(report, stage, clip.expected))
+            if not found.times:
+                raise InputError(f"The video holds no whole picture. Received: {clip.path}")
+            if self.faces == "largest":
+                found.faces = largest_only(found.faces)
+            if self.whole or any(found.faces):
+                return found
+        upright = round(least * max(1.0, max(found.size) / DETECTION_SIDE))
+        raise InputError(
+            f"No face found in any of the {len(found.times)} frames. Expected a face that looks at "
+            f"the camera and stands upright, from {upright} pixels up in this video; --whole "
+            f"(whole=True) draws each frame as it is. Received: {clip.path}"
+        )
 
     def _draw_frame(
         self, picture: np.ndarray, faces: list[TrackedFace | None], in_cells: bool
@@ -206,12 +219,3 @@ def _check_animation(found: Survey, target: Path) -> None:
             f"{MOST_ANIMATED // 1_000_000} million pixels in all frames together, or -o with .mp4. "
             f"Received: {len(found.times)} frames of {found.size[1]} x {found.size[0]} for {target}"
         )
-
-
-def _no_face(found: Survey, source: Path) -> InputError:
-    _, upright = smallest_faces(np.broadcast_to(np.uint8(0), (*found.size, 3)))
-    return InputError(
-        f"No face found in any of the {len(found.times)} frames. Expected a face that looks at the "
-        f"camera and stands upright, from {upright} pixels up in this video; --whole (whole=True) "
-        f"draws each frame as it is. Received: {source}"
-    )
