@@ -100,16 +100,28 @@ def _require_folder(output: str, what: str) -> Path:
     return Path(output)
 
 
+def folder_of_drawings(photos: Path, output: str | None) -> Path:
+    """Where the drawings of a folder of photos go.
+
+    Args:
+        photos: the folder.
+        output: what follows -o; None where it is not given.
+
+    Raises:
+        SettingError: the output is no folder.
+    """
+    if output is not None:
+        return _require_folder(output, "when the photos are a folder")
+    photos = photos.resolve() if photos.name in ("", "..") else photos
+    return photos.with_name(photos.name + ".portraits")
+
+
 def _plan_folder(photos: Path, output: str | None) -> Plan:
     """All pictures of a folder but earlier results; its tree is kept in the output."""
     from keras_portrait.inference.bulk.names import output_name
     from keras_portrait.inference.folders import PassedOver, list_images
 
-    if output is None:
-        photos = photos.resolve() if photos.name in ("", "..") else photos
-        target = photos.with_name(photos.name + ".portraits")
-    else:
-        target = _require_folder(output, "when the photos are a folder")
+    target = folder_of_drawings(photos, output)
     passed = PassedOver()
     found = list_images(photos, passed)
     plan = Plan([], target, [target], refused=list(passed.unreadable.values()))

@@ -13,6 +13,7 @@ from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.clips import find_clips, stylize_clips
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.photo_jobs import STREAM, SVG_SUFFIX, plan_jobs
+from keras_portrait.cli.watch import watch_folder
 from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.storage import is_url, public_name
 from keras_portrait.terminal import remark, tell, tell_bytes
@@ -82,6 +83,14 @@ def stylize(
             metavar="white|keep", help="Draw on white paper, or keep what is behind the people."
         ),
     ] = Background.white,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Wait for photos in a folder, draw each once when it is wholly written, until "
+            "Ctrl-C; what was drawn before is not drawn again.",
+        ),
+    ] = False,
     engine: Annotated[
         Engine | None,
         typer.Option(
@@ -95,6 +104,11 @@ def stylize(
     if crop and whole:
         raise SettingError("Choose either --crop or --whole. Received: both")
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
+    if watch:
+        if engine is not None:
+            raise SettingError("Choose either --watch or --engine. Received: both")
+        watch_folder(photos, output, preset, background=background, **options)
+        return
     if engine is not None:
         source, target = _two_places(photos, output)
         stylize_in_bulk(source, target, engine, preset, background=background, **options)
