@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
+from keras_portrait.cli.camera import find_camera, name_photo, take_photo
 from keras_portrait.cli.clips import find_clips, stylize_clips
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.photo_jobs import STREAM, SVG_SUFFIX, plan_jobs
@@ -38,9 +39,9 @@ def stylize(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Photos, folders of photos, videos, or - for a photo on standard input. With "
-            "--engine: IN OUT, a folder or a URL such as s3://bucket/photos, and the folder or URL "
-            "for the drawings and their manifest.",
+            help="Photos, folders of photos, videos, - for a photo on standard input, or 0 for one "
+            "taken with the first USB camera. With --engine: IN OUT, a folder or a URL such as "
+            "s3://bucket/photos, and the folder or URL for the drawings and their manifest.",
         ),
     ],
     output: Annotated[
@@ -53,7 +54,7 @@ def stylize(
             "standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
             "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits. Of a "
             "video: .mp4, .mov, .mkv, .gif, .webp or .apng, by default clip.portrait.mp4; an "
-            "animated picture stays one with these.",
+            "animated picture stays one with these. Of a camera: camera-DATE-TIME.portrait.png.",
         ),
     ] = None,
     preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "portrait",
@@ -122,7 +123,8 @@ def stylize(
     if find_clips(photos, output):
         stylize_clips(photos, output, preset, background=background, **options)
         return
-    plan = plan_jobs(photos, output)
+    camera = find_camera(photos)
+    plan = plan_jobs(photos if camera is None else [name_photo()], output)
     from keras_portrait.files import check_writable, make_folder
     from keras_portrait.inference.imaging import encode_image, read_image
     from keras_portrait.inference.style import style_vector
@@ -138,6 +140,8 @@ def stylize(
 
     def draw(source: Path | None, target: Path | None) -> None:
         photo = _standard_input() if source is None else source
+        if camera is not None:
+            photo = take_photo(camera, needs_face=not whole)
         drawing = read_image(stylizer(photo, background=background, **options))
         if target is None:
             tell_bytes(encode_image(drawing))

@@ -1,1 +1,1 @@
-"""Videos and animated pictures: read, drawn frame by frame, written."""
+"""Videos, animated pictures and cameras: read, drawn frame by frame, written."""

@@ -72,11 +72,11 @@ class OpenCvEncoder:
             self._size = picture.shape[1], picture.shape[0]
             silence_opencv()
             code = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(
-                os.fspath(self._path), cv2.CAP_FFMPEG, code, self._rate, self._size
-            )
-            if not self._writer.isOpened():
+            path = os.fspath(self._path)
+            writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, code, self._rate, self._size)
+            if not writer.isOpened():
                 raise InputError(f"Cannot write a video there. Received: {self._path}")
+            self._writer = writer
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = fit_frame(picture, *self._size)
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
