@@ -126,6 +126,17 @@ def test_a_file_is_left_alone_until_it_is_wholly_written(watch, inbox, tmp_path)
     assert out == ["a.jpg.portrait.png"] and err == ["1 drawn, 0 finished before"]
 
 
+def test_a_file_that_goes_on_changing_is_left_alone(watch, inbox, tmp_path):
+    put("a.jpg")(inbox)
+
+    def change(second):
+        os.utime(inbox / "a.jpg", (second, second))
+        assert not (tmp_path / "out").exists()
+
+    code, out, err = watch(*(lambda second=second: change(second) for second in range(1, 5)))
+    assert out == ["a.jpg.portrait.png"] and err == ["1 drawn, 0 finished before"]
+
+
 def test_an_empty_file_waits_for_ever(watch, inbox, tmp_path):
     (inbox / "a.jpg").touch()
     (inbox / "b").touch()
