@@ -74,6 +74,7 @@ class Capture:
     [
         ([500, 600, 700, 800], [0, 0.1, 0.2, 0.3]),  # the first is where it begins
         ([0, 40, 120, 300], [0, 0.04, 0.12, 0.3]),
+        ([0, 1000, 2000, 9000], [0, 1, 2, 9]),  # far from the rate that the file tells
         ([0, 0, 0, 0], [0, 0.1, 0.2, 0.3]),
         ([0, 100, 50, 9e9], [0, 0.1, 0.2, 0.3]),  # back, and to a time that the clip does not have
     ],

@@ -14,6 +14,9 @@ from keras_portrait.inference.video.decoding import open_video
 
 # Frames a second of a video whose file tells none, and above which a file is not believed.
 _USUAL_RATE, _MOST_RATE = 25.0, 240.0
+# Seconds from one frame to the next above which a time is not believed that lies beyond what frames
+# and rate make of the clip: files tell the rate of unevenly spaced frames as an estimate.
+_LONGEST_STEP = 10.0
 # A video was cut short, and has not just ended, where more than this part of it and so many
 # seconds are missing: files tell their length as an estimate.
 _MISSING_PART, _MISSING_SECONDS = 0.02, 1.0
@@ -109,8 +112,7 @@ class Clip:
         try:
             rate = capture.get(cv2.CAP_PROP_FPS)
             interval = 1 / (rate if 1 <= rate <= _MOST_RATE else _USUAL_RATE)
-            # What comes later than the whole clip lasts is no time.
-            end = ((self.expected or 0) + rate) * interval
+            end = (self.expected or 0) * interval
             first, before, is_grabbed = None, -interval, True
             while is_grabbed:
                 taken, picture = capture.retrieve()
@@ -119,7 +121,7 @@ class Clip:
                 told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 first = told if first is None else first
                 seconds = told - first
-                if not before < seconds <= end:
+                if not before < seconds <= max(end, before + _LONGEST_STEP):
                     seconds = before + interval
                 yield Frame(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), seconds, interval)
                 before, is_grabbed = seconds, capture.grab()
