@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 
 from keras_portrait import InputError, PortraitError, Stylizer
+from keras_portrait.inference.imaging import fit_frame
 from keras_portrait.inference.presets import list_presets
 from keras_portrait.inference.style import style_vector
 from keras_portrait.inference.stylizer import BACKGROUNDS
-from keras_portrait_demo.sources.pictures import fit_frame
 
 # `avatars` makes faces out of noise; `filter` draws without a network.
 PRESETS = [name for name in list_presets() if name != "avatars"] + ["filter"]

@@ -3,6 +3,7 @@
 import time
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.inference.faces.tracking import Tracker
 from keras_portrait_demo import DEFAULT_PRESET
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import draw_frame
@@ -14,7 +15,6 @@ from keras_portrait_demo.machine import (
 )
 from keras_portrait_demo.sources.camera import open_source
 from keras_portrait_demo.timing import summarize
-from keras_portrait_demo.tracking import Tracker
 
 # Frames that are drawn and not counted: searches settle, caches fill.
 WARM_UP = 5

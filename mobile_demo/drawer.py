@@ -10,6 +10,7 @@ import numpy as np
 from keras_portrait.errors import SettingError, nearest
 from keras_portrait.inference.alignment import AlignedFace
 from keras_portrait.inference.drawer import FaceDrawer
+from keras_portrait.inference.faces.tracking import TrackedFace
 from keras_portrait.inference.metadata import NOISE, read_metadata
 from keras_portrait.inference.presets import BUILT_IN, Generator, list_presets, load_preset
 from keras_portrait.inference.segmentation import PersonSegmenter
@@ -17,7 +18,6 @@ from keras_portrait.inference.style import style_vector
 from keras_portrait_demo import DEFAULT_PRESET
 from keras_portrait_demo.layout import Drawing, lay_on_paper
 from keras_portrait_demo.timing import Stages
-from keras_portrait_demo.tracking import TrackedFace
 
 # The person is told from the background in one of so many frames of a face. In the aligned square
 # the outline moves little, and on a Raspberry Pi this network costs as much as a small generator.

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_portrait.inference.faces.tracking import Tracker
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.layout import lay_out
 from keras_portrait_demo.timing import Stages
-from keras_portrait_demo.tracking import Tracker
 
 
 @dataclass(frozen=True)

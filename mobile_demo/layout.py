@@ -7,10 +7,9 @@ import cv2
 import numpy as np
 
 from keras_portrait.inference.geometry import paste_back
-from keras_portrait.inference.imaging import grid
+from keras_portrait.inference.imaging import fit_frame, grid
 from keras_portrait.inference.paste import at_photo_scale, lay_ink
 from keras_portrait.inference.style import check_choice
-from keras_portrait_demo.sources.pictures import fit_frame
 
 LAYOUTS = ("drawing", "side-by-side", "overlay")
 # Gray of the oval that shows where a face would be drawn.

@@ -6,14 +6,14 @@ import time
 import numpy as np
 
 from keras_portrait.errors import InputError, PortraitError
+from keras_portrait.inference.faces.tracking import Tracker
 from keras_portrait.inference.style import check_choice
+from keras_portrait.inference.video.source import Source, SourceLost
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import Result, draw_frame
 from keras_portrait_demo.layout import LAYOUTS, Drawing, lay_out, placeholder
 from keras_portrait_demo.machine import runtime_version
-from keras_portrait_demo.sources.source import Source, SourceLost
 from keras_portrait_demo.timing import History
-from keras_portrait_demo.tracking import Tracker
 
 # Seconds between two tries to get a lost source back: they grow from the first to the last, and on
 # from where they were for one that was back for no longer than the last.

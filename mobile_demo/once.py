@@ -1,17 +1,15 @@
 """One photo, one drawing: `portrait-demo --once`."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_portrait.errors import InputError, SettingError
+from keras_portrait.errors import SettingError
 from keras_portrait.files import DRAWING_SUFFIX
 from keras_portrait.terminal import tell
 from keras_portrait_demo import DEFAULT_PRESET
-
-# Seconds in which a camera finds its exposure, and in which a face must come before it.
-SETTLE_SECONDS, FACE_SECONDS = 1.0, 10.0
 
 
 def draw_once(
@@ -111,34 +109,13 @@ def is_photo(source: str) -> bool:
 
 def _take_photo(text: str, width: int, height: int):
     """The first frame with a face in it, uint8 RGB (height, width, 3)."""
-    from keras_portrait.inference.faces import LEAST_FACE, find_detector, find_faces
-    from keras_portrait_demo.sources.camera import PiCamera, UsbCamera, open_source
+    from keras_portrait.inference.video.snapshot import take_photo
+    from keras_portrait.inference.video.usb_camera import UsbCamera
+    from keras_portrait_demo.sources.camera import open_source
+    from keras_portrait_demo.sources.ribbon_camera import PiCamera
 
-    detector = find_detector(LEAST_FACE)
-    source = open_source(text, width, height, paced=False)
-    try:
-        begun = time.monotonic()
-        settled = begun + SETTLE_SECONDS if isinstance(source, PiCamera | UsbCamera) else begun
-        tried = 0
-        while time.monotonic() < settled + FACE_SECONDS:
-            photo = source.read()
-            if photo is None:
-                raise InputError(
-                    f"No face found in {tried} pictures, all that the source has. Expected a face "
-                    f"that looks at the camera. Received: {source.name}"
-                )
-            tried += 1
-            if time.monotonic() < settled:
-                continue
-            # A camera stands upright, and the other turns would cost a Raspberry Pi seconds.
-            if find_faces(photo, detector):
-                return photo
-    finally:
-        source.close()
-    raise InputError(
-        "No face found. Expected a face that looks at the camera within "
-        f"{FACE_SECONDS:.0f} seconds. Received: {source.name}"
-    )
+    with contextlib.closing(open_source(text, width, height, paced=False)) as source:
+        return take_photo(source, settles=isinstance(source, PiCamera | UsbCamera))
 
 
 def _timed(stage: str, work: Callable):

@@ -4,14 +4,11 @@ import threading
 import time
 from pathlib import Path
 
-import cv2
-
 from keras_portrait.errors import InputError
+from keras_portrait.inference.video.encoding import OpenCvEncoder
 from keras_portrait_demo.booth.kept_files import fresh_path, make_writable_folder
 from keras_portrait_demo.frame import Result
 from keras_portrait_demo.live import Live
-from keras_portrait_demo.sources.camera import silence_opencv
-from keras_portrait_demo.sources.pictures import fit_frame
 
 # Frames a second of the video. A picture stays for as many of them as it was shown, so that the
 # video runs as fast as what it shows.
@@ -58,29 +55,25 @@ class Recorder:
         while (first := self._live.wait_newer(-1, 0.2)) is None:
             if self._stopping.is_set():
                 return
-        height, width = first.view.shape[:2]
-        silence_opencv()
-        code = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, code, RATE, (width, height))
-        if not writer.isOpened():
-            self.failure = InputError(f"Cannot write a video there. Received: {self.path}")
-            return
+        encoder = OpenCvEncoder(self.path, RATE)
         try:
-            self._record(writer, first, width, height)
-        finally:
-            writer.release()
-        self._check()
+            try:
+                self._record(encoder, first)
+            finally:
+                encoder.abandon()
+            encoder.close()
+        except InputError as error:
+            self.failure = error
 
-    def _record(self, writer: cv2.VideoWriter, result: Result, width: int, height: int) -> None:
+    def _record(self, encoder: OpenCvEncoder, result: Result) -> None:
         begun, done = time.monotonic(), 0
 
         def write(least: int) -> None:
             nonlocal done
             due = int((time.monotonic() - begun) * RATE) + 1
-            frame = cv2.cvtColor(fit_frame(result.view, width, height), cv2.COLOR_RGB2BGR)
             # A writer that cannot keep up makes a shorter video, not ever longer pauses.
             for _ in range(max(least, min(due - done, RATE))):
-                writer.write(frame)
+                encoder.put(result.view)
                 self.frames += 1
                 if self._is_view:
                     self._live.displayed(result.number)
@@ -92,14 +85,3 @@ class Recorder:
             result = newer or result
         result = self._live.latest()
         write(least=1)  # the last picture is always there
-
-    def _check(self) -> None:
-        """Counts the frames that are in the file: OpenCV does not say when it cannot write one."""
-        video = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
-        kept = int(video.get(cv2.CAP_PROP_FRAME_COUNT)) if video.isOpened() else 0
-        video.release()
-        if kept < self.frames:
-            self.failure = InputError(
-                f"The video was not written whole, {max(0, kept)} of {self.frames} frames: is the "
-                f"disk full? Received: {self.path}"
-            )

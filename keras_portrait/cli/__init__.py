@@ -27,7 +27,7 @@ from keras_portrait.terminal import remark, running, tell
 
 # In the order in which a person needs them; longer texts stand in the functions.
 _COMMANDS = {
-    "stylize": (stylize, "Draw photos, or every photo of a folder."),
+    "stylize": (stylize, "Draw photos, every photo of a folder, or videos."),
     "compare": (compare, "Draw photos with several presets, on one sheet."),
     "serve": (serve, "Draw for other programs, over HTTP."),
     "web": (web, "Write a page that draws in the visitor's own browser."),

@@ -63,7 +63,7 @@ def _plan_photo(photo: str, output: str | None) -> Plan:
         return Plan([(source, None)], is_alone=True)
     if output is None:
         target = source.with_name(name)
-    elif _is_folder(output):
+    elif is_folder(output):
         target = Path(output) / name
     elif Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX):
         target = Path(output)
@@ -85,7 +85,7 @@ def refuse_overwriting(target: Path, photo: Path) -> None:
         )
 
 
-def _is_folder(output: str) -> bool:
+def is_folder(output: str) -> bool:
     """Whether -o names a folder: one that is there, or a new one by its slash or lack of suffix."""
     ends = (os.sep, "/", os.altsep or "/")
     return os.path.isdir(output) or output.endswith(ends) or not Path(output).suffix
@@ -95,9 +95,25 @@ def _require_folder(output: str, what: str) -> Path:
     from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
 
     is_file = Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX)
-    if output == STREAM or os.path.isfile(output) or (is_file and not _is_folder(output)):
+    if output == STREAM or os.path.isfile(output) or (is_file and not is_folder(output)):
         raise SettingError(f"-o must be a folder {what}. Received: {output}")
     return Path(output)
+
+
+def folder_of_drawings(photos: Path, output: str | None) -> Path:
+    """Where the drawings of a folder of photos go.
+
+    Args:
+        photos: the folder.
+        output: what follows -o; None where it is not given.
+
+    Raises:
+        SettingError: the output is no folder.
+    """
+    if output is not None:
+        return _require_folder(output, "when the photos are a folder")
+    photos = photos.resolve() if photos.name in ("", "..") else photos
+    return photos.with_name(photos.name + ".portraits")
 
 
 def _plan_folder(photos: Path, output: str | None) -> Plan:
@@ -105,11 +121,7 @@ def _plan_folder(photos: Path, output: str | None) -> Plan:
     from keras_portrait.inference.bulk.names import output_name
     from keras_portrait.inference.folders import PassedOver, list_images
 
-    if output is None:
-        photos = photos.resolve() if photos.name in ("", "..") else photos
-        target = photos.with_name(photos.name + ".portraits")
-    else:
-        target = _require_folder(output, "when the photos are a folder")
+    target = folder_of_drawings(photos, output)
     passed = PassedOver()
     found = list_images(photos, passed)
     plan = Plan([], target, [target], refused=list(passed.unreadable.values()))

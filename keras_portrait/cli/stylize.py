@@ -10,8 +10,11 @@ from typing import Annotated
 import typer
 
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
+from keras_portrait.cli.camera import find_camera, name_photo, take_photo
+from keras_portrait.cli.clips import find_clips, stylize_clips
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.photo_jobs import STREAM, SVG_SUFFIX, plan_jobs
+from keras_portrait.cli.watch import watch_folder
 from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.storage import is_url, public_name
 from keras_portrait.terminal import remark, tell, tell_bytes
@@ -36,9 +39,9 @@ def stylize(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Photos, folders of photos, or - for a photo on standard input. With --engine: IN "
-            "OUT, a folder or a URL such as s3://bucket/photos, and the folder or URL for the "
-            "drawings and their manifest.",
+            help="Photos, folders of photos, videos, - for a photo on standard input, or 0 for one "
+            "taken with the first USB camera. With --engine: IN OUT, a folder or a URL such as "
+            "s3://bucket/photos, and the folder or URL for the drawings and their manifest.",
         ),
     ],
     output: Annotated[
@@ -49,7 +52,9 @@ def stylize(
             metavar="OUT",
             help="Where to: a .png or .jpg file, an .svg file of traced paths, a folder, or - for "
             "standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
-            "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits.",
+            "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits. Of a "
+            "video: .mp4, .mov, .mkv, .gif, .webp or .apng, by default clip.portrait.mp4; an "
+            "animated picture stays one with these. Of a camera: camera-DATE-TIME.portrait.png.",
         ),
     ] = None,
     preset: Annotated[str, typer.Option(metavar="NAME", help=ARGUMENT_HELP)] = "portrait",
@@ -79,6 +84,14 @@ def stylize(
             metavar="white|keep", help="Draw on white paper, or keep what is behind the people."
         ),
     ] = Background.white,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Wait for photos in a folder, draw each once when it is wholly written, until "
+            "Ctrl-C; what was drawn before is not drawn again.",
+        ),
+    ] = False,
     engine: Annotated[
         Engine | None,
         typer.Option(
@@ -88,10 +101,15 @@ def stylize(
         ),
     ] = None,
 ) -> None:
-    """Draw photos, or every photo of a folder."""
+    """Draw photos, every photo of a folder, or videos."""
     if crop and whole:
         raise SettingError("Choose either --crop or --whole. Received: both")
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
+    if watch:
+        if engine is not None:
+            raise SettingError("Choose either --watch or --engine. Received: both")
+        watch_folder(photos, output, preset, background=background, **options)
+        return
     if engine is not None:
         source, target = _two_places(photos, output)
         stylize_in_bulk(source, target, engine, preset, background=background, **options)
@@ -102,7 +120,11 @@ def stylize(
                 "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. "
                 f"Received: {public_name(photo)}"
             )
-    plan = plan_jobs(photos, output)
+    if find_clips(photos, output):
+        stylize_clips(photos, output, preset, background=background, **options)
+        return
+    camera = find_camera(photos)
+    plan = plan_jobs(photos if camera is None else [name_photo()], output)
     from keras_portrait.files import check_writable, make_folder
     from keras_portrait.inference.imaging import encode_image, read_image
     from keras_portrait.inference.style import style_vector
@@ -118,6 +140,8 @@ def stylize(
 
     def draw(source: Path | None, target: Path | None) -> None:
         photo = _standard_input() if source is None else source
+        if camera is not None:
+            photo = take_photo(camera, needs_face=not whole)
         drawing = read_image(stylizer(photo, background=background, **options))
         if target is None:
             tell_bytes(encode_image(drawing))

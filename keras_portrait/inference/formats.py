@@ -35,8 +35,14 @@ _SUFFIXES = {
     "PSD": (".psd", ".psb"),
     "OTHER": (".jp2", ".j2k", ".jpf", ".jpx", ".xcf", ".tga", ".exr", ".hdr", ".qoi", ".pcx"),
 }
+# Of videos: what they hold is left to FFmpeg.
+_VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".ogv"),
+        *(".3gp", ".3g2", ".ts", ".mts", ".m2ts", ".vob"),
+    }
+)
 _KIND_OF_SUFFIX = {suffix: kind for kind, suffixes in _SUFFIXES.items() for suffix in suffixes}
-# Suffixes, in small letters, of files that a user takes for pictures.
 
 # Why a kind of file is not read, and what to do: the same words for each file of that kind.
 _REASONS = {
@@ -98,6 +104,11 @@ class MissingReader(UnreadableFormat, MissingExtra):
 def kind_of_name(name: "str | PurePath") -> str | None:
     """What a file is by its suffix: "JPEG", "HEIF", "RAW", ...; None where it does not tell."""
     return _KIND_OF_SUFFIX.get(PurePath(name).suffix.lower())
+
+
+def is_video_name(name: "str | PurePath") -> bool:
+    """Whether a file is a video by its suffix."""
+    return PurePath(name).suffix.lower() in _VIDEO_SUFFIXES
 
 
 def kind_of_bytes(head: bytes) -> str | None:

@@ -113,6 +113,29 @@ def reduced(image: np.ndarray, side: int) -> np.ndarray:
     return resize(image, max(1, round(width * ratio)), max(1, round(height * ratio)))
 
 
+def fit_frame(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A picture as large as fits into a frame, in its middle, on white.
+
+    Args:
+        picture: uint8 RGB (H, W, 3).
+        width: columns of the frame in pixels.
+        height: rows of the frame in pixels.
+
+    Returns:
+        uint8 RGB (height, width, 3).
+    """
+    ratio = min(width / picture.shape[1], height / picture.shape[0])
+    small = resize(
+        picture, max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio))
+    )
+    if small.shape[:2] == (height, width):
+        return small
+    frame = np.full((height, width, 3), 255, np.uint8)
+    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+    frame[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return frame
+
+
 def enlarge_drawing(drawing: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resizes a drawing so that its lines stay as sharp as they were.
 

@@ -25,6 +25,7 @@ from keras_portrait.inference.faces import (
     smallest_faces,
     sure_faces,
 )
+from keras_portrait.inference.faces.tracking import TrackedFace
 from keras_portrait.inference.geometry import paste_back, scale_of, square_to_photo
 from keras_portrait.inference.imaging import encode_image, enlarge_drawing, grid, read_image, resize
 from keras_portrait.inference.metadata import NOISE
@@ -123,8 +124,7 @@ class Stylizer:
             drawing = self._draw_whole(photo, vector, background)
         else:
             found = self._choose(photo, faces, _name(image))
-            in_place = not crop and self.metadata.channels == 1
-            draw = self._draw_in_place if in_place else self._draw_crops
+            draw = self._draw_crops if self.crops(crop) else self._draw_in_place
             drawing = draw(photo, found, vector, background)
         return _same_kind(drawing, image)
 
@@ -146,10 +146,39 @@ class Stylizer:
         """
         return self._choose(photo, "largest", name)[0]
 
+    def crops(self, crop: bool) -> bool:
+        """Whether faces become squares of their own: where `crop` asks for it, and in colour."""
+        return crop or self.metadata.channels == 3
+
+    def draw_in_place(
+        self,
+        photo: np.ndarray,
+        faces: "list[Face] | list[TrackedFace]",
+        style: "str | int | tuple[float, ...] | None" = None,
+        background: str = "white",
+    ) -> np.ndarray:
+        """Draws faces that are found already at their places, as in a frame of a video.
+
+        Args:
+            photo: uint8 RGB (H, W, 3).
+            faces: in pixels of the photo; none leaves paper, or the photo with `background="keep"`.
+            style: as in a call.
+            background: as in a call.
+
+        Returns:
+            uint8 RGB (H, W, 3).
+
+        Raises:
+            SettingError: there is no such style or background.
+        """
+        check_choice("background", background, BACKGROUNDS)
+        vector = style_vector(style, self.metadata.styles)
+        return self._draw_in_place(photo, faces, vector, background)
+
     def draw_face(
         self,
         photo: np.ndarray,
-        face: Face,
+        face: "Face | TrackedFace",
         style: "str | int | tuple[float, ...] | None" = None,
         background: str = "white",
     ) -> np.ndarray:
@@ -157,7 +186,7 @@ class Stylizer:
 
         Args:
             photo: uint8 RGB (H, W, 3).
-            face: what `largest_face` of any stylizer answered.
+            face: what `largest_face` of any stylizer, or a `Tracker`, answered.
             style: as in a call.
             background: as in a call.
 

@@ -68,7 +68,7 @@ def draw_photo(photo: Image.Image, preset: str, style: str | None, threads: int)
         InputError: no face was found.
         SettingError: there is no such style; and as `booth_stylizer`.
     """
-    from keras_portrait_demo.sources.pictures import fit_frame
+    from keras_portrait.inference.imaging import fit_frame
 
     pixels = np.asarray(photo.convert("RGB"))
     drawing = booth_stylizer(preset, threads)(pixels, style=style, faces="all")

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import cv2
 
-from keras_portrait_demo.sources.pictures import CONVERT, unknown_codec
+from keras_portrait.inference.video.decoding import CONVERT, unknown_codec
 
 _RTSP_PORT, _RTSPS_PORT = 554, 322
 _MOST_BYTES = 4096

@@ -1,46 +1,13 @@
 """Animated pictures as videos: GIF, WebP and PNG, each frame for its own time."""
 
-import os
 import time
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from keras_portrait.errors import InputError
-from keras_portrait.inference.imaging import read_image
-from keras_portrait_demo.sources.pictures import LONGEST_WAIT, MOST_SKIPPED, fit_frame
-
-_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
-_FORMATS = ("GIF", "WEBP", "PNG")
-# Frames of 10 ms and less are shown for 100 ms, as browsers do (HTML's `img` in Chromium, Firefox
-# and WebKit): old programs wrote 0 where they meant "at a usual speed".
-_LEAST_SECONDS, _USUAL_SECONDS = 0.011, 0.1
-
-
-def is_animated(path: Path) -> bool:
-    """Whether a file is an animated picture of more than one frame.
-
-    Raises:
-        InputError: a picture that can be one cannot be read; see `read_image`.
-    """
-    if path.suffix.lower() not in _SUFFIXES or not os.path.isfile(path):
-        return False
-    read_image(path)  # with its limits, before a decoder takes the whole file into memory
-    try:
-        with _open(path) as image:
-            return getattr(image, "is_animated", False)
-    except UnidentifiedImageError:  # another format under this suffix
-        return False
-    except Exception:  # what its other frames are is told when they are played
-        return True
-
-
-def _open(path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata are not the user's
-        return Image.open(path, formats=_FORMATS)
+from keras_portrait.inference.imaging import fit_frame
+from keras_portrait.inference.video.animation import AnimatedPicture
+from keras_portrait_demo.sources.pictures import LONGEST_WAIT, MOST_SKIPPED
 
 
 class Animation:
@@ -61,7 +28,7 @@ class Animation:
         self.name, self.skipped = path.name, 0
         self._path, self._size = path, (width, height)
         self._loop, self._paced = loop, paced
-        self._image: Image.Image | None = None
+        self._picture: AnimatedPicture | None = None
         self._frame: np.ndarray | None = None
         self._until = 0.0  # when the frame's time is over
         self.reopen()
@@ -89,36 +56,17 @@ class Animation:
 
     def _step(self) -> tuple[np.ndarray, float] | None:
         """The next frame, and for how many seconds it is shown; None at the end."""
-        try:
-            self._image.seek(self._next)
-            picture = read_image(self._image)
-        except EOFError:
-            if not self._loop or self._next <= self._first:
-                return None
-            self._next = self._first
-            return self._step()
-        except Exception as error:  # decoders raise nearly anything on bytes that are not theirs
-            raise self._broken(error) from error
-        self._next += 1
-        # Some formats know it only now.
-        seconds = self._image.info.get("duration", 0) / 1000
-        return picture, seconds if seconds >= _LEAST_SECONDS else _USUAL_SECONDS
-
-    def _broken(self, error: Exception) -> InputError:
-        reason = str(error).split(" Received:")[0].rstrip(".")
-        return InputError(
-            f"The animation cannot be played beyond its frame {self._next}: {reason}. "
-            f"Received: {self._path}"
-        )
+        frame = self._picture.step()
+        if frame is None and self._loop and self._picture.rewind():
+            return self._picture.step()
+        return frame
 
     def reopen(self) -> None:
         """Goes back to the first frame; see `source.Source`."""
         self.close()
-        self._image = _open(self._path)
-        # A PNG may begin with a picture for programs that know no animations.
-        self._first = self._next = int(bool(self._image.info.get("default_image")))
+        self._picture = AnimatedPicture(self._path)
 
     def close(self) -> None:
         """Closes the file."""
-        if self._image is not None:
-            self._image.close()
+        if self._picture is not None:
+            self._picture.close()

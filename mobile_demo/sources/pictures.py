@@ -14,13 +14,11 @@ import keras_portrait
 from keras_portrait.errors import InputError
 from keras_portrait.inference.folders import PassedOver, list_images
 from keras_portrait.inference.formats import shared_reason
-from keras_portrait.inference.imaging import read_image, resize
-from keras_portrait.inference.litert.silence import silent_stderr
+from keras_portrait.inference.imaging import fit_frame, read_image
+from keras_portrait.inference.video.decoding import open_video
 from keras_portrait.terminal import remark
-from keras_portrait_demo.sources.camera import silence_opencv
 
 EXAMPLE = Path(keras_portrait.__file__).with_name("example.jpg")
-CONVERT = "Convert it, for example: ffmpeg -i VIDEO -c:v libx264 OUT.mp4."
 # Frames a second of what has no speed of its own.
 STILL_RATE = 25.0
 # Seconds for which each photo of a folder is shown.
@@ -94,54 +92,12 @@ class Video:
         self._is_grabbed, self._count = True, 1
 
     def _open(self):
-        """A capture whose first frame is grabbed.
-
-        Raises:
-            InputError: see the class.
-        """
-        silence_opencv()
-        with silent_stderr():  # the decoder has its own remarks on broken files
-            capture = cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
-            is_open = capture.isOpened()
-            if is_open and capture.grab():
-                return capture
-            capture.release()
-            raise InputError(f"{self._fault(is_open)} Received: {self._path}")
-
-    def _fault(self, is_open: bool) -> str:
-        """Why the file cannot be played, as a sentence."""
-        if is_open:
-            return "The video holds no whole picture: it is damaged or was cut short."
-        try:
-            with self._path.open("rb") as file:
-                if not file.read(1):
-                    return "The file is empty. Expected a video such as MP4 or AVI, or a picture."
-        except OSError as error:
-            return f"Cannot read the file ({error.strerror})."
-        codec = unknown_codec(os.fspath(self._path))
-        if codec is not None:
-            return f"This OpenCV cannot decode the video's codec ({codec}). {CONVERT}"
-        return "Not a readable video or picture. Expected such as MP4, AVI or JPEG."
+        """A capture whose first frame is grabbed; see `open_video`."""
+        return open_video(self._path)
 
     def close(self) -> None:
         """Closes the file."""
         self._capture.release()
-
-
-def unknown_codec(place: str, timeouts: tuple[int, ...] = ()) -> str | None:
-    """The four letters of a codec that OpenCV's FFmpeg cannot decode; None where that is no fault.
-
-    Args:
-        place: path or address of what could not be opened.
-        timeouts: more parameters of `cv2.VideoCapture`.
-    """
-    raw = cv2.VideoCapture(place, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1, *timeouts])
-    if not raw.isOpened():
-        return None
-    letters = int(raw.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
-    raw.release()
-    text = letters.to_bytes(4, "little").decode("latin-1").strip("\0 ")
-    return "".join(letter if letter.isprintable() else "?" for letter in text) or "unknown"
 
 
 class Photos:
@@ -246,29 +202,6 @@ class Synthetic:
 
     def close(self) -> None:
         """Nothing is kept open."""
-
-
-def fit_frame(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """A picture as large as fits into a frame, in its middle, on white.
-
-    Args:
-        picture: uint8 RGB (H, W, 3).
-        width: columns of the frame in pixels.
-        height: rows of the frame in pixels.
-
-    Returns:
-        uint8 RGB (height, width, 3).
-    """
-    ratio = min(width / picture.shape[1], height / picture.shape[0])
-    small = resize(
-        picture, max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio))
-    )
-    if small.shape[:2] == (height, width):
-        return small
-    frame = np.full((height, width, 3), 255, np.uint8)
-    top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
-    frame[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return frame
 
 
 class _Pace:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from keras_portrait.errors import MissingExtra
-from keras_portrait_demo.sources.source import FIRST_SECONDS, READ_SECONDS, SourceLost
+from keras_portrait.inference.video.source import FIRST_SECONDS, READ_SECONDS, SourceLost
 
 _INSTALL_PICAMERA2 = (
     "install it with: sudo apt install python3-picamera2, and make the virtual environment with "

@@ -11,11 +11,11 @@ import numpy as np
 
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.imaging import MAX_PIXELS, resize
+from keras_portrait.inference.video.decoding import silence_opencv
+from keras_portrait.inference.video.source import READ_SECONDS, Source, SourceLost
 from keras_portrait.storage import public_name
 from keras_portrait_demo.sources.address_faults import find_fault
-from keras_portrait_demo.sources.camera import silence_opencv
 from keras_portrait_demo.sources.pictures import Video
-from keras_portrait_demo.sources.source import READ_SECONDS, Source, SourceLost
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 # Seconds in which an address must answer with a first picture, and in which each further one comes.

@@ -20,9 +20,9 @@ from conftest import EXAMPLE
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.alignment import ALIGNMENTS
 from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.inference.video import snapshot, usb_camera
 from keras_portrait_demo import once, show
 from keras_portrait_demo.__main__ import _parser, draw_once, main
-from keras_portrait_demo.sources import camera
 from tiny_preset import write_tiny_preset
 from videos import video_writer
 
@@ -84,7 +84,7 @@ def test_errors_are_one_line_and_write_nothing(
     options, text, photo, tiny_preset, monkeypatch, capsys
 ):
     monkeypatch.chdir(photo.parent)
-    monkeypatch.setattr(camera, "_DEVICES", photo.parent)
+    monkeypatch.setattr(usb_camera, "DEVICES", photo.parent)
     monkeypatch.setitem(sys.modules, "picamera2", None)
     photo.with_name("no.mp4").write_bytes(b"no video at all")
     photo.with_name("empty").mkdir()
@@ -215,7 +215,7 @@ def test_once_with_a_source_takes_the_photo_there(source, photo, tiny_preset, mo
 
 
 def test_once_waits_for_a_face_but_not_for_ever(tmp_path, tiny_preset, monkeypatch, capsys):
-    monkeypatch.setattr(once, "FACE_SECONDS", 0.2)
+    monkeypatch.setattr(snapshot, "FACE_SECONDS", 0.2)
     write_image(tmp_path / "a.png", np.full((90, 90, 3), 128, np.uint8))
     write_image(tmp_path / "b.png", np.full((90, 90, 3), 99, np.uint8))
     out = tmp_path / "drawings" / "out.png"
@@ -224,7 +224,7 @@ def test_once_waits_for_a_face_but_not_for_ever(tmp_path, tiny_preset, monkeypat
     assert main(options) == 2
     assert "No face found" in capsys.readouterr().err and not out.exists()
     write_image(tmp_path / "c.png", read_image(EXAMPLE))
-    monkeypatch.setattr(once, "FACE_SECONDS", 10)
+    monkeypatch.setattr(snapshot, "FACE_SECONDS", 10)
     assert main(options) == 0 and out.exists()
 
 

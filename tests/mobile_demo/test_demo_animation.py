@@ -8,9 +8,10 @@ from PIL import Image
 
 from fake_time import Clock
 from keras_portrait.errors import InputError
+from keras_portrait.inference.video.animation import is_animated
 from keras_portrait_demo.__main__ import main
 from keras_portrait_demo.sources import animation, pictures
-from keras_portrait_demo.sources.animation import Animation, is_animated
+from keras_portrait_demo.sources.animation import Animation
 from keras_portrait_demo.sources.camera import open_source
 from keras_portrait_demo.sources.pictures import Photos
 

@@ -6,12 +6,12 @@ import pytest
 
 from found_faces import face_at
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.inference.faces.tracking import TrackedFace, Tracker
 from keras_portrait.inference.imaging import write_image
 from keras_portrait_demo import machine
 from keras_portrait_demo.__main__ import main
 from keras_portrait_demo.bench import measure
 from keras_portrait_demo.timing import WINDOW, History, Stages, rate, summarize
-from keras_portrait_demo.tracking import TrackedFace, Tracker
 
 
 def test_figures_are_json_and_add_up(tiny_preset, capsys):

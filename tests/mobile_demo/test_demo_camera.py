@@ -12,10 +12,11 @@ import pytest
 from conftest import EXAMPLE
 from fake_time import Clock
 from keras_portrait.errors import InputError, MissingExtra, SettingError
-from keras_portrait.inference.imaging import read_image, write_image
-from keras_portrait_demo.sources import camera, devices, pictures, ribbon_camera
+from keras_portrait.inference.imaging import fit_frame, read_image, write_image
+from keras_portrait.inference.video import devices, usb_camera
+from keras_portrait.inference.video.source import SourceLost
+from keras_portrait_demo.sources import pictures, ribbon_camera
 from keras_portrait_demo.sources.camera import open_source
-from keras_portrait_demo.sources.source import SourceLost
 from videos import video_writer
 
 RED, BLUE = (200, 30, 20), (20, 30, 200)
@@ -29,7 +30,7 @@ def plain(colour, width=64, height=48):
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(pictures, "time", clock)
-    monkeypatch.setattr(camera, "time", clock)
+    monkeypatch.setattr(usb_camera, "time", clock)
     monkeypatch.setattr(ribbon_camera, "time", clock)
     return clock
 
@@ -87,8 +88,8 @@ def usb(monkeypatch, tmp_path):
     """Two device files, a camera at the first."""
     for number in (0, 2):
         (tmp_path / f"video{number}").touch()
-    monkeypatch.setattr(camera, "_DEVICES", tmp_path)
-    monkeypatch.setattr(camera, "_DRIVERS", tmp_path / "drivers")
+    monkeypatch.setattr(usb_camera, "DEVICES", tmp_path)
+    monkeypatch.setattr(usb_camera, "_DRIVERS", tmp_path / "drivers")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(devices.fcntl, "ioctl", answer_as_driver)
     monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
@@ -279,7 +280,7 @@ def test_a_device_that_is_no_camera():
 
 
 def a_second(clock):
-    return lambda: clock.sleep(camera.READ_SECONDS)
+    return lambda: clock.sleep(usb_camera.READ_SECONDS)
 
 
 def test_usb_camera_has_five_seconds_for_its_first_picture(usb, clock):
@@ -293,7 +294,7 @@ def test_usb_camera_has_five_seconds_for_its_first_picture(usb, clock):
     usb.waits = [a_second(clock)] * 9
     with pytest.raises(SourceLost, match="gives no picture"):
         source.reopen()
-    assert clock.now - 105 == camera.FIRST_SECONDS and usb.opened[-1].released
+    assert clock.now - 105 == usb_camera.FIRST_SECONDS and usb.opened[-1].released
 
 
 def test_the_wait_for_a_first_picture_ends_when_asked(usb, clock):
@@ -548,7 +549,7 @@ def test_photos_stay_for_their_time(tmp_path, clock):
 def test_a_photo_stays_for_ever():
     source = open_source(str(EXAMPLE), 64, 64, paced=False)
     first = source.read()
-    assert np.abs(first.astype(int) - pictures.fit_frame(read_image(EXAMPLE), 64, 64)).max() == 0
+    assert np.abs(first.astype(int) - fit_frame(read_image(EXAMPLE), 64, 64)).max() == 0
     assert all(source.read() is first for _ in range(3))
 
 

@@ -10,17 +10,17 @@ import pytest
 from found_faces import FoundFaces, face_at
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.faces import Box, Face
+from keras_portrait.inference.faces.tracking import TrackedFace, Tracker
 from keras_portrait.inference.geometry import paste_back
 from keras_portrait.inference.imaging import resize
 from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.inference.video.source import SourceLost
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import draw_frame
 from keras_portrait_demo.layout import lay_on_paper, lay_out, placeholder
 from keras_portrait_demo.live import Live
 from keras_portrait_demo.record import Recorder
-from keras_portrait_demo.sources.source import SourceLost
 from keras_portrait_demo.timing import Stages
-from keras_portrait_demo.tracking import TrackedFace, Tracker
 from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
 from waiting import wait_until
 

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import InputError
+from keras_portrait.inference.video import source
+from keras_portrait.inference.video.source import SourceLost
 from keras_portrait_demo import VIEWS, show, timing
 from keras_portrait_demo.live import Live
-from keras_portrait_demo.sources import source
-from keras_portrait_demo.sources.source import SourceLost
 from waiting import wait_until
 
 
@@ -224,7 +224,7 @@ def test_a_window_tells_that_its_picture_stands_still(camera, window, tiny_prese
 COMMAND = """
 import pathlib, sys, threading, time
 import cv2, numpy as np
-from keras_portrait_demo.sources import camera
+from keras_portrait.inference.video import usb_camera
 from keras_portrait_demo.__main__ import main
 
 class Capture:
@@ -255,8 +255,8 @@ class Capture:
     def release(self):
         pass
 
-camera._DEVICES = pathlib.Path(sys.argv[1])
-camera.FIRST_SECONDS = 60
+usb_camera.DEVICES = pathlib.Path(sys.argv[1])
+usb_camera.FIRST_SECONDS = 60
 cv2.VideoCapture = Capture
 code = main(["--source", "usb:0", "--port", "0", *sys.argv[4:]])
 print("left:", *[thread.name for thread in threading.enumerate()])

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.inference.video.source import SourceLost
 from keras_portrait_demo.__main__ import main
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.live import Live
 from keras_portrait_demo.once import is_photo
 from keras_portrait_demo.sources import streams
 from keras_portrait_demo.sources.camera import open_source
-from keras_portrait_demo.sources.source import SourceLost
 from keras_portrait_demo.sources.streams import Stream, WebVideo, name_of
 from keras_portrait_demo.web.server import WebView
 from stream_server import PASSWORD, SECRET, CameraServer, RtspServer
@@ -299,7 +299,7 @@ def test_sigterm_ends_the_command_while_a_stream_is_awaited():
 
 
 def test_a_drawing_of_a_stream_is_made_once(server, tiny_preset, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("keras_portrait_demo.once.FACE_SECONDS", 0.5)
+    monkeypatch.setattr("keras_portrait.inference.video.snapshot.FACE_SECONDS", 0.5)
     options = ["--source", f"http://{SECRET}{server.address}/stream.mjpg"]
     options += ["--once", str(tmp_path / "out.png"), "--preset", str(tiny_preset)]
     assert main(options) == 2

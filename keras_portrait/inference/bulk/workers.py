@@ -179,12 +179,11 @@ def _serve(pipe, make: Maker) -> None:
             return
         pipe.send(None)
         while True:
-            pipe.send(_answer(draw, pipe.recv_bytes()))
+            pipe.send(answer(draw, pipe.recv_bytes()))
 
 
-def _answer(
-    draw: Callable[[bytes], bytes], photo: bytes
-) -> "tuple[bytes, float, str] | InputError":
+def answer(draw: Callable[[bytes], bytes], photo: bytes) -> "tuple[bytes, float, str] | InputError":
+    """What `WorkerPool.draw` returns or raises, drawn in this process."""
     started, remarks = time.perf_counter(), []
     try:
         with picture_warnings(remarks.append):

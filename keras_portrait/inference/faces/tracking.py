@@ -38,7 +38,7 @@ LEAST_SCORE = 0.9
 LEAST_PART = 1 / 6
 # A face that is followed already counts this much larger, so that two of nearly the same size do
 # not take turns.
-_LOYALTY = 1.3
+LOYALTY = 1.3
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Tracker:
         known += [one for one in missed if not any(_near(one.box, face.box) for face in found)]
         self._tracks = [*known, *map(self._track, found)]
         self._tracks.sort(
-            key=lambda track: track.box.area * (_LOYALTY if track in known else 1), reverse=True
+            key=lambda track: track.box.area * (LOYALTY if track in known else 1), reverse=True
         )
         del self._tracks[self._most :]
 

@@ -3,9 +3,9 @@ import pytest
 
 from found_faces import FoundFaces, face_at
 from keras_portrait.errors import SettingError
+from keras_portrait.inference.faces.tracking import KEPT_SECONDS, NEAR, SEARCH_SECONDS, Tracker
 from keras_portrait.inference.geometry import square_to_photo
 from keras_portrait.inference.imaging import resize
-from keras_portrait_demo.tracking import KEPT_SECONDS, NEAR, SEARCH_SECONDS, Tracker
 
 PHOTO = np.zeros((480, 640, 3), np.uint8)
 

@@ -1,0 +1,1 @@
+"""Videos, animated pictures and cameras: read, drawn frame by frame, written."""
