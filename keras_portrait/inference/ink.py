@@ -35,9 +35,9 @@ class InkPart:
     left: int
     top: int
 
-    def enlarged(self, width: int, height: int) -> np.ndarray:
-        """The ink in another size: bool (height, width), without speckle."""
-        return without_speckle(resize(self.grays, width, height) < INK_BELOW)
+    def enlarged(self, width: int, height: int, least_paper: float | None = None) -> np.ndarray:
+        """The ink in another size, bool (height, width); see `without_speckle`."""
+        return without_speckle(resize(self.grays, width, height) < INK_BELOW, least_paper)
 
 
 def find_ink(drawing: np.ndarray) -> InkPart | None:
@@ -54,18 +54,20 @@ def find_ink(drawing: np.ndarray) -> InkPart | None:
     return InkPart(part, int(left), int(top))
 
 
-def without_speckle(ink: np.ndarray) -> np.ndarray:
+def without_speckle(ink: np.ndarray, least_paper: float | None = None) -> np.ndarray:
     """Removes specks of ink, then fills specks of paper.
 
     Args:
         ink: bool (H, W).
+        least_paper: pixels of the smallest paper that stays; None for as many as of ink.
 
     Returns:
-        bool (H, W), in which no connected piece is smaller than `SPECKLE` of the ink.
+        bool (H, W), in which no connected piece is smaller than `SPECKLE` of the ink, unless
+        `least_paper` says otherwise.
     """
     least = SPECKLE * np.count_nonzero(ink)
     ink = ink & ~_small_pieces(ink, least)
-    return ink | _small_pieces(~ink, least)
+    return ink | _small_pieces(~ink, least if least_paper is None else least_paper)
 
 
 def _small_pieces(mask: np.ndarray, least: float) -> np.ndarray:

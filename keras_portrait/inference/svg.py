@@ -77,13 +77,16 @@ def portrait_svg(drawing: np.ndarray, metadata: PresetMetadata, style: np.ndarra
     Raises:
         MissingExtra: vtracer is not installed.
     """
+    return trace_drawing(drawing[..., 0], *title_and_description(metadata, style)).encode()
+
+
+def title_and_description(metadata: PresetMetadata, style: np.ndarray) -> tuple[str, str]:
+    """What a file says of the portrait in it: see `portrait_svg` for the arguments."""
     named = style_text(style[0], metadata.styles)
-    svg = trace_drawing(
-        drawing[..., 0],
-        title=f"Portrait in the style {named}",
-        description=f"Drawn by keras-portrait with the preset {metadata.name}, style {named}.",
+    return (
+        f"Portrait in the style {named}",
+        f"Drawn by keras-portrait with the preset {metadata.name}, style {named}.",
     )
-    return svg.encode()
 
 
 def load_tracer():
