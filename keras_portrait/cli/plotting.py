@@ -91,7 +91,7 @@ class PlotterOptions:
         if self.single_line and suffix not in (SVG_SUFFIX, GCODE_SUFFIX):
             raise SettingError(
                 "--single-line is for one drawing in an .svg or .gcode file. Expected "
-                f"-o drawing.svg with it. Received: {output or 'no such file'}"
+                f"-o drawing.svg with it. Received: {output or 'none'}"
             )
         is_plotted = self.single_line or suffix == GCODE_SUFFIX
         for name, value in vars(self).items():

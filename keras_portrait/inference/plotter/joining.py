@@ -22,7 +22,7 @@ _POINT_PENS = 0.4
 
 
 def join_strokes(strokes: list[np.ndarray], ink: np.ndarray, pen: float) -> list[np.ndarray]:
-    """Joins strokes so that the pen is lifted less often, and nothing else becomes black.
+    """Joins strokes so that the pen is lifted less often, and hardly anything else becomes black.
 
     Args:
         strokes: lines, float (N, 2), in pixels; contours end where they begin.

@@ -4,7 +4,12 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import MissingExtra
-from keras_portrait.inference.plotter.polylines import distance_to_lines, length, smoothed
+from keras_portrait.inference.plotter.polylines import (
+    distance_to_lines,
+    is_closed,
+    length,
+    smoothed,
+)
 from keras_portrait.inference.plotter.skeleton import skeleton_lines
 
 # A line is drawn in one pass until it is wider than this many pens. From there two passes
@@ -12,8 +17,10 @@ from keras_portrait.inference.plotter.skeleton import skeleton_lines
 _ONE_PASS_PENS = 1.35
 # From one contour to the next, in pen widths: they overlap a little, for an even black.
 _STEP_PENS = 0.85
-# Shorter centre lines between contours, in pen widths, are none; what they leave open is dabbed.
+# Shorter centre lines between contours, and shorter contours, in pen widths, are none; what they
+# leave open is drawn as a centre line or dabbed.
 _SHORTEST_PENS = 0.5
+_SHORTEST_CONTOUR_PENS = 1.5
 # Gaps are dabbed that have this area, in squares of the pen, so deep inside, in pen widths.
 _GAP_SQUARE_PENS = 0.08
 _GAP_DEPTH_PENS = 0.4
@@ -42,10 +49,12 @@ def pen_passes(ink: np.ndarray, pen: float, pixel: float) -> list[np.ndarray]:
     depth = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5
     sigma = _SIGMA_PIXELS * pixel
     contours = [smoothed(contour, sigma) for contour in contour_passes(depth, pen)]
+    contours = [contour for contour in contours if length(contour) >= _SHORTEST_CONTOUR_PENS * pen]
     is_covered = distance_to_lines(contours, ink.shape) <= pen / 2
     lines = []
     for line in skeleton_lines(skeletonize(ink), depth, pen):
-        lines += _uncovered(smoothed(line, max(sigma, _LINE_SIGMA_PENS * pen)), is_covered, pen)
+        line = smoothed(line, max(sigma, _LINE_SIGMA_PENS * pen))
+        lines += _uncovered(_within_ink(line, depth, pen), is_covered, pen)
     passes = contours + [_at_least_a_dot(line, pen) for line in lines]
     return passes + _dabs(passes, depth, pen)
 
@@ -91,6 +100,20 @@ def contour_passes(depth: np.ndarray, pen: float) -> list[np.ndarray]:
             contours.append(contour[:, ::-1] + (left, top))
         inset += _STEP_PENS * pen
     return contours
+
+
+def _within_ink(line: np.ndarray, depth: np.ndarray, pen: float) -> np.ndarray:
+    """A line whose ends lie half a pen inside the ink's, so that the pen ends where the ink does.
+
+    A third of it remains where it is short.
+    """
+    if is_closed(line) or len(line) < 3:
+        return line
+    ends = np.round(line[[0, -1]]).astype(int)
+    beyond = np.clip(pen / 2 - depth[ends[:, 1], ends[:, 0]], 0, length(line) / 3)
+    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    kept = line[(along >= beyond[0]) & (along <= along[-1] - beyond[1])]
+    return kept if len(kept) else line[len(line) // 2][None]
 
 
 def _uncovered(line: np.ndarray, is_covered: np.ndarray, pen: float) -> list[np.ndarray]:
