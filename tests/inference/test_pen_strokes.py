@@ -87,7 +87,7 @@ def test_rough_edges_grow_no_hair():
         above, below = random.integers(0, 3, 2)
         ink[27 - above : 32 + below, column] = True
     stroke, *dabs = sorted(passes(ink), key=length, reverse=True)
-    assert sum(map(length, dabs)) < PEN
+    assert sum(map(length, dabs)) < 2 * PEN
     assert np.ptp(stroke[:, 0]) > 340 and length(stroke) < 1.02 * np.ptp(stroke[:, 0])
     assert np.abs(stroke[:, 1] - 29).max() < 2
 
@@ -106,13 +106,13 @@ def test_a_solid_disc_becomes_even_black_without_lifting_the_pen():
     circles = [stroke for stroke in passes(ink) if is_closed(stroke) and length(stroke) > 50]
     radii = sorted((np.hypot(*(circle - 150).T).mean() for circle in circles), reverse=True)
     assert radii[0] == pytest.approx(110 - PEN / 2, abs=0.7)
-    np.testing.assert_allclose(np.diff(radii), -0.85 * PEN, atol=0.2)
+    np.testing.assert_allclose(np.diff(radii), -0.8 * PEN, atol=0.2)
     (stroke,) = join_strokes(passes(ink), ink, PEN)
     black = painted([stroke], ink.shape)
     inside = np.hypot(x - 150, y - 150) <= 108
     assert (black & inside).sum() > 0.9995 * inside.sum()
     assert not (black & (np.hypot(x - 150, y - 150) > 112)).any()
-    assert length(stroke) < 1.1 * np.pi * 110**2 / (0.85 * PEN)
+    assert length(stroke) < 1.1 * np.pi * 110**2 / (0.8 * PEN)
 
 
 def test_corners_inside_a_solid_are_filled_too():
@@ -141,7 +141,7 @@ def test_a_swelling_line_gets_more_passes_side_by_side():
     assert [across(place) for place in (60, 90)] == [1, 1]
     for place in (200, 300, 400, 520):
         pens = 0.8 + 3.7 * (place - 20) / 560
-        assert np.ceil(pens - 0.35) <= across(place) <= np.ceil(pens / 0.85)
+        assert np.ceil(pens - 0.35) <= across(place) <= np.ceil(pens / 0.8)
     black = painted(strokes, ink.shape)
     assert (black & ink).sum() > 0.97 * ink.sum()
     deep = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 5) > 0.75 * PEN
@@ -223,7 +223,7 @@ def test_lines_keep_their_place_with_few_points():
     line = smoothed(np.column_stack([stairs[1:], stairs[:-1]]), 3.0)
     np.testing.assert_allclose(line[[0, -1]], [[0, 0], [59, 59]], atol=1e-9)
     assert np.abs(line[:, 0] - line[:, 1] - 0.5).max() < 0.55
-    assert np.abs(np.diff(line[5:-5, 0] - line[5:-5, 1])).max() < 0.02
+    assert np.abs(np.diff(line[9:-9, 0] - line[9:-9, 1])).max() < 0.002
 
 
 @pytest.fixture(scope="module")
@@ -403,7 +403,7 @@ def test_a_drawing_without_ink():
 def test_a_drawing_that_is_all_ink_or_one_pixel():
     sheet = plot_drawing(np.zeros((30, 60), np.uint8), Page(100, 100, 20), 1.0)
     assert sheet.lifts == 1
-    assert sheet.drawn_length == pytest.approx(60 * 30 / 0.85, rel=0.1)
+    assert sheet.drawn_length == pytest.approx(60 * 30 / 0.8, rel=0.1)
     speck = np.full((50, 50), 255, np.uint8)
     speck[20, 30] = 0
     plot = plot_drawing(speck, Page(30, 30, 10), 1.0)  # as large as the page allows
@@ -420,21 +420,20 @@ STATISTICS = r"[\d.]+ m drawn, [\d.]+ m with the pen up, \d+ pen lifts?, about [
 
 def test_the_command_draws_for_plotters(portrait, tmp_path):
     svg, gcode = tmp_path / "new" / "drawing.svg", tmp_path / "drawing.GCODE"
-    code, out, err = portrait(
-        "stylize", EXAMPLE, "-o", svg, "--single-line", "--page", "A6", "--margin", "8", "--whole"
-    )
+    me = tmp_path / "me.png"
+    write_image(me, np.repeat(draw_face(0, 64).drawing[..., None], 3, 2))
+    options = ("--margin", "8", "--pen-width", "1", "--whole")
+    code, out, err = portrait("stylize", me, "-o", svg, "--single-line", "--page", "A6", *options)
     assert (code, out) == (0, f"{svg}\n")
     assert re.fullmatch(STATISTICS + "3000 mm/min\n", err)
     root = ElementTree.fromstring(svg.read_bytes())
     assert root.get("width") == "105mm" and "style thin" in root[0].text
-    options = ("--page", "105x148", "--margin", "8", "--whole", "--feed", "1500")
-    code, out, slower = portrait(
-        "stylize", EXAMPLE, "-o", gcode, *options, "--pen-up", "M5 ; up", "--pen-delay", "0"
-    )
+    options += ("--page", "105x148", "--feed", "1500", "--pen-down", "M3 S90", "--pen-delay", "0")
+    code, out, slower = portrait("stylize", me, "-o", gcode, *options)
     assert (code, out) == (0, f"{gcode}\n")
     assert re.fullmatch(STATISTICS + "1500 mm/min\n", slower)
     assert slower.split(" pen lifts")[0] == err.split(" pen lifts")[0]
-    strokes, _, waits, feed = run_gcode(gcode.read_bytes())
+    strokes, _, waits, feed = run_gcode(gcode.read_bytes(), down="M3 S90")
     assert (len(strokes), waits, feed) == (len(root[2]), 0, 1500)
     points = np.vstack(strokes)
     assert (points.min(0) >= 8).all() and (points.max(0) <= (97, 140)).all()

@@ -16,14 +16,14 @@ from keras_portrait.inference.plotter.skeleton import skeleton_lines
 # side by side, which are a contour, keep the whole width.
 _ONE_PASS_PENS = 1.35
 # From one contour to the next, in pen widths: they overlap a little, for an even black.
-_STEP_PENS = 0.85
+_STEP_PENS = 0.8
 # Shorter centre lines between contours, and shorter contours, in pen widths, are none; what they
 # leave open is drawn as a centre line or dabbed.
 _SHORTEST_PENS = 0.5
 _SHORTEST_CONTOUR_PENS = 1.5
 # Gaps are dabbed that have this area, in squares of the pen, so deep inside, in pen widths.
 _GAP_SQUARE_PENS = 0.08
-_GAP_DEPTH_PENS = 0.4
+_GAP_DEPTH_PENS = 0.8
 # How far strokes are smoothed: as far as edges waver, in pixels of the drawing, and centre lines at
 # least as far as thinning does, in pen widths.
 _SIGMA_PIXELS = 0.7

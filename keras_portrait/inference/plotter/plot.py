@@ -19,7 +19,7 @@ _MOST_PIXELS = 16_000_000
 # Paper of a smaller area than a square of this side, in pen widths, is filled.
 _LEAST_PAPER_PENS = 0.7
 # Points are left out where the line stays this near, in pen widths.
-_TOLERANCE_PENS = 1 / 12
+_TOLERANCE_PENS = 1 / 16
 
 
 @dataclass(frozen=True)
