@@ -83,12 +83,12 @@ def plot_drawing(drawing: np.ndarray, page: Page, pen_width: float) -> Plot:
     """
     check_pen(pen_width, page)
     part = find_ink(drawing)
-    ink, scale = (None, 1.0) if part is None else _enlarged(part, page, pen_width)
+    ink, scale = (None, 1.0) if part is None else ink_for_pen(part, page, pen_width)
     if ink is None:
         raise InputError(
             "The drawing is empty. Expected dark lines on white, of which a pen could draw some"
         )
-    millimetres = _millimetres(ink.shape, page)
+    millimetres = pixel_size(ink.shape, page)
     pen = pen_width / millimetres
     ink = np.pad(ink, 2)  # so that its edge is an edge everywhere
     strokes = join_strokes(pen_passes(ink, pen, scale), ink, pen)
@@ -110,7 +110,7 @@ def check_pen(pen_width: float, page: Page) -> None:
         )
 
 
-def _enlarged(part: InkPart, page: Page, pen_width: float) -> tuple[np.ndarray | None, float]:
+def ink_for_pen(part: InkPart, page: Page, pen_width: float) -> tuple[np.ndarray | None, float]:
     """The ink, bool (H, W), cut to what is black; None where it is nothing but speckle.
 
     Also how many of its pixels make a pixel of the drawing.
@@ -118,7 +118,7 @@ def _enlarged(part: InkPart, page: Page, pen_width: float) -> tuple[np.ndarray |
     box = _box(part.grays < INK_BELOW)
     if box is None:
         return None, 1.0
-    millimetres = _millimetres(part.grays[box].shape, page)
+    millimetres = pixel_size(part.grays[box].shape, page)
     most = np.sqrt(_MOST_PIXELS / part.grays.size)
     scale = min(_PIXELS_PER_PEN * millimetres / pen_width, most)
     pen = scale * pen_width / millimetres
@@ -142,6 +142,6 @@ def _box(mask: np.ndarray) -> tuple[slice, slice] | None:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _millimetres(shape: tuple[int, int], page: Page) -> float:
+def pixel_size(shape: tuple[int, int], page: Page) -> float:
     """How large a pixel is where a picture of this shape fills the page inside its margins."""
     return float(np.min(np.array(page.drawn_size) / shape[::-1]))
