@@ -148,6 +148,17 @@ def test_a_swelling_line_gets_more_passes_side_by_side():
     assert (black & deep).sum() > 0.99 * deep.sum()
 
 
+@pytest.mark.parametrize("neck", [1, 3, 8, 40])
+def test_a_line_that_is_narrow_in_places_does_not_break_there(neck):
+    ink = np.zeros((60, 300), bool)
+    ink[27:32, 20:280] = True
+    for start in (40, 120, 200):
+        ink[25:35, start : start + 80 - neck] = True
+    black = painted(passes(ink), ink.shape)
+    assert cv2.connectedComponents(black.astype(np.uint8))[0] == 2
+    assert black[29, 30:270].all()
+
+
 def test_strokes_are_joined_where_the_way_is_black_anyway():
     def joined(gap):
         left = np.array([[20.0, 30.0], [80.0, 30.0]])

@@ -19,7 +19,7 @@ _ONE_PASS_PENS = 1.35
 _STEP_PENS = 0.8
 # Shorter centre lines between contours, and shorter contours, in pen widths, are none; what they
 # leave open is drawn as a centre line or dabbed.
-_SHORTEST_PENS = 0.5
+_SHORTEST_PENS = 0.35
 _SHORTEST_CONTOUR_PENS = 1.5
 # Gaps are dabbed that have this area, in squares of the pen, so deep inside, in pen widths.
 _GAP_SQUARE_PENS = 0.08
@@ -54,7 +54,7 @@ def pen_passes(ink: np.ndarray, pen: float, pixel: float) -> list[np.ndarray]:
     lines = []
     for line in skeleton_lines(skeletonize(ink), depth, pen):
         line = smoothed(line, max(sigma, _LINE_SIGMA_PENS * pen))
-        lines += _uncovered(_within_ink(line, depth, pen), is_covered, pen)
+        lines += _uncovered(_within_ink(line, depth, pen), is_covered, depth, pen)
     passes = contours + [_at_least_a_dot(line, pen) for line in lines]
     return passes + _dabs(passes, depth, pen)
 
@@ -116,15 +116,24 @@ def _within_ink(line: np.ndarray, depth: np.ndarray, pen: float) -> np.ndarray:
     return kept if len(kept) else line[len(line) // 2][None]
 
 
-def _uncovered(line: np.ndarray, is_covered: np.ndarray, pen: float) -> list[np.ndarray]:
-    """The parts of a line that contours do not cover."""
+def _uncovered(line, is_covered, depth: np.ndarray, pen: float) -> list[np.ndarray]:
+    """The parts of a line that contours do not cover.
+
+    Short ones are left out, but for those that hold a narrow place between two contours together.
+    """
     x, y = np.round(line).astype(int).T
     covered = is_covered[y, x]
     if not covered.any():
         return [line]
     edges = np.flatnonzero(np.diff(np.concatenate([[True], covered, [True]])))
-    parts = [line[start:end] for start, end in edges.reshape(-1, 2)]
-    return [part for part in parts if length(part) >= _SHORTEST_PENS * pen]
+    parts = []
+    for start, end in edges.reshape(-1, 2):
+        is_bridge = 0 < start and end < len(line) or is_closed(line)
+        is_narrow = depth[y[start:end], x[start:end]].max() <= _GAP_DEPTH_PENS * pen
+        part = line[max(0, start - 1) : end + 1]
+        if (is_bridge and is_narrow) or length(part) >= _SHORTEST_PENS * pen:
+            parts.append(part)
+    return parts
 
 
 def _dabs(passes: list[np.ndarray], depth: np.ndarray, pen: float) -> list[np.ndarray]:
