@@ -115,6 +115,17 @@ def test_a_solid_disc_becomes_even_black_without_lifting_the_pen():
     assert length(stroke) < 1.1 * np.pi * 110**2 / (0.8 * PEN)
 
 
+def test_a_large_black_is_hatched_within_contours():
+    ink = np.zeros((500, 420), bool)
+    ink[10:490, 10:410] = True
+    strokes = passes(ink)
+    rows = sorted(stroke[0, 1] for stroke in strokes if len(stroke) == 2 and length(stroke) > 50)
+    assert len(rows) > 40 and np.diff(rows).max() <= np.ceil(0.8 * PEN)
+    black = painted(join_strokes(strokes, ink, PEN), ink.shape)
+    assert black[14:486, 14:406].mean() > 0.999 and not (black & ~ink)[:8].any()
+    assert len(join_strokes(strokes, ink, PEN)) <= 3
+
+
 def test_corners_inside_a_solid_are_filled_too():
     ink = np.zeros((260, 260), np.uint8)
     cv2.fillPoly(ink, [np.array([[20, 30], [240, 60], [110, 235]])], 1)

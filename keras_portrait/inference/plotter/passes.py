@@ -17,6 +17,9 @@ from keras_portrait.inference.plotter.skeleton import skeleton_lines
 _ONE_PASS_PENS = 1.35
 # From one contour to the next, in pen widths: they overlap a little, for an even black.
 _STEP_PENS = 0.8
+# Blacks are filled from their edge by so many contours at most, and hatched within: looking for a
+# contour takes as long for the last one as for the first.
+_MOST_CONTOURS = 24
 # Shorter centre lines between contours, and shorter contours, in pen widths, are none; what they
 # leave open is drawn as a centre line or dabbed.
 _SHORTEST_PENS = 0.35
@@ -49,6 +52,7 @@ def pen_passes(ink: np.ndarray, pen: float, pixel: float) -> list[np.ndarray]:
     depth = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) - 0.5
     sigma = _SIGMA_PIXELS * pixel
     contours = [smoothed(contour, sigma) for contour in contour_passes(depth, pen)]
+    contours += hatching(depth, pen)
     contours = [contour for contour in contours if length(contour) >= _SHORTEST_CONTOUR_PENS * pen]
     is_covered = distance_to_lines(contours, ink.shape) <= pen / 2
     lines = []
@@ -88,10 +92,11 @@ def contour_passes(depth: np.ndarray, pen: float) -> list[np.ndarray]:
     """
     _, find_contours = load_skimage()
     contours, inset = [], pen / 2
+    innermost = _innermost(pen) + 1e-6
     # An opening with this radius keeps contours away from where both sides would nearly meet.
     radius = (_ONE_PASS_PENS - 1) * pen / 2
     margin = int(np.ceil(radius)) + 2
-    while (core := depth >= inset + radius).any():
+    while inset <= innermost and (core := depth >= inset + radius).any():
         rows, columns = (np.flatnonzero(core.any(axis)) for axis in (1, 0))
         top, left = (max(0, places[0] - margin) for places in (rows, columns))
         part = core[top : rows[-1] + 1 + margin, left : columns[-1] + 1 + margin]
@@ -100,6 +105,30 @@ def contour_passes(depth: np.ndarray, pen: float) -> list[np.ndarray]:
             contours.append(contour[:, ::-1] + (left, top))
         inset += _STEP_PENS * pen
     return contours
+
+
+def hatching(depth: np.ndarray, pen: float) -> list[np.ndarray]:
+    """Finds the lines that fill what lies within the innermost contours.
+
+    Args:
+        depth: float32 (H, W), how far the edge of the ink is from each pixel inside.
+        pen: the width of the pen in pixels.
+
+    Returns:
+        Lines of two points from contour to contour, one below the other.
+    """
+    lines = []
+    for row in np.arange(0, len(depth), _STEP_PENS * pen).astype(int):
+        inside = depth[row] >= _innermost(pen)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]])))
+        for start, end in edges.reshape(-1, 2):
+            lines.append(np.array([[start, row], [end - 1, row]], float))
+    return lines
+
+
+def _innermost(pen: float) -> float:
+    """How deep the last contour lies, in pixels."""
+    return pen / 2 + (_MOST_CONTOURS - 1) * _STEP_PENS * pen
 
 
 def _within_ink(line: np.ndarray, depth: np.ndarray, pen: float) -> np.ndarray:
