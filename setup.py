@@ -48,6 +48,9 @@ TRAIN = [
 # What `-o drawing.svg` needs.  The form of the tracer's answer is read, so it stays in one series.
 SVG = ["vtracer>=0.6.11,<0.7"]
 
+# What strokes for pen plotters need: skeletons, and what lies near.
+PLOTTER = ["scikit-image>=0.26", "scipy>=1.11.4"]
+
 # What HEIC photos of phones need. Forged files take over what older wheels run in.
 HEIF = ["pillow-heif>=1.7"]
 
@@ -112,6 +115,8 @@ setup(
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
         # Traces drawings to the paths of an SVG file.
         "svg": SVG,
+        # Draws for pen plotters: strokes as SVG or G-code.
+        "plotter": PLOTTER,
         # Reads HEIC and HEIF; AVIF is read without it.
         "heif": HEIF,
         # Reads and writes object stores: s3:// also needs s3fs, gs:// gcsfs.
@@ -130,6 +135,7 @@ setup(
         "dev": [
             *TRAIN,
             *SVG,
+            *PLOTTER,
             *HEIF,
             *STORE,
             *RAY,
@@ -144,6 +150,8 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.17,<0.18",
             "setuptools>=70.1",
+            # Reads what is written for plotters.
+            'vpype>=1.15; python_version < "3.14"',
         ],
     },
     entry_points={

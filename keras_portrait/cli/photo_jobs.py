@@ -8,6 +8,7 @@ from keras_portrait.errors import InputError, PortraitError, SettingError
 from keras_portrait.files import DRAWING_SUFFIX
 
 SVG_SUFFIX = ".svg"
+GCODE_SUFFIX = ".gcode"
 # Stands for standard input as a photo, and for standard output as the place of a drawing.
 STREAM = "-"
 STREAM_STEM = "stdin"
@@ -65,11 +66,12 @@ def _plan_photo(photo: str, output: str | None) -> Plan:
         target = source.with_name(name)
     elif is_folder(output):
         target = Path(output) / name
-    elif Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX):
+    elif Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX, GCODE_SUFFIX):
         target = Path(output)
     else:
         raise SettingError(
-            f"-o must be a {', '.join(WRITABLE_SUFFIXES)} or {SVG_SUFFIX} file, or a folder. "
+            f"-o must be a {', '.join(WRITABLE_SUFFIXES)}, {SVG_SUFFIX} or {GCODE_SUFFIX} file, or "
+            f"a folder. "
             f"Received: {output}"
         )
     if source is not None:
@@ -94,7 +96,7 @@ def is_folder(output: str) -> bool:
 def _require_folder(output: str, what: str) -> Path:
     from keras_portrait.inference.imaging import WRITABLE_SUFFIXES
 
-    is_file = Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX)
+    is_file = Path(output).suffix.lower() in (*WRITABLE_SUFFIXES, SVG_SUFFIX, GCODE_SUFFIX)
     if output == STREAM or os.path.isfile(output) or (is_file and not is_folder(output)):
         raise SettingError(f"-o must be a folder {what}. Received: {output}")
     return Path(output)

@@ -13,7 +13,18 @@ from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.camera import find_camera, name_photo, take_photo
 from keras_portrait.cli.clips import find_clips, stylize_clips
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
-from keras_portrait.cli.photo_jobs import STREAM, SVG_SUFFIX, plan_jobs
+from keras_portrait.cli.photo_jobs import GCODE_SUFFIX, STREAM, SVG_SUFFIX, plan_jobs
+from keras_portrait.cli.plotting import (
+    Feed,
+    Margin,
+    PageSize,
+    PenDelay,
+    PenDown,
+    PenUp,
+    PenWidth,
+    PlotterOptions,
+    SingleLine,
+)
 from keras_portrait.cli.watch import watch_folder
 from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.storage import is_url, public_name
@@ -50,8 +61,8 @@ def stylize(
             "-o",
             "--output",
             metavar="OUT",
-            help="Where to: a .png or .jpg file, an .svg file of traced paths, a folder, or - for "
-            "standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
+            help="Where to: a .png or .jpg file, an .svg file of traced paths, a .gcode file for a "
+            "pen plotter, a folder, or - for standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
             "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits. Of a "
             "video: .mp4, .mov, .mkv, .gif, .webp or .apng, by default clip.portrait.mp4; an "
             "animated picture stays one with these. Of a camera: camera-DATE-TIME.portrait.png.",
@@ -100,11 +111,24 @@ def stylize(
             "of a Ray cluster. The same command goes on where it was broken off.",
         ),
     ] = None,
+    single_line: SingleLine = False,
+    pen_width: PenWidth = None,
+    page: PageSize = None,
+    margin: Margin = None,
+    feed: Feed = None,
+    pen_up: PenUp = None,
+    pen_down: PenDown = None,
+    pen_delay: PenDelay = None,
 ) -> None:
     """Draw photos, every photo of a folder, or videos."""
     if crop and whole:
         raise SettingError("Choose either --crop or --whole. Received: both")
     options = {"style": style, "faces": faces, "crop": crop, "whole": whole}
+    for_plotter = PlotterOptions(
+        single_line, pen_width, page, margin, feed, pen_up, pen_down, pen_delay
+    )
+    if watch or engine is not None:
+        for_plotter.plotter(None)  # refuses them
     if watch:
         if engine is not None:
             raise SettingError("Choose either --watch or --engine. Received: both")
@@ -114,18 +138,15 @@ def stylize(
         source, target = _two_places(photos, output)
         stylize_in_bulk(source, target, engine, preset, background=background, **options)
         return
-    for photo in photos:
-        if is_url(photo):
-            raise SettingError(
-                "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. "
-                f"Received: {public_name(photo)}"
-            )
+    _refuse_urls(photos)
     if find_clips(photos, output):
+        for_plotter.plotter(None)
         stylize_clips(photos, output, preset, background=background, **options)
         return
     camera = find_camera(photos)
     plan = plan_jobs(photos if camera is None else [name_photo()], output)
-    from keras_portrait.files import check_writable, make_folder
+    plotter = for_plotter.plotter(plan.result if plan.is_alone else None)
+    from keras_portrait.files import check_writable
     from keras_portrait.inference.imaging import encode_image, read_image
     from keras_portrait.inference.style import style_vector
     from keras_portrait.inference.stylizer import Stylizer
@@ -135,8 +156,11 @@ def stylize(
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
     vector = style_vector(style, stylizer.metadata.styles)
-    if plan.is_alone and _is_svg(plan.result):
-        _check_svg(stylizer.metadata, in_place=not (crop or whole), background=background)
+    if plan.is_alone and _is_vector(plan.result):
+        in_place = not (crop or whole)
+        _check_vector(plan.result, stylizer.metadata, in_place=in_place, background=background)
+        if plotter is None:
+            _load_tracer()
 
     def draw(source: Path | None, target: Path | None) -> None:
         photo = _standard_input() if source is None else source
@@ -146,13 +170,20 @@ def stylize(
         if target is None:
             tell_bytes(encode_image(drawing))
             return
-        make_folder(target.parent)
-        _write(target, drawing, stylizer.metadata, vector)
+        _write(target, drawing, stylizer.metadata, vector, plotter)
 
     if plan.is_alone:
         _draw_alone(plan.jobs[0], draw)
     else:
         _draw_all(plan, draw)
+
+
+def _refuse_urls(photos: list[str]) -> None:
+    for photo in filter(is_url, photos):
+        raise SettingError(
+            "URLs are drawn in bulk. Expected: portrait stylize URL OUT --engine local. "
+            f"Received: {public_name(photo)}"
+        )
 
 
 def _standard_input():
@@ -179,38 +210,51 @@ def _two_places(photos: list[str], output: str | None) -> tuple[str, str | None]
     return source, rest[0] if rest else output
 
 
-def _is_svg(path: Path | None) -> bool:
-    return path is not None and path.suffix.lower() == SVG_SUFFIX
+def _is_vector(path: Path | None) -> bool:
+    return path is not None and path.suffix.lower() in (SVG_SUFFIX, GCODE_SUFFIX)
 
 
-def _check_svg(metadata, in_place: bool, background: Background) -> None:
-    """Raises where the drawing cannot become an SVG file, before anything is drawn."""
-    from keras_portrait.inference.svg import load_tracer
-
+def _check_vector(target: Path, metadata, in_place: bool, background: Background) -> None:
+    """Raises where the drawing cannot become such a file, before anything is drawn."""
+    a_file = f"{'An' if target.suffix.lower() == SVG_SUFFIX else 'A'} {target.suffix.lower()} file"
     if metadata.channels == 3:
         raise SettingError(
-            "An .svg file holds lines in black, and pictures of this preset are in colour. "
+            f"{a_file} holds lines in black, and pictures of this preset are in colour. "
             f"Expected -o with .png or .jpg. Received: --preset {metadata.name}"
         )
     if in_place and background == Background.keep:
         raise SettingError(
-            "An .svg file holds lines alone, not the photo around them. Expected --crop or "
+            f"{a_file} holds lines alone, not the photo around them. Expected --crop or "
             "--whole with it, or --background white. Received: --background keep"
         )
+
+
+def _load_tracer() -> None:
+    from keras_portrait.inference.svg import load_tracer
+
     load_tracer()
 
 
-def _write(target: Path, drawing, metadata, vector) -> None:
+def _write(target: Path, drawing, metadata, vector, plotter) -> None:
     """Writes a drawing, RGB, made with a preset and a style vector (1, K)."""
-    from keras_portrait.files import write_whole
+    from keras_portrait.files import make_folder, write_whole
     from keras_portrait.inference.imaging import write_image
+    from keras_portrait.inference.svg import portrait_svg, title_and_description
 
-    if not _is_svg(target):
+    if not _is_vector(target):
+        make_folder(target.parent)
         write_image(target, drawing)
         return
-    from keras_portrait.inference.svg import portrait_svg
-
-    write_whole(target, portrait_svg(drawing, metadata, vector))
+    if plotter is None:
+        data, told = portrait_svg(drawing, metadata, vector), None
+    else:
+        plot = plotter.plot(drawing[..., 0])
+        as_file = plotter.gcode if target.suffix.lower() == GCODE_SUFFIX else plotter.svg
+        data, told = as_file(plot, *title_and_description(metadata, vector)), plotter.told(plot)
+    make_folder(target.parent)
+    write_whole(target, data)
+    if told:
+        remark(told)
 
 
 def _draw_alone(job: tuple[Path | None, Path | None], draw: Callable) -> None:

@@ -1,8 +1,8 @@
 """A drawing as vector paths: the SVG that a plotter, a cutter or an editor takes.
 
 The paths are outlines of the ink, closed and filled. The package vtracer traces them, out of a
-picture in pure black and white that is made here: enlarged, so that the edges lie where the grays
-of the drawing say, and without speckle.
+picture in pure black and white: enlarged, so that the edges lie where the grays of the drawing say,
+and without speckle. Pen strokes instead: `keras_portrait.inference.plotter`.
 """
 
 import re
@@ -13,25 +13,13 @@ import numpy as np
 
 from keras_portrait.errors import MissingExtra
 from keras_portrait.inference.bulk.drawing import style_text
-from keras_portrait.inference.imaging import resize
+from keras_portrait.inference.ink import find_ink
 from keras_portrait.inference.metadata import PresetMetadata
 
-# Darker is ink: an edge lies where a pixel is half covered.
-_INK_BELOW = 128
-# Lines of a pixel or two are lighter than they were meant, and would break off. Unsharp masking, of
-# this strength and with a Gaussian of so many pixels, makes them dark enough and leaves straight
-# edges where they are.
-_SHARPENING = 0.5
-_SHARPENING_SIGMA = 2.5
-# A speckle, of ink or of paper, is smaller than this share of the ink of the whole drawing. In
-# drawings by the packaged presets that is a dot about as wide as a thin stroke.
-SPECKLE = 1 / 2500
 # Traced edges may be a pixel of the traced picture off, mostly outwards, so it is enlarged as
 # far as time and memory allow: 16 million pixels take about two seconds.
 _MOST_ENLARGEMENT = 8
 _TRACED_PIXELS = 16_000_000
-# How far the Gaussian reaches, in pixels of the drawing.
-_MARGIN = 8
 
 # What vtracer writes: `<path d="M0 0 C1 2 3 4 5 6 Z " fill="#000000" transform="translate(7,8)"/>`.
 _PATH = re.compile(r'<path d="([^"]*)"[^>]*translate\(([^,]*),([^)]*)\)')
@@ -89,13 +77,16 @@ def portrait_svg(drawing: np.ndarray, metadata: PresetMetadata, style: np.ndarra
     Raises:
         MissingExtra: vtracer is not installed.
     """
+    return trace_drawing(drawing[..., 0], *title_and_description(metadata, style)).encode()
+
+
+def title_and_description(metadata: PresetMetadata, style: np.ndarray) -> tuple[str, str]:
+    """What a file says of the portrait in it: see `portrait_svg` for the arguments."""
     named = style_text(style[0], metadata.styles)
-    svg = trace_drawing(
-        drawing[..., 0],
-        title=f"Portrait in the style {named}",
-        description=f"Drawn by keras-portrait with the preset {metadata.name}, style {named}.",
+    return (
+        f"Portrait in the style {named}",
+        f"Drawn by keras-portrait with the preset {metadata.name}, style {named}.",
     )
-    return svg.encode()
 
 
 def load_tracer():
@@ -114,43 +105,15 @@ def load_tracer():
     return vtracer
 
 
-def without_speckle(ink: np.ndarray) -> np.ndarray:
-    """Removes specks of ink, then fills specks of paper.
-
-    Args:
-        ink: bool (H, W).
-
-    Returns:
-        bool (H, W), in which no connected piece is smaller than `SPECKLE` of the ink.
-    """
-    least = SPECKLE * np.count_nonzero(ink)
-    ink = ink & ~_small_pieces(ink, least)
-    return ink | _small_pieces(~ink, least)
-
-
-def _small_pieces(mask: np.ndarray, least: float) -> np.ndarray:
-    # vtracer, too, takes pieces for parted where their corners alone touch.
-    _, labels, numbers, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    small = numbers[:, cv2.CC_STAT_AREA] < least
-    small[0] = False  # label 0 is what the mask leaves out
-    return small[labels]
-
-
 def _trace(drawing: np.ndarray) -> list[str]:
     """The `d` of each path, in pixels of the drawing."""
     tracer = load_tracer()
-    # What is darker than this may be ink after sharpening; the paper around need not be traced.
-    may_be_ink = drawing < (_INK_BELOW + _SHARPENING * 255) / (1 + _SHARPENING)
-    rows, columns = (np.flatnonzero(may_be_ink.any(axis)) for axis in (1, 0))
-    if rows.size == 0:
+    part = find_ink(drawing)
+    if part is None:
         return []
-    top, left = (max(0, places[0] - _MARGIN) for places in (rows, columns))
-    part = drawing[top : rows[-1] + 1 + _MARGIN, left : columns[-1] + 1 + _MARGIN]
-    part = part.astype(np.float32)
-    part += _SHARPENING * (part - cv2.GaussianBlur(part, (0, 0), _SHARPENING_SIGMA))
-    scale = int(np.clip(np.sqrt(_TRACED_PIXELS / part.size), 1, _MOST_ENLARGEMENT))
-    large = resize(part, scale * part.shape[1], scale * part.shape[0])
-    ink = without_speckle(large < _INK_BELOW)
+    scale = int(np.clip(np.sqrt(_TRACED_PIXELS / part.grays.size), 1, _MOST_ENLARGEMENT))
+    height, width = part.grays.shape
+    ink = part.enlarged(scale * width, scale * height)
     picture = cv2.imencode(".png", np.where(ink, 0, 255).astype(np.uint8))[1].tobytes()
     traced = tracer.convert_raw_image_to_svg(
         picture,
@@ -163,7 +126,7 @@ def _trace(drawing: np.ndarray) -> list[str]:
         path_precision=2,
     )
     return [
-        _move(path, scale, left + float(x) / scale, top + float(y) / scale)
+        _move(path, scale, part.left + float(x) / scale, part.top + float(y) / scale)
         for path, x, y in _PATH.findall(traced)
     ]
 

@@ -197,7 +197,7 @@ def test_two_photos_do_not_share_a_drawing(portrait, me, tmp_path):
     assert portrait("stylize", me, other)[0] == 0
 
 
-@pytest.mark.parametrize("output", ["x.png", "x.svg", "-"])
+@pytest.mark.parametrize("output", ["x.png", "x.svg", "x.gcode", "-"])
 def test_several_photos_want_a_folder(portrait, me, tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     code, said, err = portrait("stylize", me, EXAMPLE, "-o", output)

@@ -10,7 +10,8 @@ from conftest import EXAMPLE
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import MissingExtra
 from keras_portrait.inference.imaging import read_image
-from keras_portrait.inference.svg import SPECKLE, trace_drawing, without_speckle
+from keras_portrait.inference.ink import SPECKLE, without_speckle
+from keras_portrait.inference.svg import trace_drawing
 from tiny_preset import write_colour_preset
 
 SVG, INKSCAPE = "{http://www.w3.org/2000/svg}", "{http://www.inkscape.org/namespaces/inkscape}"

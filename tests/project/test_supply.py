@@ -105,7 +105,18 @@ def test_the_page_names_every_direct_dependency(required):
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     pins = read_pins()
     rows = dict(re.findall(r"^\| `([^`]+)` \| (\S+) \|", text, re.MULTILINE))
-    for extra in ("", "train", "svg", "heif", "store", "ray", "serve", "hub", "quantizer"):
+    for extra in (
+        "",
+        "train",
+        "svg",
+        "plotter",
+        "heif",
+        "store",
+        "ray",
+        "serve",
+        "hub",
+        "quantizer",
+    ):
         for requirement in required[extra]:
             name = canonicalize_name(requirement.name)
             assert rows.get(requirement.name) == pins[name], f"{requirement.name} {pins[name]}"
