@@ -62,7 +62,8 @@ def stylize(
             "--output",
             metavar="OUT",
             help="Where to: a .png or .jpg file, an .svg file of traced paths, a .gcode file for a "
-            "pen plotter, a folder, or - for standard output. By default me.jpg becomes me.portrait.png beside it, several photos "
+            "pen plotter, a folder, or - for standard output. By default me.jpg becomes "
+            "me.portrait.png beside it, several photos "
             "a.jpg.portrait.png and so on, and a folder holiday becomes holiday.portraits. Of a "
             "video: .mp4, .mov, .mkv, .gif, .webp or .apng, by default clip.portrait.mp4; an "
             "animated picture stays one with these. Of a camera: camera-DATE-TIME.portrait.png.",
