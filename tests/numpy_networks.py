@@ -11,7 +11,9 @@ def convolve(x, weight, bias, stride=1):
     """(C, H, W) by (out, C, side, side), without padding."""
     side = weight.shape[2]
     windows = np.lib.stride_tricks.sliding_window_view(x, (side, side), axis=(1, 2))
-    return np.einsum("chwij,ocij->ohw", windows[:, ::stride, ::stride], weight) + bias[:, None, None]
+    return (
+        np.einsum("chwij,ocij->ohw", windows[:, ::stride, ::stride], weight) + bias[:, None, None]
+    )
 
 
 def enlarge(x, weight, bias):
@@ -39,7 +41,9 @@ def cartoongan(weights, image):
     """CartoonGAN's generator, (3, H, W) in [-1, 1], blue first."""
 
     def conv(x, name, pixels, stride=1):
-        return convolve(reflect(x, pixels), weights[f"{name}.weight"], weights[f"{name}.bias"], stride)
+        return convolve(
+            reflect(x, pixels), weights[f"{name}.weight"], weights[f"{name}.bias"], stride
+        )
 
     def norm(x, name):
         return normalize(x, weights[f"{name}.scale"], weights[f"{name}.shift"], 1e-9)

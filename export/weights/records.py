@@ -1,12 +1,5 @@
-"""The pickle inside a file of PyTorch, read as records of tensors and nothing else.
+"""Tensors as a file of PyTorch describes them, and their numbers."""
 
-A pickle is a program for a small machine that may call anything that can be imported. This reader
-imports
-nothing: a name in it stands for a record that is listed here, and any other name ends the reading.
-"""
-
-import io
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -85,7 +78,7 @@ class TensorRecord:
             and len(self.shape) == len(self.strides) <= _MOST_AXES
         )
         if not fits:
-            raise ForgedPickle("a tensor without a shape")
+            raise Forged("a tensor without a shape")
         # Python's integers do not overflow: no shape is too large to be seen through.
         count = 1
         for length in self.shape:
@@ -93,7 +86,7 @@ class TensorRecord:
         steps = zip(self.shape, self.strides, strict=True)
         last = self.start + sum((length - 1) * stride for length, stride in steps)
         if count > self.storage.length or (count and last >= self.storage.length):
-            raise ForgedPickle(f"a tensor {self.shape} of {self.storage.length} numbers")
+            raise Forged(f"a tensor {self.shape} of {self.storage.length} numbers")
 
     def values(self, numbers: np.ndarray) -> np.ndarray:
         """The tensor, a copy, out of its storage's numbers."""
@@ -104,92 +97,15 @@ class TensorRecord:
         return np.array(view)
 
 
-class ForgedPickle(Exception):
-    """What a pickle holds that no file of weights does; the text names it."""
-
-
-def _tensor(storage, start, shape, strides, *_) -> TensorRecord:
-    return TensorRecord(storage, start, tuple(shape), tuple(strides))
-
-
-def _parameter(record, *_) -> TensorRecord:
-    if not isinstance(record, TensorRecord):
-        raise ForgedPickle("a parameter that is no tensor")
-    return record
-
-
-class _Dictionary(dict):
-    """An OrderedDict of a file; what is set on it, such as versions of modules, is thrown away."""
-
-    def __setstate__(self, state):
-        pass
-
-
-@dataclass(frozen=True)
-class _StorageKind:
-    kind: str
-
-
-# The only names that are known, and what stands for them.
-_KNOWN: dict[tuple[str, str], object] = {
-    ("collections", "OrderedDict"): _Dictionary,
-    ("torch._utils", "_rebuild_tensor"): _tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch", "Size"): tuple,
-    **{("torch", name): _StorageKind(kind) for name, kind in STORAGES.items()},
-}
-
-
-class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
-        known = _KNOWN.get((module, name))
-        if known is None:
-            raise ForgedPickle(f"{module}.{name}")
-        return known
-
-    def persistent_load(self, record) -> Storage:
-        fits = isinstance(record, tuple) and len(record) >= 5 and record[0] == "storage"
-        if not (fits and isinstance(record[1], _StorageKind)):
-            raise ForgedPickle("a reference that is no storage")
-        key, length = record[2], record[4]
-        if not isinstance(key, str) or type(length) is not int or length < 0:
-            raise ForgedPickle("a storage without a name or a length")
-        return Storage(key, record[1].kind, length)
-
-
-def read_pickle(file: io.BufferedIOBase, path) -> object:
-    """The next pickle of a file.
-
-    Args:
-        file: stands at the pickle's first byte.
-        path: named in errors.
-
-    Returns:
-        Dictionaries, lists, tuples, numbers and texts, with `TensorRecord`s where tensors are.
-
-    Raises:
-        InputError: it is damaged, or names anything besides tensors.
-    """
-    try:
-        return _Reader(file).load()
-    except ForgedPickle as error:
-        raise InputError(
-            "Expected a file of weights alone, as torch.save(model.state_dict(), FILE) writes it; "
-            f"nothing else is read, and nothing was run. Received: {error} in {path}"
-        ) from error
-    # A damaged pickle may make its reader fail in any way.
-    except Exception as error:
-        raise InputError(
-            f"The file of weights is damaged ({type(error).__name__}). Received: {path}"
-        ) from error
+class Forged(Exception):
+    """What a file holds that no file of weights does; the text names it."""
 
 
 def tensors_of(content: object, path) -> dict[str, TensorRecord]:
     """The tensors of a network, by their names, wherever in a checkpoint they lie.
 
     Args:
-        content: from `read_pickle`.
+        content: from `pickled.read_pickle`.
         path: named in errors.
 
     Raises:

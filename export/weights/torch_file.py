@@ -7,13 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError
-from keras_portrait_export.weights.records import (
-    Storage,
-    TensorRecord,
-    gather,
-    read_pickle,
-    tensors_of,
-)
+from keras_portrait_export.weights.pickled import read_pickle
+from keras_portrait_export.weights.records import Storage, TensorRecord, gather, tensors_of
 
 # A pickle of protocol 2 that holds PyTorch's magic number, the first one of the older form.
 _MAGIC = 0x1950A86A20F9469CFC6C

@@ -239,7 +239,7 @@ def _parse(text: str, path: Path, model: Path | None) -> PresetMetadata:
     row = {**_ADDED_LATER, **_read_json(text, path)}
     if type(row.get("format")) is not int or row["format"] not in FORMATS:
         raise InputError(
-            f"This version reads presets of format {' or '.join(map(str, FORMATS))}. "
+            f"This version reads presets of formats {FORMATS[0]} to {FORMATS[-1]}. "
             f"Received: format {row.get('format')!r} in {path}"
         )
     if row["format"] == 1:

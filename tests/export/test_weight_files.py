@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch_files as files
 
+import torch_files as files
 from keras_portrait.errors import InputError, MissingExtra
 from keras_portrait_export.weights import read_weights
 
@@ -141,13 +141,14 @@ def forged(marker: str) -> dict[str, tuple[bytes, str]]:
         "getattr": (files.call("builtins", "getattr", files.named("os", "x")), "builtins.getattr"),
         "a module": (files.named("torch.nn.modules.container", "Sequential"), "r.Sequential"),
         "a dotted name": (files.named("collections", "OrderedDict.fromkeys"), "Dict.fromkeys"),
-        "a copyreg extension": (b"\x82\x01", "damaged"),
+        "a copyreg extension": (b"\x82\x01", "the operation EXT1"),
         "a huge shape": (files.tensor(files.storage("0", 4), (2**40, 2**40)), "of 4 numbers"),
         "a negative shape": (files.tensor(files.storage("0", 4), (-1, 4)), "without a shape"),
         "strides beyond": (files.tensor(files.storage("0", 4), (2, 2), (9, 1)), "of 4 numbers"),
         "a start beyond": (files.tensor(files.storage("0", 4), (4,), (1,), 3), "of 4 numbers"),
         "no storage": (files.tensor(files.number(3), (1,)), "without a shape"),
         "a wrong reference": (files.row(files.text("module"), files.text("x")) + b"Q", "no stor"),
+        "a new object": (files.named("torch", "Size") + b")\x81", "the operation NEWOBJ"),
         "no tensors": (files.number(3), "Received: none"),
     }
 
