@@ -58,6 +58,9 @@ HEIF = ["pillow-heif>=1.7"]
 STORE = ["fsspec>=2024.2"]
 RAY = ["ray[data]>=2.50"]
 
+# What published weights of other projects are stored in, besides PyTorch's files.
+IMPORT = ["onnx>=1.19", "safetensors>=0.5"]
+
 # The HTTP service: `portrait serve`. Forms of strangers take over time in older parsers; uvicorn's
 # processes were started in another way before.
 SERVE = ["fastapi>=0.165", "prometheus-client>=0.26", "python-multipart>=0.0.34", "uvicorn>=0.54"]
@@ -123,6 +126,8 @@ setup(
         "store": STORE,
         # A cluster for `portrait stylize --engine ray`; it has no 32-bit builds.
         "ray": RAY,
+        # Reads weights of other projects: `portrait-export import`.
+        "import": IMPORT,
         # Draws for other programs, over HTTP.
         "serve": SERVE,
         # Fetches presets from the Hugging Face Hub, and puts them there.
@@ -139,6 +144,7 @@ setup(
             *HEIF,
             *STORE,
             *RAY,
+            *IMPORT,
             *SERVE,
             *HUB,
             "mtcnn==1.0.0",

@@ -2,13 +2,14 @@
 
 import argparse
 import contextlib
-import os
 import sys
 from pathlib import Path
 
-from keras_portrait.errors import MissingExtra, PortraitError, SettingError
+from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.inference.litert.silence import silent_stderr
 from keras_portrait.terminal import remark, running, tell
+from keras_portrait_export.commands import lines_on, with_tensorflow
+from keras_portrait_export.import_command import import_parser, run_import
 
 # The keys of `convert.MODES`, `trained_generator.DIRECTIONS` and `targets.TARGETS`, which cannot be
 # asked without loading TensorFlow.
@@ -26,10 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 after an error that the user can mend.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    imports = arguments[:1] == ["import"]
     with running("portrait-export"):
-        options = _parser().parse_args(arguments)
+        if imports:
+            options = import_parser(MODES, TARGETS).parse_args(arguments[1:])
+        else:
+            options = _parser().parse_args(arguments)
         try:
-            run = _bench if options.bench else _export
+            run = run_import if imports else _bench if options.bench else _export
             with contextlib.nullcontext() if options.debug else silent_stderr():
                 lines = run(options)
         except PortraitError as error:
@@ -58,7 +64,7 @@ def _export(options: argparse.Namespace) -> list[str]:
     # Each once, in the order given.
     modes = tuple(dict.fromkeys(options.mode or ("dynamic",)))
     tell(f"Exporting {options.source} as {options.recipe or ', '.join(modes)} ...")
-    exporter = _with_tensorflow("exporter")
+    exporter = with_tensorflow("exporter")
     wanted = exporter.ExportOptions(
         modes=modes,
         sizes=tuple(dict.fromkeys(options.size)),
@@ -74,11 +80,9 @@ def _export(options: argparse.Namespace) -> list[str]:
         output_range=tuple(options.output_range) if options.output_range else None,
     )
     made = exporter.export_generator(options.source, options.out, wanted)
-    lines = [f"{options.source}: {note}" for note in made[0].notes]
-    lines += _table([_row(artefact) for artefact in made])
-    lines += [str(artefact.folder) for artefact in made]
+    lines = lines_on(made, options.source)
     if options.report:
-        report = _with_tensorflow("report.page")
+        report = with_tensorflow("report.page")
         rows = [report.measure_preset(artefact.folder, artefact.samples) for artefact in made]
         report.write_report(options.out, rows)
         lines.append(str(options.out / "report.html"))
@@ -94,56 +98,16 @@ def _bench(options: argparse.Namespace) -> list[str]:
             f"--bench takes model files and nothing else. Received: {', '.join(given)} too"
         )
     tell("Timing, half a minute and more ...")
-    bench = _with_tensorflow("benchmark.command")
+    bench = with_tensorflow("benchmark.command")
     return bench.format_table(bench.bench(options.bench)).splitlines()
-
-
-def _with_tensorflow(name: str):
-    """A module of this package that loads TensorFlow."""
-    # The converter is TensorFlow's. The result is compared in full float32, which GPUs round.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    import importlib
-
-    try:
-        return importlib.import_module(f".{name}", __package__)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("tensorflow", "keras", "ai_edge_litert"):
-            raise
-        raise MissingExtra(
-            "Exporting needs TensorFlow and ai-edge-litert. Install them with: "
-            'pip install "keras-portrait[train]"'
-        ) from error
-
-
-def _row(artefact) -> dict[str, str]:
-    metadata, fidelity = artefact.metadata, artefact.fidelity
-    bytes_of_file = (artefact.folder / metadata.file).stat().st_size
-    return {
-        "mode": metadata.mode,
-        "size": str(metadata.size),
-        "file": metadata.file,
-        "kB": f"{bytes_of_file / 1000:.0f}",
-        "max error": f"{fidelity.max_error:.2g}",
-        "worst dB": f"{fidelity.worst_psnr:.1f}",
-        "mean dB": f"{fidelity.mean_psnr:.1f}",
-        "CPU ms": f"{fidelity.milliseconds:.0f}",
-        "delegates": f"{fidelity.delegates}",
-    }
-
-
-def _table(rows: list[dict[str, str]]) -> list[str]:
-    heads = {name: name for name in rows[0]}
-    lines = [heads, *rows]
-    widths = {name: max(len(line[name]) for line in lines) for name in heads}
-    return ["  ".join(line[name].rjust(widths[name]) for name in heads) for line in lines]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="portrait-export",
         description="Turn a trained generator into presets: model files for small machines, "
-        "compared with Keras before anything is written, each with its portrait.json.",
+        "compared with Keras before anything is written, each with its portrait.json. "
+        "`portrait-export import THEIRS -o DIR` takes published weights of other projects.",
     )
     parser.add_argument(
         "source",

@@ -51,12 +51,14 @@ from keras_portrait_export.write import MODEL_FILE, install
 
 
 def export_generator(
-    source: str | Path, folder: str | Path, options: ExportOptions | None = None
+    source: str | Path | TrainedGenerator,
+    folder: str | Path,
+    options: ExportOptions | None = None,
 ) -> list[Artefact]:
     """Makes preset folders of a generator. Nothing is written unless all of them hold to Keras.
 
     Args:
-        source: a run folder, a preset, or a `.keras` file.
+        source: a run folder, a preset, a `.keras` file, or a generator that is loaded already.
         folder: the preset, or, where several are asked for, the folder of their folders, which are
             called MODE-SIZE or MODE-SIZE-STYLE. Model and `portrait.json` are replaced; other
             files, such as the model card, and what somebody wrote into the old `portrait.json`
@@ -74,7 +76,8 @@ def export_generator(
     """
     folder, options = Path(folder), options or ExportOptions()
     _check_destination(folder)
-    trained = _open(source, options)
+    loaded = isinstance(source, TrainedGenerator)
+    trained = source if loaded else _open(source, options)
     jobs = plan_jobs(trained, options, folder)
     material = gather_material(trained, options, jobs)
     made, samples = [], {}
@@ -149,9 +152,10 @@ def gather_material(trained: TrainedGenerator, options: ExportOptions, jobs: lis
     """
     faces = _load_faces(trained, options, jobs)
     if isinstance(trained, ForeignGenerator):
-        trained = in_signed_range(
-            trained, options.output_range, faces.get(jobs[0].size), jobs[0].size
-        )
+        if not trained.output_known:
+            trained = in_signed_range(
+                trained, options.output_range, faces.get(jobs[0].size), jobs[0].size
+            )
         if any(job.mode == INTEGER_MODE for job in jobs):
             check_pixels(trained)
     if options.contrast != 1:
@@ -291,8 +295,9 @@ def _check_destination(folder: Path) -> None:
 
 def _origin(trained: TrainedGenerator) -> str:
     file = "" if trained.file == GENERATOR_FILE else f", {trained.file}"
+    told = getattr(trained, "origin", "") or f"{trained.kind} {trained.name}{file}"
     return (
-        f"{trained.kind} {trained.name}{file}, exported by keras-portrait "
+        f"{told}, exported by keras-portrait "
         f"{keras_portrait.__version__} with Keras {keras.__version__} and TensorFlow "
         f"{tf.__version__}"
     )

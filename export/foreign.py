@@ -12,6 +12,7 @@ import numpy as np
 from keras import layers
 
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.inference.metadata import FACE, PresetMetadata
 from keras_portrait.training.saved_generator import TrainedGenerator, load_model
 from keras_portrait_export.ranges import SIGNED, UNIT, Range, input_range_of, rescaling
 
@@ -30,10 +31,20 @@ class ForeignGenerator(TrainedGenerator):
     Attributes:
         notes: what was found out about it, in lines for the user.
         input_known: whether anything tells the range of the pictures that it takes.
+        output_known: whether its pictures are in [-1, 1] already.
+        framing: what is drawn with it, see `PresetMetadata`.
+        origin: where it comes from; empty for the file that it was loaded from.
     """
 
     notes: tuple[str, ...] = ()
     input_known: bool = True
+    output_known: bool = False
+    framing: str = FACE
+    origin: str = ""
+
+    def metadata(self, **changes) -> PresetMetadata:
+        """What the generator takes and returns, and what is drawn with it."""
+        return super().metadata(**{"framing": self.framing, **changes})
 
 
 def open_foreign(
@@ -54,7 +65,18 @@ def open_foreign(
         InputError: it is broken, or no generator.
         SettingError: an option does not fit.
     """
-    model = load_model(path)
+    return adopt(load_model(path), path, sizes, input_range)
+
+
+def adopt(
+    model: keras.Model, path: Path, sizes: tuple[int, ...] = (), input_range: Range | None = None
+) -> ForeignGenerator:
+    """The same as `open_foreign`, of a model that is loaded or built.
+
+    Raises:
+        InputError: it is no generator.
+        SettingError: an option does not fit.
+    """
     given = _graph_of(model, path)
     roles = _roles(given, path)
     size = _size(given, roles, sizes, path)
@@ -109,7 +131,7 @@ def with_output_range(
     elif output_range != SIGNED:
         result = rescaling(output_range, SIGNED, "output_range")(model.outputs[0])
         model = keras.Model(model.input, result, name=model.name)
-    return replace(trained, model=model, notes=(*trained.notes, note))
+    return replace(trained, model=model, notes=(*trained.notes, note), output_known=True)
 
 
 def _graph_of(model, path) -> keras.Model:

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+from keras_portrait.layers.norm import plane_mean
 from keras_portrait.layers.plane_wave import wave_place, wave_table
 from keras_portrait.training.stored_kernels import NEXT_TO_NOTHING
 
@@ -18,23 +19,54 @@ class SlicedReflection(layers.Layer):
     """Reflection padding made of single rows and columns, bit for bit the same.
 
     Args:
-        padding: int, rows and columns added on every side.
+        sides: ((top, bottom), (left, right)), rows and columns that are added.
     """
 
-    def __init__(self, padding: int, **kwargs):
+    def __init__(self, sides: tuple[tuple[int, int], tuple[int, int]], **kwargs):
         super().__init__(**kwargs)
-        self.padding = padding
+        self.sides = sides
 
     def call(self, inputs):
-        """Float (N, H, W, C) to (N, H + 2 padding, W + 2 padding, C)."""
+        """Float (N, H, W, C) to (N, H + top + bottom, W + left + right, C)."""
         columns = self._reflect(inputs, axis=2)
         return self._reflect(columns, axis=1)
 
     def _reflect(self, x, axis):
         last = x.shape[axis] - 1
-        before = [_line(x, axis, at) for at in range(self.padding, 0, -1)]
-        after = [_line(x, axis, last - at) for at in range(1, self.padding + 1)]
-        return concatenate([concatenate(before, axis), x, concatenate(after, axis)], axis)
+        first, second = self.sides[axis - 1]
+        before = [_line(x, axis, at) for at in range(first, 0, -1)]
+        after = [_line(x, axis, last - at) for at in range(1, second + 1)]
+        parts = [concatenate(lines, axis) for lines in (before, [x], after) if lines]
+        return concatenate(parts, axis)
+
+
+class PictureNormalization(layers.Layer):
+    """`GroupNormalization` of one group, by means that small runtimes are fast at.
+
+    Args:
+        epsilon: float, added to the variance.
+    """
+
+    def __init__(self, epsilon: float, **kwargs):
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        """Makes scale and offset of each channel."""
+        channels = (input_shape[-1],)
+        self.gamma = self.add_weight(shape=channels, initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=channels, initializer="zeros", name="beta")
+        self.built = True
+
+    def call(self, inputs):
+        """Float (N, H, W, C), of the same shape."""
+        centered = inputs - self._mean(inputs)
+        variance = self._mean(centered * centered)
+        return centered * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+
+    def _mean(self, x):
+        # Pixels as `layers.norm.plane_mean`, and channels last.
+        return ops.mean(plane_mean(x), axis=3, keepdims=True)
 
 
 class NativeDepthToSpace(layers.Layer):

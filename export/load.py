@@ -20,14 +20,16 @@ from keras_portrait_export.ranges import Range
 
 # How a Keras model of another kind is saved so that the exporter can read it.
 _SAVE = 'load it where it was made and save it with model.save("model.keras")'
+_IMPORT = "`portrait-export import FILE -o DIR` takes those of known networks"
 # Ending of a file -> what it is, and what to do.
 _OTHER_FILES = {
     ".h5": f"HDF5, the format of Keras 2; {_SAVE}",
     ".hdf5": f"HDF5, the format of Keras 2; {_SAVE}",
     ".pb": f"a part of a SavedModel, which holds operations instead of layers; {_SAVE}",
-    ".onnx": "ONNX, which holds operations instead of layers",
-    ".pt": "PyTorch's",
-    ".pth": "PyTorch's",
+    ".onnx": f"ONNX's; {_IMPORT}",
+    ".pt": f"PyTorch's; {_IMPORT}",
+    ".pth": f"PyTorch's; {_IMPORT}",
+    ".safetensors": f"one of weights; {_IMPORT}",
 }
 
 

@@ -12,6 +12,7 @@ convolution before it, dropout is gone, and everything computes in float32. Then
 | `AppendStyle`                   | reshape, concatenations          | BROADCAST_TO is            |
 | `PlaneWave`                     | offsets, DEPTH_TO_SPACE          | RANGE, FLOOR_MOD, COS are  |
 | `GroupNormalization(groups=-1)` | `InstanceNormalization`          | its reshapes are           |
+| `GroupNormalization(groups=1)`  | `PictureNormalization`           | its reshapes are           |
 | `Conv2D` to 1 to 4 channels     | squares of pixels as channels    | most of each kernel idles  |
 | `Conv2DTranspose`               | `Conv2D`, DEPTH_TO_SPACE         | 2.14 lacks 8-bit weights   |
 
@@ -45,8 +46,10 @@ from keras_portrait_export.layers import (
     ConstantWave,
     DepthToSpaceUpSampling,
     NativeDepthToSpace,
+    PictureNormalization,
     SlicedReflection,
 )
+from keras_portrait_export.published.layers import CornerUpSampling2D
 from keras_portrait_export.transposed import SubpixelConv2DTranspose
 
 # Layers of this package that are exported as they are. Those of Keras are, too: the operators that
@@ -147,7 +150,7 @@ def rebuild_for_inference(
 def _inference_layer(layer):
     named = {"name": layer.name, "dtype": "float32"}
     if isinstance(layer, ReflectionPadding2D):
-        return SlicedReflection(layer.padding, **named)
+        return SlicedReflection(layer.sides, **named)
     if isinstance(layer, AppendStyle):
         return ConcatenatedStyle(**named)
     if isinstance(layer, PlaneWave):
@@ -156,12 +159,17 @@ def _inference_layer(layer):
     if isinstance(layer, layers.GroupNormalization) and layer.groups == layer.input.shape[-1]:
         affine = layer.scale or layer.center
         return InstanceNormalization(layer.epsilon, affine, **named)
+    if isinstance(layer, layers.GroupNormalization) and layer.groups == 1:
+        if layer.scale and layer.center:
+            return PictureNormalization(layer.epsilon, **named)
     if isinstance(layer, layers.UpSampling2D):
         factor = layer.size[0]
         if layer.interpolation == "nearest" and layer.size == (factor, factor):
             return DepthToSpaceUpSampling(factor, **named)
         if layer.interpolation == "bilinear":
             return layer.__class__.from_config(float32_config(layer))
+    if isinstance(layer, CornerUpSampling2D):
+        return layer.__class__(layer.factor, **named)
     if leaves_lanes_idle(layer):
         return BlockConv2D(layer.filters, layer.kernel_size[0], layer.padding, **named)
     if has_subpixel_form(layer):

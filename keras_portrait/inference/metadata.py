@@ -38,8 +38,11 @@ NETWORK_NAME = "network.json"
 # As it is written; files of earlier versions have it without the ending, compressed by the ZIP.
 _PACKED_NETWORK = f"{NETWORK_NAME}.gz"
 STYLES_NAME = "styles.txt"
-# Format 2 says which alignment the generator was trained with; format 1 means the first.
-FORMATS = (1, 2)
+# Format 2 says which alignment the generator was trained with; format 1 means the first. Format 3
+# says that whole pictures are drawn, which readers of the others would not do.
+FORMATS = (1, 2, 3)
+# What a generator draws where nothing else is asked for: an aligned face, or the whole picture.
+FACE, WHOLE = "face", "whole"
 VALUE_RANGE = [-1.0, 1.0]
 COLOUR_ORDER = "RGB"
 NOISE = ("noise",)
@@ -49,7 +52,7 @@ INPUTS = (("image",), ("image", "style"), NOISE)
 # Bytes that a model file has at most. The widest network of the package has some 60 million.
 MOST_MODEL = 2**30
 # What files written before these fields existed mean.
-_ADDED_LATER = {"noise": 0, "channels": 1}
+_ADDED_LATER = {"noise": 0, "channels": 1, "framing": FACE}
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class PresetMetadata:
         description: one line for the list of presets.
         data_licence: which pictures it learned from, under which licences.
         origin: which training and export it comes from.
+        framing: `FACE` or `WHOLE`, what is drawn where nothing else is asked for.
         sha256: hash of the model in hexadecimal, without what is appended to its file;
             `write_metadata` fills it in.
     """
@@ -89,6 +93,7 @@ class PresetMetadata:
     description: str = ""
     data_licence: str = ""
     origin: str = ""
+    framing: str = FACE
     sha256: str = ""
 
 
@@ -113,7 +118,10 @@ def write_metadata(
     _check(metadata, path)
     model, appended = split_model(_read_model(file, path))
     metadata = replace(metadata, sha256=hashlib.sha256(model).hexdigest())
-    row = {"format": FORMATS[-1], **asdict(metadata), **_constants(metadata)}
+    row = {"format": 3 if metadata.framing == WHOLE else 2, **asdict(metadata)}
+    row |= _constants(metadata)
+    if metadata.framing == FACE:
+        del row["framing"]  # as before there was another one
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     network = network or appended.get(NETWORK_NAME, "")
     labels = "".join(f"{style}\n" for style in metadata.styles if "style" in metadata.inputs)
@@ -231,7 +239,7 @@ def _parse(text: str, path: Path, model: Path | None) -> PresetMetadata:
     row = {**_ADDED_LATER, **_read_json(text, path)}
     if type(row.get("format")) is not int or row["format"] not in FORMATS:
         raise InputError(
-            f"This version reads presets of format {' or '.join(map(str, FORMATS))}. "
+            f"This version reads presets of formats {FORMATS[0]} to {FORMATS[-1]}. "
             f"Received: format {row.get('format')!r} in {path}"
         )
     if row["format"] == 1:
@@ -306,6 +314,7 @@ def _check(metadata: PresetMetadata, path: Path) -> None:
         ("alignment", metadata.alignment in ALIGNMENTS, " or ".join(map(str, ALIGNMENTS))),
         ("file", _is_bare_name(metadata.file), "a file name without folders"),
         ("mode", metadata.mode, "a name"),
+        ("framing", metadata.framing in (FACE, WHOLE), f"{FACE} or {WHOLE}"),
     )
     for name, fits, expected in checks:
         if not fits:

@@ -28,7 +28,7 @@ from keras_portrait.inference.faces import (
 from keras_portrait.inference.faces.tracking import TrackedFace
 from keras_portrait.inference.geometry import paste_back, scale_of, square_to_photo
 from keras_portrait.inference.imaging import encode_image, enlarge_drawing, grid, read_image, resize
-from keras_portrait.inference.metadata import NOISE
+from keras_portrait.inference.metadata import NOISE, WHOLE
 from keras_portrait.inference.paste import at_photo_scale
 from keras_portrait.inference.presets import Generator, load_preset
 from keras_portrait.inference.segmentation import PersonSegmenter
@@ -97,7 +97,8 @@ class Stylizer:
             crop: return the aligned square instead of putting the drawing back at the face's place;
                 with `faces="all"` the squares side by side, from left to right. Pictures in colour
                 are always cropped, unless they are drawn whole.
-            whole: draw the whole picture as it is, without looking for a face.
+            whole: draw the whole picture as it is, without looking for a face; presets that were
+                made for that do so unless `crop` is asked for.
             background: "white" draws people alone on white paper. "keep" keeps what is behind
                 them: the photo itself around a drawing that is put back, otherwise the drawn
                 background.
@@ -120,7 +121,7 @@ class Stylizer:
             raise SettingError("Choose either crop or whole. Received: both")
         vector = style_vector(style, self.metadata.styles)
         photo = read_image(image)
-        if whole:
+        if whole or (self.metadata.framing == WHOLE and not crop):
             drawing = self._draw_whole(photo, vector, background)
         else:
             found = self._choose(photo, faces, _name(image))

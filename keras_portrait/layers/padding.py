@@ -9,26 +9,31 @@ class ReflectionPadding2D(keras.layers.Layer):
     """Mirrors the border of an image without repeating the edge pixel.
 
     Args:
-        padding: int, rows and columns added on every side; must be smaller than the image.
+        padding: int, rows and columns added on every side, or ((top, bottom), (left, right)); must
+            be smaller than the image.
     """
 
-    def __init__(self, padding: int = 1, **kwargs):
+    def __init__(self, padding: "int | tuple[tuple[int, int], tuple[int, int]]" = 1, **kwargs):
         super().__init__(**kwargs)
         self.padding = padding
 
+    @property
+    def sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """((top, bottom), (left, right)) in pixels."""
+        if isinstance(self.padding, int):
+            return ((self.padding,) * 2,) * 2
+        return tuple(tuple(pair) for pair in self.padding)
+
     def call(self, inputs):
-        sides = (self.padding, self.padding)
-        return ops.pad(inputs, ((0, 0), sides, sides, (0, 0)), mode="reflect")
+        return ops.pad(inputs, ((0, 0), *self.sides, (0, 0)), mode="reflect")
 
     def compute_output_shape(self, input_shape):
-        batch, height, width, channels = input_shape
-        grow = 2 * self.padding
-        return (
-            batch,
-            None if height is None else height + grow,
-            None if width is None else width + grow,
-            channels,
+        batch, *plane, channels = input_shape
+        grown = (
+            None if length is None else length + sum(pair)
+            for length, pair in zip(plane, self.sides, strict=True)
         )
+        return (batch, *grown, channels)
 
     def get_config(self):
         return {**super().get_config(), "padding": self.padding}

@@ -274,7 +274,7 @@ FORMATS = [0, 99, -1, "1", None, 1.5, True, [1]]
 def test_unknown_formats_are_refused(tiny_preset, run, tmp_path, drawn_data, made):
     path = tiny_preset / "portrait.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": made}))
-    with pytest.raises(InputError, match="reads presets of format 1 or 2. Received: format"):
+    with pytest.raises(InputError, match="reads presets of formats 1 to 3. Received: format"):
         load_preset(tiny_preset)
     path = run / "options.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": made}))

@@ -1,0 +1,186 @@
+"""From a file of published weights to a preset: read, rebuilt, compared, exported."""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.files import file_sha256
+from keras_portrait_export.exporter import export_generator
+from keras_portrait_export.foreign import ForeignGenerator, adopt, with_output_range
+from keras_portrait_export.jobs import Artefact, ExportOptions
+from keras_portrait_export.published.catalog import Published, build_network, recognize
+from keras_portrait_export.weights import read_weights
+from keras_portrait_export.weights.arrays import read_npz
+
+# How far a number of a picture in [-1, 1] may be from what the original returned, in float32, ...
+MOST_OFF = 1e-4
+# ... but for so many of all pixels: where numbers of thousands go into a tanh, rounding alone does
+# more.
+_STRAYS = 0.002
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is kept in a preset about weights that others made.
+
+    Attributes:
+        licence: under which they may be used.
+        credit: who is to be named; empty for the network's source.
+        styles: names of the styles; empty numbers them.
+        network: a name of `catalog.NAMES`, or None where the weights tell.
+        recorded: a `.npz` of what the original made: `image` (N, C, H, W), `output` (N, C, H, W)
+            and, for a network of styles, `style` (N, K) or a map (N, K, h, w), in the numbers that
+            the original takes and returns.
+    """
+
+    licence: str
+    credit: str = ""
+    styles: tuple[str, ...] = ()
+    network: str | None = None
+    recorded: Path | None = None
+
+
+def import_weights(
+    path: str | Path, folder: str | Path, origin: Origin, options: ExportOptions | None = None
+) -> list[Artefact]:
+    """Makes presets of published weights.
+
+    Args:
+        path: as `weights.read_weights` takes it.
+        folder: as `exporter.export_generator` takes it.
+        origin: what is known about them.
+        options: what to make; of `sizes`, the first is that of the published pictures by default.
+
+    Raises:
+        InputError: the weights cannot be read or fit no network, or make other pictures than the
+            original.
+        SettingError, PortraitError: as `exporter.export_generator`.
+    """
+    path, options = Path(path), options or ExportOptions()
+    if not origin.licence.strip():
+        raise SettingError(
+            "--licence: expected the licence of the weights, or who permitted their use; it is "
+            "kept in the preset. Received: none"
+        )
+    generator, _ = open_published(path, origin, options.sizes)
+    return export_generator(generator, folder, options)
+
+
+def open_published(
+    path: Path, origin: Origin, sizes: tuple[int, ...] = ()
+) -> tuple[ForeignGenerator, Published]:
+    """The generator of published weights, in the form that generators have here.
+
+    Args:
+        path: as `weights.read_weights` takes it.
+        origin: what is known about them.
+        sizes: sides of pictures that will be asked for.
+
+    Raises:
+        InputError, SettingError: as `import_weights`.
+    """
+    weights = read_weights(path)
+    published = recognize(weights, origin.network, path)
+    model = build_network(published, weights, path)
+    note = f"{len(weights)} tensors placed as {published.name}, {published.source}"
+    notes = [note, *_recorded_note(model, origin.recorded)]
+    taken = adopt(model, path, sizes or (published.size,), published.input_range)
+    low, high = published.output_range
+    taken = with_output_range(
+        taken, published.output_range, f"output taken as {low:g} to {high:g}, as the network has it"
+    )
+    count = len(taken.styles)
+    if origin.styles and len(origin.styles) != count:
+        raise SettingError(
+            f"--styles: expected {count} names. Received: {', '.join(origin.styles)}"
+        )
+    generator = replace(
+        taken,
+        name=path.stem,
+        method=published.name,
+        styles=origin.styles or taken.styles,
+        framing=published.framing,
+        notes=tuple(notes),
+        words={
+            "data_licence": f"weights of others: {origin.licence.strip()}",
+            "description": f"{origin.credit or published.source}",
+        },
+        origin=f"weights {path.name} (sha256 {_digest(path)}) of the {published.source}",
+    )
+    return generator, published
+
+
+def _recorded_note(model: keras.Model, recorded: Path | None) -> tuple[str, ...]:
+    """Compares the network with what the original made.
+
+    Raises:
+        InputError: the file does not fit, or the pictures differ.
+    """
+    if recorded is None:
+        return ("not compared with the original; --recorded FILE.npz does",)
+    differences = compare_recorded(model, recorded)
+    off, strays = float(differences.max()), float(np.mean(differences > MOST_OFF))
+    if strays > _STRAYS:
+        raise InputError(
+            "The network makes other pictures than the original did. Expected: within "
+            f"{MOST_OFF:g}. "
+            f"Received: up to {off:.2g}, {strays:.1%} of the pixels beyond it, for {recorded}"
+        )
+    return (f"within {off:.1e} of what the original made in {recorded.name}",)
+
+
+def compare_recorded(model: keras.Model, recorded: Path) -> np.ndarray:
+    """How far a network's pictures are from recorded ones.
+
+    Args:
+        model: from `catalog.build_network`.
+        recorded: as `Origin.recorded`.
+
+    Returns:
+        float32, the absolute difference of every number.
+
+    Raises:
+        InputError: the file is no such recording, or of another network.
+    """
+    if not zipfile.is_zipfile(recorded):
+        raise InputError(f"--recorded: expected a .npz file. Received: {recorded}")
+    arrays = read_npz(recorded)
+    names = {"image", "output"} | ({"style"} if len(model.inputs) > 1 else set())
+    if not names <= set(arrays):
+        raise InputError(
+            f"--recorded: expected arrays {', '.join(sorted(names))}. Received: "
+            f"{', '.join(arrays)} in {recorded}"
+        )
+    image = arrays["image"].astype(np.float32)
+    if image.ndim != 4 or image.shape[1] != model.inputs[0].shape[-1]:
+        raise InputError(
+            f"--recorded: expected pictures (N, {model.inputs[0].shape[-1]}, H, W). "
+            f"Received: {image.shape} in {recorded}"
+        )
+    given = [image.transpose(0, 2, 3, 1)]
+    if len(model.inputs) > 1:
+        style = arrays["style"].astype(np.float32)
+        given.append(style.reshape(*style.shape[:2], -1)[..., 0])
+    made = keras.ops.convert_to_numpy(model(given if len(given) > 1 else given[0], training=False))
+    made, wanted = made.transpose(0, 3, 1, 2), arrays["output"].astype(np.float32)
+    if made.shape != wanted.shape:
+        raise InputError(
+            f"--recorded: the network makes pictures {made.shape}. Received: {wanted.shape} in "
+            f"{recorded}"
+        )
+    return np.abs(made - wanted)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of a folder's arrays."""
+    if path.is_file():
+        return file_sha256(path)
+    whole = hashlib.sha256()
+    for file in sorted(path.glob("*.npy")):
+        whole.update(f"{file.name} {file_sha256(file)}\n".encode())
+    return whole.hexdigest()
