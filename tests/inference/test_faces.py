@@ -278,14 +278,6 @@ def test_bands_give_what_the_whole_level_gives(size, monkeypatch):
     np.testing.assert_allclose(np.concatenate(parts), run(level), atol=1e-6)
 
 
-@pytest.mark.parametrize("count", [10, 40, 900])
-def test_of_equally_sure_candidates_the_last_one_comes_first_on_every_processor(count):
-    apart = np.arange(count)[:, None] * 20.0 + [0, 0, 10, 10]
-    scores = np.random.default_rng(3).integers(0, 3, count) / 2
-    wanted = sorted(range(count), key=lambda index: (-scores[index], -index))
-    assert suppress(apart, scores, 0.5).tolist() == wanted
-
-
 def test_a_suppressed_candidate_still_suppresses():
     """A chain in which each overlaps with the next only: the greedy way would keep the third."""
     boxes = np.array([[0, 0, 10, 10], [4, 0, 14, 10], [8, 0, 18, 10], [50, 0, 60, 10]], float)

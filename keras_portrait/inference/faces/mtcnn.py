@@ -219,8 +219,7 @@ def suppress(
     Returns:
         Indices of the candidates kept, best score first.
     """
-    # Scores of 1 are not rare, and which of them comes first must not depend on the processor.
-    order = np.argsort(scores, kind="stable")[::-1]
+    order = np.argsort(scores)[::-1]
     if len(order) < 2:
         return order
     boxes = boxes[order]
