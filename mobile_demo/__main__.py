@@ -32,6 +32,7 @@ _GOES_WITH = {
     "--host": (_WEB,),
     "--port": (_WEB,),
     "--token": (_WEB,),
+    "--phone-page": (_WEB,),
 }
 
 
@@ -115,6 +116,7 @@ def _run(options: argparse.Namespace, started: float) -> None:
         host=options.host,
         port=options.port,
         token=options.token,
+        phone_page=options.phone_page,
         record=options.record,
         button=options.button,
         countdown=options.countdown,
@@ -178,6 +180,12 @@ def _parser() -> argparse.ArgumentParser:
         "--token",
         help="what visitors of the web view must know; one is made where --host is not this "
         "machine alone",
+    )
+    parser.add_argument(
+        "--phone-page",
+        metavar="ADDRESS",
+        help="https address of a page that `portrait web` made: visitors of the web view get it as "
+        "a link and a QR code, to draw on their own phone",
     )
     parser.add_argument(
         "--threads", "--numThreads", type=int, metavar="N", help="CPU threads (default: up to 4)"

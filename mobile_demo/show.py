@@ -41,6 +41,7 @@ def show_live(
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
+    phone_page: str | None = None,
     record: Path | None = None,
     button: str | None = None,
     countdown: float | None = None,
@@ -62,6 +63,7 @@ def show_live(
         host: name or address that the web view listens on.
         port: port that the web view listens on.
         token: what a visitor of the web view must bring; see `WebView`.
+        phone_page: address of the page that visitors draw with on their own phone; see `WebView`.
         record: folder that gets a video of what is shown.
         button: pin of a push button that takes pictures; see `push_button`.
         countdown: seconds before a picture is taken; None for those of `Booth`.
@@ -101,7 +103,7 @@ def show_live(
         if view == "web":
             from keras_portrait_demo.web.server import WebView
 
-            url = stack.enter_context(WebView(live, host, port, token, booth)).url
+            url = stack.enter_context(WebView(live, host, port, token, booth, phone_page)).url
             tell(f"open {url} (Ctrl-C ends)")
         watch = _Watch(live, stopping, recorder)
         if view == "window":

@@ -26,6 +26,10 @@ def find_chromium() -> str:
     return found
 
 
+class Navigated(Exception):
+    """The page was left before the answer came."""
+
+
 class Chromium:
     """One tab. Close it after use: `with Chromium(folder) as browser`."""
 
@@ -89,6 +93,8 @@ class Chromium:
         while True:
             answer = self._receive()
             if answer.get("id") == self._number:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise Navigated
                 assert "error" not in answer, answer
                 return answer["result"]
             self._note(answer)
@@ -108,10 +114,12 @@ class Chromium:
     def wait_for(self, expression: str):
         """Waits until an expression is true, and returns its value."""
         ends = time.monotonic() + SECONDS
-        while not (value := self.run(expression)):
+        while True:
+            with contextlib.suppress(Navigated):
+                if value := self.run(expression):
+                    return value
             assert time.monotonic() < ends, f"waited in vain for {expression}"
             time.sleep(0.05)
-        return value
 
     def press(self, key: str, text: str = ""):
         code = {"Tab": 9, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Escape": 27}[key]

@@ -2,17 +2,15 @@
 
 import base64
 import contextlib
-import functools
-import http.server
 import json
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from headless_chromium import Chromium
+from web_site import Files, served
 
 # The worker's address is a blob's, as the page's; what is not for JSON stays in `kept`.
 _SCRIPT = """
@@ -60,10 +58,15 @@ async function pixels() {
   });
 }
 """
-_ISOLATED = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-}
+
+
+class _Isolated(Files):
+    """Isolates what it serves from other origins, which threads need."""
+
+    def end_headers(self):
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
 
 
 class WorkerPage:
@@ -116,29 +119,10 @@ def worker_page(site: Path, folder: Path, isolated: bool = False) -> Iterator[Wo
         r"<meta [^>]*Content-Security-Policy[^>]*>", (site / "index.html").read_text()
     )
     (site / "worker.html").write_text(f"<!doctype html>{policy[0]}")
-    with serve_files(site, _ISOLATED if isolated else {}) as address, Chromium(folder) as browser:
+    with (
+        served(site, handler=_Isolated if isolated else Files) as address,
+        Chromium(folder) as browser,
+    ):
         browser.open(f"{address}worker.html")
         browser.run(_SCRIPT)
         yield WorkerPage(browser)
-
-
-@contextlib.contextmanager
-def serve_files(folder: Path, headers: dict[str, str]) -> Iterator[str]:
-    """Serves a folder as `python -m http.server` does, with more headers; yields its address."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def end_headers(self):
-            for name, value in headers.items():
-                self.send_header(name, value)
-            super().end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()

@@ -77,6 +77,7 @@ def write_site(folder: "str | Path", presets: tuple[str, ...] = PRESETS) -> Site
     site = {
         "version": _digest(files),
         "policy": _POLICY.search(files["index.html"].decode())[1],
+        "files": {name: sha256(data).hexdigest() for name, data in sorted(files.items())},
         "shell": sorted(name for name in files if _is_shell(name, chosen[0][0].name)),
     }
     worker = files["service-worker.js"].replace(_SITE, json.dumps(site).encode())

@@ -143,6 +143,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.send_error(404)
         self._reply(200, qr_code(self._phone_address(name)), "image/png")
 
+    def _phone_page_code(self):
+        if self.server.phone_page is None:
+            return self.send_error(404)
+        self._reply(200, qr_code(self.server.phone_page), "image/png")
+
     def _phone_address(self, name: str) -> str:
         return f"{self.server.address_for_phones}snapshot.png?id={name}"
 
@@ -169,6 +174,8 @@ class Handler(BaseHTTPRequestHandler):
         if booth is not None:
             name = booth.picture and self.server.pictures.name_of(booth.picture)
             facts["booth"] = booth.status() | {"picture": name and self._kept(name)}
+        if self.server.phone_page is not None:
+            facts["phone_page"] = self.server.phone_page
         self._json(200, facts)
 
     def _health(self):
@@ -280,6 +287,7 @@ _ROUTES = {
     "/snapshot.png": _get(Handler._snapshot_drawing),
     "/snapshot-photo.png": _get(Handler._snapshot_photo),
     "/qr.png": _get(Handler._qr_code),
+    "/phone-page.png": _get(Handler._phone_page_code),
     "/choose": {"POST": Handler._choose},
     "/snapshot": {"POST": Handler._take_snapshot},
     "/round": {"POST": Handler._begin_round},

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from keras_portrait.errors import SettingError
 from keras_portrait.serve.access import is_loopback
@@ -29,6 +30,8 @@ MOST_VIEWERS = 64
 MOST_FROM_ONE = 32
 # Seconds between two looks whether the view is stopped.
 _LOOK_SECONDS = 0.1
+# Of an address, so that its QR code can be read from a screen.
+_MOST_LETTERS = 300
 _EVERY_ADDRESS = {"", "0.0.0.0", "::"}
 
 
@@ -47,6 +50,7 @@ class WebView:
         port: int = 8000,
         token: str | None = None,
         booth: Booth | None = None,
+        phone_page: str | None = None,
     ):
         """Takes the port; `start` begins to answer.
 
@@ -58,11 +62,15 @@ class WebView:
             token: what a visitor must bring once; see `mobile_demo/web/access.py`. Without one,
                 one is made where the address is not a loopback one.
             booth: takes the page's pictures; None where each visitor takes their own.
+            phone_page: http or https address of a page that draws in a browser, for visitors'
+                own phones.
 
         Raises:
-            SettingError: the address or port cannot be listened on, or the token does not fit.
+            SettingError: the address or port cannot be listened on, or the token or the page for
+                phones does not fit.
         """
         access = Access(host, token)
+        _check_phone_page(phone_page)
         try:
             self._server = _Server(host, port)
         except (OSError, OverflowError, TypeError, UnicodeError) as error:
@@ -81,6 +89,7 @@ class WebView:
             self._server.most_from_one = MOST_FROM_ONE
         self._server.page = Page(Path(__file__).with_name("static") / "index.html")
         address = _address(host, self._server.server_port)
+        self._server.phone_page = phone_page
         self._server.address_for_phones = None if is_loopback(host) else address
         self._url = address
         self._token = access.token
@@ -231,6 +240,18 @@ class _Server(ThreadingHTTPServer):
         """Viewers come and go; only other faults are told."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
+
+
+def _check_phone_page(address: str | None) -> None:
+    parts = None
+    with contextlib.suppress(ValueError):
+        parts = address and urlsplit(address)
+    fits = parts and parts.scheme in ("http", "https") and parts.hostname and address.isprintable()
+    if address is not None and not (fits and len(address) <= _MOST_LETTERS):
+        raise SettingError(
+            "--phone-page: expected the http or https address of a page that `portrait web` made. "
+            f"Received: {address}"
+        )
 
 
 def _address(host: str, port: int) -> str:

@@ -112,6 +112,7 @@ VALUES = {
     "--record": "films",
     "--host": "127.0.0.1",
     "--port": "8000",
+    "--phone-page": "https://portrait.example/",
     "--token": "a-secret-of-eight",
     "--button": "17",
     "--countdown": "3",
@@ -134,7 +135,7 @@ HEEDED = {
     "--once FILE --source PHOTO": set(),
     "--once FILE --source CAMERA": CAMERA,
     "--benchmark": SHOWN | {"--frames"},
-    "--view web": SHOWN | LIVE | BOOTH | {"--host", "--port", "--token"},
+    "--view web": SHOWN | LIVE | BOOTH | {"--host", "--port", "--token", "--phone-page"},
     "--view window": SHOWN | LIVE | BOOTH,
     "--view none": SHOWN | LIVE | BOOTH,
 }

@@ -13,6 +13,7 @@ from headless_chromium import Chromium
 from keras_portrait.inference.imaging import read_image
 from keras_portrait_demo.web import server
 from keras_portrait_demo.web.server import MOST_VIEWERS, WebView
+from page_checks import CUT_OFF, FAINT, HARD_TO_TOUCH, WIDER, accessible_names
 from waiting import wait_until
 
 DESKTOP = 1280, 800
@@ -277,7 +278,8 @@ def test_a_stream_that_died_alone_is_opened_again(browser, live):
 
 
 def test_a_phone_comes_in_with_the_token_and_gets_a_qr_code(browser, live):
-    with WebView(live, "0.0.0.0", 0) as view:
+    own = "https://portrait.example/"
+    with WebView(live, "0.0.0.0", 0, phone_page=own) as view:
         address, _, query = view.url.partition("?")
         port = address.split(":")[2].strip("/")
         browser.open(f"http://127.0.0.1:{port}/?{query}")
@@ -288,19 +290,11 @@ def test_a_phone_comes_in_with_the_token_and_gets_a_qr_code(browser, live):
         assert browser.run("document.getElementById('address').href").startswith(
             f"{address}snapshot.png?id="
         )
+        browser.run("document.getElementById('snapshot').close()")
+        click(browser, "#own-phone summary")
+        browser.wait_for("document.getElementById('own-phone-code').naturalWidth > 100")
+        assert browser.run("document.getElementById('own-phone-link').href") == own
         browser.open("about:blank")
-
-
-# Not `innerWidth`: a phone's browser widens that for a page that does not fit.
-CUT_OFF = """[...document.querySelectorAll('button, a, input, legend, summary, canvas, td, span')]
-  .filter((each) => each.checkVisibility())
-  .map((each) => [each.id || each.innerText || each.value, each.getBoundingClientRect()])
-  .filter(([name, box]) => box.left < 0 || box.right > 360 || !box.width)
-  .map(([name]) => name)"""
-HARD_TO_TOUCH = """[...document.querySelectorAll('button, a, label, summary')]
-  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height < 44)
-  .map((each) => each.innerText)"""
-WIDER = "document.documentElement.scrollWidth > 360"
 
 
 def test_phone_width_shows_everything(page):
@@ -320,39 +314,9 @@ def test_phone_width_shows_everything(page):
 def test_everything_has_an_accessible_name(page):
     click(page, "#compare")
     page.wait_for("!document.getElementById('live-slider').hidden")
-    nodes = page.send("Accessibility.getFullAXTree")["nodes"]
-    named = {"button", "slider", "radio", "image", "group", "region", "link"}
-    without = [
-        node["role"]["value"]
-        for node in nodes
-        if not node["ignored"]
-        and node["role"]["value"] in named
-        and not node.get("name", {}).get("value")
-    ]
+    names, without = accessible_names(page)
     assert without == []
-    names = {node["name"]["value"] for node in nodes if node.get("name", {}).get("value")}
     assert {"Take picture", "Style", "pen-and-ink", "Frame rate and delay"} <= names
-
-
-# Contrast of each text with what is behind it, by WCAG 2: (lighter + 0.05) / (darker + 0.05).
-FAINT = """(() => {
-  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => numbers(colour).slice(0, 3)
-    .map((part) => part / 255)
-    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (each) => {
-    const colour = getComputedStyle(each).backgroundColor;
-    return numbers(colour)[3] === 0 ? behind(each.parentElement) : colour;
-  };
-  const contrast = (each) => {
-    const both = [light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => b - a);
-    return (both[0] + 0.05) / (both[1] + 0.05);
-  };
-  return [...document.querySelectorAll('p, a, button, legend, summary, th, td, span, output')]
-    .filter((each) => each.checkVisibility() && each.innerText && contrast(each) < 4.5)
-    .map((each) => [each.innerText, contrast(each)]);
-})()"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

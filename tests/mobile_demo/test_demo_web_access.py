@@ -65,6 +65,30 @@ def test_phone_fetches_its_snapshot_and_nothing_else(guarded, live):
     assert guarded.get("/qr.png?id=none", **cookie)[0] == 404
 
 
+def test_visitors_get_the_page_for_their_own_phone(live, client):
+    address = "https://portrait.example/draw/"
+    with WebView(live, "0.0.0.0", 0, TOKEN, phone_page=address) as view:
+        shown = Client(view)
+        cookie = {"Cookie": f"portrait_demo={TOKEN}"}
+        assert json.loads(shown.get("/status.json", **cookie)[2])["phone_page"] == address
+        code = read_image(shown.get("/phone-page.png", **cookie)[2])
+        assert cv2.QRCodeDetector().detectAndDecode(code)[0] == address
+        assert shown.get("/phone-page.png")[0] == 403
+    assert client.get("/phone-page.png")[0] == 404
+
+
+@pytest.mark.parametrize(
+    "address", ["portrait.example", "ftp://portrait.example", "https://", "javascript:alert(1)"]
+)
+def test_a_page_for_phones_that_is_no_address_is_refused(live, address):
+    with pytest.raises(SettingError) as error:
+        WebView(live, port=0, phone_page=address)
+    assert str(error.value) == (
+        "--phone-page: expected the http or https address of a page that `portrait web` made. "
+        f"Received: {address}"
+    )
+
+
 def test_qr_code_is_read_back():
     address = "http://192.168.1.23:8000/snapshot.png?id=AbCdEf012345-_xy"
     code = read_image(web_pictures.qr_code(address))

@@ -51,7 +51,9 @@ def test_python_quickstart_draws(desk):
 @pytest.mark.parametrize("command", commands("portrait"), ids=" ".join)
 def test_portrait_commands(command, desk, monkeypatch, capsys):
     program, subcommand, *_ = command
-    if subcommand in ("prepare", "serve", "train") or any("runs/" in part for part in command):
+    if subcommand in ("prepare", "serve", "train", "web") or any(
+        "runs/" in part for part in command
+    ):
         command = [program, subcommand, "--help"]
     monkeypatch.setattr(sys, "argv", command)
     try:

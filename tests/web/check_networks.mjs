@@ -33,14 +33,20 @@ for (const style of given.styles) {
 
 const { parseMetadata } = await imported("metadata");
 results.metadata = [];
-for (const text of given.metadata) results.metadata.push(await tried(() => parseMetadata(text, "a preset").name));
+for (const text of given.metadata)
+  results.metadata.push(await tried(() => parseMetadata(text, "a preset").name));
 
 // ---- model files ----
 
 const { describeModel, fixSize } = await imported("litert/graph");
-results.models = await Promise.all(given.models.map((path) => tried(() => describeModel(read(path)))));
+results.models = await Promise.all(
+  given.models.map((path) => tried(() => describeModel(read(path)))),
+);
 for (const [height, width] of given.sizes) {
-  writeFileSync(join(folder, `pnet-${height}-${width}.tflite`), fixSize(read(given.pnet), height, width));
+  writeFileSync(
+    join(folder, `pnet-${height}-${width}.tflite`),
+    fixSize(read(given.pnet), height, width),
+  );
 }
 results.unsized = await tried(() => fixSize(read(given.models.at(-2)), 100, 100));
 
@@ -53,16 +59,31 @@ const photo = { ...given.photo, data: read(join(folder, "photo.bin")), channels:
 const standIns = {
   async pnet({ data, width, height }) {
     const [rows, columns] = [height, width].map((side) => Math.floor((side - 1) / 2) - 4);
-    const result = { offsets: new Float32Array(4 * rows * columns), scores: new Float32Array(2 * rows * columns) };
+    const result = {
+      offsets: new Float32Array(4 * rows * columns),
+      scores: new Float32Array(2 * rows * columns),
+    };
     for (let y = 0, at = 0; y < rows; y += 1) {
-      for (let x = 0; x < columns; x += 1, at += 1) fill(result, at, data, width, 2 * y + 5, 2 * x + 5);
+      for (let x = 0; x < columns; x += 1, at += 1)
+        fill(result, at, data, width, 2 * y + 5, 2 * x + 5);
     }
     return result;
   },
-  rnet: async (patch) => fill({ offsets: new Float32Array(4), scores: new Float32Array(2) }, 0, patch, 24, 12, 12),
+  rnet: async (patch) =>
+    fill({ offsets: new Float32Array(4), scores: new Float32Array(2) }, 0, patch, 24, 12, 12),
   async onet(patch) {
-    const landmarks = Float32Array.from({ length: 10 }, (_, k) => fround(patch[3 * (48 * 24 + 24)] * 0.125) * (k + 1));
-    return fill({ offsets: new Float32Array(4), scores: new Float32Array(2), landmarks }, 0, patch, 48, 24, 24);
+    const landmarks = Float32Array.from(
+      { length: 10 },
+      (_, k) => fround(patch[3 * (48 * 24 + 24)] * 0.125) * (k + 1),
+    );
+    return fill(
+      { offsets: new Float32Array(4), scores: new Float32Array(2), landmarks },
+      0,
+      patch,
+      48,
+      24,
+      24,
+    );
   },
 };
 
@@ -76,7 +97,9 @@ function fill(result, at, data, width, y, x) {
 
 results.bands = given.levels.map(([height, width]) => bands(height, width));
 results.scales = given.levels.map(([height, width]) => pyramidScales(height, width, 20));
-results.kept = [false, true].map((ofSmaller) => suppress(given.boxes, given.scores, 0.5, ofSmaller));
+results.kept = [false, true].map((ofSmaller) =>
+  suppress(given.boxes, given.scores, 0.5, ofSmaller),
+);
 results.faces = await new Mtcnn(standIns, 24).detect(photo);
 results.tooSmall = await tried(() => new Mtcnn(standIns, 11));
 
@@ -89,8 +112,11 @@ const colours = {
   async detect({ data, width, height }) {
     const sums = [0, 1, 2].map(() => [0, 0, 0]);
     for (let at = 0; at < width * height; at += 1) {
-      const channel = [0, 1, 2].find((k) => [0, 1, 2].every((other) => (data[3 * at + other] > 128) === (other === k)));
-      if (channel !== undefined) [at % width, Math.floor(at / width), 1].forEach((value, k) => (sums[channel][k] += value));
+      const channel = [0, 1, 2].find((k) =>
+        [0, 1, 2].every((other) => data[3 * at + other] > 128 === (other === k)),
+      );
+      if (channel !== undefined)
+        [at % width, Math.floor(at / width), 1].forEach((value, k) => (sums[channel][k] += value));
     }
     if (sums.some(([, , count]) => count < 9)) return [];
     const [left, right, mouth] = sums.map(([x, y, count]) => [x / count, y / count]);
@@ -106,7 +132,9 @@ for (const [index, [height, width]] of given.colours.entries()) {
   const seen = picture(read(join(folder, `colours-${index}.bin`)), width, height, 3);
   results.found.push(await new finder.FaceFinder(() => colours).find(seen));
 }
-results.smallest = given.levels.map(([height, width]) => Object.values(finder.smallestFaces({ height, width })));
+results.smallest = given.levels.map(([height, width]) =>
+  Object.values(finder.smallestFaces({ height, width })),
+);
 results.quarters = given.turned.map((landmarks) => finder.quarterTurns({ landmarks }));
 
 // ---- following faces ----
@@ -133,7 +161,9 @@ const { Generator } = await imported("generator");
 const metadata = { ...given.metadataOfStandIn, inputs: ["image"] };
 
 /** A generator that draws the red of each pixel. */
-const reds = new Generator(metadata, async ({ image }) => image.filter((_, index) => index % 3 === 0));
+const reds = new Generator(metadata, async ({ image }) =>
+  image.filter((_, index) => index % 3 === 0),
+);
 let segmented = 0;
 const drawer = new Drawer(async ({ width, height }) => {
   segmented += 1;
@@ -144,24 +174,42 @@ const drawn = [];
 for (let time = 0; time < 2 * SEGMENT_EVERY; time += 1) {
   drawn.push(await drawer.draw(reds, photo, given.tracked, new Float32Array([1]), stages));
 }
-results.live = { segmented, stages: Object.keys(stages.ms), size: [drawn[0].width, drawn[0].height] };
-results.live.same = drawn.every(({ data }) => data.every((value, index) => value === drawn[0].data[index]));
+results.live = {
+  segmented,
+  stages: Object.keys(stages.ms),
+  size: [drawn[0].width, drawn[0].height],
+};
+results.live.same = drawn.every(({ data }) =>
+  data.every((value, index) => value === drawn[0].data[index]),
+);
 writeFileSync(join(folder, "live.bin"), drawn[0].data);
-results.empty = (await drawer.draw(reds, photo, [], new Float32Array([1]), stages)).data.every((value) => value === 255);
+results.empty = (await drawer.draw(reds, photo, [], new Float32Array([1]), stages)).data.every(
+  (value) => value === 255,
+);
 
 // ---- a photo ----
 
 const { Stylizer } = await imported("stylizer");
-const stylizer = new Stylizer(reds, { find: async () => given.photoFaces }, async () => async ({ width, height }) => ({
-  width, height, channels: 1, data: new Float32Array(width * height).fill(1),
-}));
+const stylizer = new Stylizer(
+  reds,
+  { find: async () => given.photoFaces },
+  async () =>
+    async ({ width, height }) => ({
+      width,
+      height,
+      channels: 1,
+      data: new Float32Array(width * height).fill(1),
+    }),
+);
 results.photos = [];
 for (const [index, options] of given.options.entries()) {
-  results.photos.push(await tried(async () => {
-    const { drawing, faces } = await stylizer.draw(photo, options);
-    writeFileSync(join(folder, `photo-${index}.bin`), drawing.data);
-    return { shape: [drawing.height, drawing.width, drawing.channels], faces: faces.length };
-  }));
+  results.photos.push(
+    await tried(async () => {
+      const { drawing, faces } = await stylizer.draw(photo, options);
+      writeFileSync(join(folder, `photo-${index}.bin`), drawing.data);
+      return { shape: [drawing.height, drawing.width, drawing.channels], faces: faces.length };
+    }),
+  );
 }
 
 // ---- the graphics processor ----
@@ -203,32 +251,51 @@ results.graphics = [];
 for (const { webgpu, lost, preset } of given.graphics) {
   const kinds = { wasm: { milliseconds: 9, level: 0 }, webgpu };
   const runtime = runtimeOf(kinds);
-  results.graphics.push(await tried(async () => {
-    const generator = await loadPreset(preset, runtime, async (path) => read(join(given.presets, path.slice(8))), { accelerator: "auto" });
-    const { accelerator } = generator;
-    Object.assign(webgpu, lost);
-    const drawing = await generator.draw(picture(new Uint8Array(256 * 256 * 3), 256, 256, 3), new Float32Array([1, 0, 0]));
-    const open = [...runtime.open];
-    generator.close();
-    return [accelerator, open.join(" "), drawing.data[0], generator.accelerator, runtime.open.length];
-  }));
+  results.graphics.push(
+    await tried(async () => {
+      const generator = await loadPreset(
+        preset,
+        runtime,
+        async (path) => read(join(given.presets, path.slice(8))),
+        { accelerator: "auto" },
+      );
+      const { accelerator } = generator;
+      Object.assign(webgpu, lost);
+      const drawing = await generator.draw(
+        picture(new Uint8Array(256 * 256 * 3), 256, 256, 3),
+        new Float32Array([1, 0, 0]),
+      );
+      const open = [...runtime.open];
+      generator.close();
+      return [
+        accelerator,
+        open.join(" "),
+        drawing.data[0],
+        generator.accelerator,
+        runtime.open.length,
+      ];
+    }),
+  );
 }
 
 // ---- requests of the page ----
 
 const { Session } = await imported("session");
 let opened = 0;
-const session = new Session({ read: (bitmap) => bitmap.picture, make: async (picture) => ({ picture }) }, async (request, progress) => {
-  opened += 1;
-  if (opened === 1) throw new RangeError("Array buffer allocation failed");
-  progress("runtime", 1, 2);
-  return {
-    runtime: { threads: 3 },
-    detectors: async () => () => ({ detect: async () => [] }),
-    segmenter: async () => async () => photo,
-    generator: async () => Object.assign(reds, { accelerator: "wasm" }),
-  };
-});
+const session = new Session(
+  { read: (bitmap) => bitmap.picture, make: async (picture) => ({ picture }) },
+  async (request, progress) => {
+    opened += 1;
+    if (opened === 1) throw new RangeError("Array buffer allocation failed");
+    progress("runtime", 1, 2);
+    return {
+      runtime: { threads: 3 },
+      detectors: async () => () => ({ detect: async () => [] }),
+      segmenter: async () => async () => photo,
+      generator: async () => Object.assign(reds, { accelerator: "wasm" }),
+    };
+  },
+);
 const bitmap = () => ({ picture: photo, width: photo.width, height: photo.height, close() {} });
 const answers = [];
 const requests = [
@@ -243,11 +310,20 @@ const requests = [
   { type: "draw", photo: bitmap(), style: "no such style" },
   { type: "paint" },
 ];
-await Promise.all(requests.map((request, index) =>
-  session.take({ id: index, ...request }, ({ drawing, photo: returned, text, milliseconds, ...rest }, transferred) => {
-    answers.push({ ...rest, has: [Boolean(drawing), Boolean(returned)], transferred: transferred.length });
-  }),
-));
+await Promise.all(
+  requests.map((request, index) =>
+    session.take(
+      { id: index, ...request },
+      ({ drawing, photo: returned, text, milliseconds, ...rest }, transferred) => {
+        answers.push({
+          ...rest,
+          has: [Boolean(drawing), Boolean(returned)],
+          transferred: transferred.length,
+        });
+      },
+    ),
+  ),
+);
 results.session = answers;
 
 console.log(JSON.stringify(results));

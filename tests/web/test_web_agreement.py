@@ -4,14 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from keras_portrait.errors import MissingExtra, TurnedPhotoWarning
+from keras_portrait.errors import TurnedPhotoWarning
 from keras_portrait.inference.imaging import write_image
 from keras_portrait.inference.stylizer import Stylizer
-from keras_portrait.web.site import write_site
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import draw_frame
 from keras_portrait_demo.tracking import Tracker
+from web_site import write_real_site
 from worker_page import worker_page
+
+pytestmark = pytest.mark.slow
 
 FLOAT_PRESETS = ("portrait", "artists", "portrait-256")
 
@@ -25,13 +27,7 @@ def agree(found, wanted, levels, share=0.99):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     site, folder = tmp_path_factory.mktemp("site") / "out", tmp_path_factory.mktemp("browser")
-    try:
-        write_site(site, ("fast", "fine", *FLOAT_PRESETS))
-    except MissingExtra as error:
-        pytest.skip(str(error))
-    (site / "models/presets/altered").mkdir()
-    for name in ("portrait.json", "generator.tflite"):
-        (site / "models/presets/altered" / name).write_bytes(b"{}")
+    write_real_site(site, presets=("fast", "fine", *FLOAT_PRESETS))
     with worker_page(site, folder) as page:
         page.site = site
         yield page
@@ -94,15 +90,21 @@ def test_frames_are_drawn_as_the_demo_draws_them(page, example):
 
 def test_what_fails_is_answered_with_its_code(page):
     write_image(page.site / "empty.png", np.full((240, 320, 3), 128, np.uint8))
-    assert page.ask(type="load", preset="no-such")["code"] == "no-file"
+    page.start()
     assert page.ask("example.jpg", type="draw")["code"] == "bad-setting"
-    assert page.ask(type="load", preset="altered")["code"] == "bad-file"
     assert page.ask(type="load", preset="fast")["type"] == "loaded"
+    assert page.ask(type="load", preset="no-such")["code"] == "no-file"
+    model = page.site / "models/presets/fine/generator.tflite"
+    content = model.read_bytes()
+    model.write_bytes(content[:-1] + b"?")
+    assert page.ask(type="load", preset="fine")["code"] == "bad-file"
+    model.write_bytes(content)
+    # What was loaded before still draws.
+    assert page.ask("example.jpg", type="draw", style="pen")["type"] == "drawn"
     assert page.ask("empty.png", type="draw")["code"] == "no-face"
     assert page.ask("example.jpg", type="draw", style="oil")["code"] == "bad-setting"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["fine", *FLOAT_PRESETS])
 @pytest.mark.parametrize("crop", [False, True])
 def test_every_preset_draws_pythons_drawing(page, example, preset, crop):
@@ -113,7 +115,6 @@ def test_every_preset_draws_pythons_drawing(page, example, preset, crop):
     assert agree(found, wanted, 5 if preset in FLOAT_PRESETS else 2)
 
 
-@pytest.mark.slow
 def test_older_browsers_draw_with_the_runtime_for_them(page, fast, example):
     # The runtime asks whether relaxed SIMD compiles, by a module of a few bytes.
     page.start(
@@ -128,7 +129,6 @@ def test_older_browsers_draw_with_the_runtime_for_them(page, fast, example):
     assert agree(page.drawing(), fast(example[0]), 2)
 
 
-@pytest.mark.slow
 def test_threads_draw_the_same_where_the_page_is_isolated(page, fast, example, tmp_path):
     with worker_page(page.site, tmp_path, isolated=True) as isolated:
         loaded = isolated.ask(type="load", preset="fast", threads=2)

@@ -348,8 +348,7 @@ def test_a_frame_is_drawn_as_in_python(results, photo, reds):
     wanted = lay_on_paper(photo, squares).picture
     found = np.fromfile(results["folder"] / "live.bin", np.uint8).reshape(wanted.shape)
     assert wanted.min() < 100
-    # Python lays ink on frames in a quicker way, good to a level or two.
-    assert (abs(found.astype(int) - wanted) <= 2).mean() > 0.99
+    assert (abs(found.astype(int) - wanted) <= 1).mean() > 0.999
     live = results["live"]
     assert live["same"] and live["segmented"] == 4 and live["size"] == [181, 170]
     assert live["stages"] == ["segment", "align", "stylize", "paste"]

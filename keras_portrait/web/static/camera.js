@@ -49,6 +49,12 @@ export class Camera {
     });
   }
 
+  /** @returns {Promise<boolean>} whether the device has another one; known once one is open */
+  async hasOther() {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter(({ kind }) => kind === "videoinput").length > 1;
+  }
+
   /** Turns to the other side. */
   async flip() {
     this.facing = this.facing === "user" ? "environment" : "user";

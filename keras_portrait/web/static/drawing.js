@@ -19,6 +19,7 @@ export class Drawing {
   #number = 0;
   #address = "";
   #threads = threadsHere();
+  #preset = "";
 
   /**
    * Loads a preset, and with the first one the runtime and the face detector.
@@ -27,6 +28,7 @@ export class Drawing {
    * @returns {Promise<{preset: string, styles: string[], size: number, accelerator: string, threads: number}>}
    */
   async load(preset, progress) {
+    this.#preset = preset;
     const base = new URL("./", document.baseURI).href;
     const ask = (threads) => {
       if (!this.#worker) this.#start();
@@ -49,7 +51,8 @@ export class Drawing {
    * @param {{style: string, faces: string, crop: boolean, whole: boolean, background: string}} options
    * @returns {Promise<{drawing: ImageBitmap, faces: number, turn: number, milliseconds: object}>}
    */
-  draw(photo, options) {
+  async draw(photo, options) {
+    if (!this.#worker) await this.load(this.#preset);
     return this.#ask({ type: "draw", photo, ...options }, [photo]);
   }
 
@@ -59,7 +62,8 @@ export class Drawing {
    * @param {{style: string, faces: number}} options
    * @returns {Promise<{drawing: ?ImageBitmap, photo: ImageBitmap, faces: number, milliseconds: object}>}
    */
-  frame(photo, options) {
+  async frame(photo, options) {
+    if (!this.#worker) await this.load(this.#preset);
     return this.#ask({ type: "frame", photo, ...options }, [photo]);
   }
 

@@ -5,7 +5,9 @@ import { Drawing, canDraw } from "./drawing.js";
 import { lookAfter, offerInstalling, watchForNews } from "./offline.js";
 import { openPhoto, pictureOf } from "./photos.js";
 import { canShare, download, fileOf, share } from "./saving.js";
+import { Rate } from "./rate.js";
 import { presetCards, styleChips } from "./settings.js";
+import { busy, fail, settle, tell } from "./status.js";
 import { knows, loadTexts, number, say } from "./texts.js";
 import { View } from "./view.js";
 
@@ -13,53 +15,31 @@ const get = (id) => document.getElementById(id);
 const view = new View(get("picture"), get("split"));
 const camera = new Camera();
 const drawing = new Drawing();
-// How often the frame rate is shown, and the faces that are drawn live at most.
-const RATE_MS = 1000;
+// Faces that are drawn live.
 const MOST_FACES = 3;
 const MEGA = 1e6;
 // What does not go away when it is tried again.
 const HOPELESS = ["camera_insecure", "camera_missing"];
 
 let presets = []; // of models/index.json
-let loaded = new Promise(() => {}); // of the answer to the last load
+let follow; // takes the promise of the first load, which who is early waits for
+let loaded = new Promise((resolve) => { // of the answer to the last load
+  follow = resolve;
+});
 let shown = null; // the photo on the screen: {photo, from, mirrored, drawing}
 let turn = 0; // counts what is drawn, so that a late answer does not show
 let liveRun = 0; // counts the runs of the camera in the same way
-let retry = () => {};
+let working = ""; // the last preset that could be loaded
 let begun = false; // whether the visitor has begun anything
 let waitingForLoad = 0; // how many wait for what draws
 
-// ---- what is said ----
-
-function tell(text) {
-  if (get("message").textContent !== text) get("message").textContent = text;
-  get("message").hidden = !text || !get("busy").hidden;
-}
-
-function busy(text, done = null, total = null) {
-  get("busy").hidden = !text;
-  if (get("busy-text").textContent !== text) get("busy-text").textContent = text;
-  if (total) Object.assign(get("progress"), { max: total, value: done });
-  else get("progress").removeAttribute("value");
-  if (text) get("message").hidden = true;
-}
-
-function fail(error, again = null) {
-  console.warn(error);
-  busy("");
-  const key = `error.${error.code || "failed"}`;
-  get("problem").firstElementChild.textContent = say(knows(key) ? key : "error.failed");
-  get("problem").hidden = false;
-  get("retry").hidden = !again;
-  retry = again || (() => {});
-}
-
-const settle = () => {
-  get("problem").hidden = true;
-};
+// What has the focus next where a button goes that had it.
+const NEXT = { welcome: "use-camera", live: "take", photo: "picture" };
 
 function enter(mode) {
+  const before = document.activeElement;
   document.body.dataset.mode = mode;
+  if (before !== document.body && !before.checkVisibility?.()) get(NEXT[mode]).focus({ preventScroll: true });
   if (mode !== "live") get("rate").textContent = "";
   if (mode !== "welcome") get("picture").setAttribute("aria-label", say(`picture_${mode}`));
 }
@@ -70,6 +50,7 @@ const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)
 
 function load(preset) {
   loaded = begin(preset);
+  follow(loaded);
   loaded.catch(() => {}); // whoever needs it hears of it
   return loaded;
 }
@@ -79,7 +60,7 @@ async function begin(preset) {
   let runtime = false;
   const answer = await drawing.load(preset, (step, done, total) => {
     runtime ||= step === "runtime" && total > 0;
-    if (document.body.dataset.mode === "welcome" && !shown && !waitingForLoad) return;
+    if (!waitingForLoad) return;
     if (step === "runtime" && total) {
       const parts = { loaded: number(done / MEGA, 1), total: number(total / MEGA, 1) };
       busy(say("loading_runtime", parts), done, total);
@@ -103,14 +84,22 @@ async function ready() {
 }
 
 async function changePreset(name) {
-  styleChips(get("style"), presets.find((preset) => preset.name === name).styles);
+  const offer = (preset) => {
+    document.querySelector(`input[name="preset"][value="${preset}"]`).checked = true;
+    styleChips(get("style"), presets.find((each) => each.name === preset).styles);
+  };
   settle();
+  offer(name);
   try {
     load(name);
     await ready();
+    working = name;
     if (shown) await redraw();
   } catch (error) {
+    // Without a network, for example: what has drawn goes on drawing.
     fail(error, () => changePreset(name));
+    offer(working);
+    load(working);
   }
 }
 
@@ -222,8 +211,9 @@ async function openCamera(open = () => camera.open()) {
     enter("live");
     get("slider").hidden = false;
     view.part(0);
+    get("flip").hidden = !(await camera.hasOther());
     drawing.reset();
-    await ready();
+    await mirrorUntil(ready(), mine);
     await live(mine);
   } catch (error) {
     if (mine !== liveRun) return;
@@ -236,8 +226,25 @@ async function openCamera(open = () => camera.open()) {
   }
 }
 
+/** Shows the camera as it is while what draws is being loaded. */
+async function mirrorUntil(loading, mine) {
+  let isOver = false;
+  const over = loading.finally(() => {
+    isOver = true;
+  });
+  over.catch(() => {});
+  while (!isOver && mine === liveRun && camera.isOpen) {
+    const photo = await camera.next();
+    if (photo && !isOver && mine === liveRun) view.show(photo, null, isMirrored());
+    else photo?.close();
+  }
+  await over;
+}
+
 async function live(mine) {
-  const rate = new Rate();
+  const rate = new Rate((text) => {
+    get("rate").textContent = text;
+  });
   while (mine === liveRun) {
     await loaded;
     const photo = await camera.next();
@@ -258,23 +265,6 @@ async function live(mine) {
 }
 
 const isMirrored = () => camera.facing === "user" && get("mirror").checked;
-
-/** Frames a second and the time for one, as means over about a second. */
-class Rate {
-  #since = performance.now();
-  #times = [];
-
-  count(milliseconds) {
-    this.#times.push(milliseconds);
-    const passed = performance.now() - this.#since;
-    if (passed < RATE_MS) return;
-    const delay = this.#times.reduce((sum, time) => sum + time, 0) / this.#times.length;
-    const words = { rate: number((1000 * this.#times.length) / passed, 1), delay: number(delay, 0) };
-    get("rate").textContent = say("rate", words);
-    this.#since = performance.now();
-    this.#times = [];
-  }
-}
 
 function stopCamera() {
   liveRun += 1;
@@ -307,13 +297,8 @@ function listen() {
     stopCamera();
     tell("");
     enter("welcome");
-    get("use-camera").focus();
   });
   press("example", async () => takePhoto(await (await fetch("example.jpg")).blob()));
-  press("retry", () => {
-    settle();
-    retry();
-  });
   press("save", () => kept((file) => {
     download(file);
     get("remarks").textContent = say("saved", { name: file.name });
@@ -360,7 +345,8 @@ async function start() {
   listen();
   document.body.dataset.ready = "page";
   await lookAfter(() => document.body.dataset.mode === "welcome" && !begun);
-  await load(presets[0].name);
+  working = presets[0].name;
+  await load(working);
   document.body.dataset.ready = "drawing";
   watchForNews((apply) => {
     get("update").hidden = false;

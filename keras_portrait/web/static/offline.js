@@ -1,7 +1,8 @@
 /** Lets the page work without a network, and be installed. */
 
-// The service worker keeps what it sees loaded; on the first visit it must see the runtime, too.
-const PATIENCE_MS = 4000;
+// The service worker keeps what it sees loaded; on the first visit it must see the runtime, too. Until
+// then it loads what is needed anyway, so that a long wait costs no time.
+const PATIENCE_MS = 60_000;
 const LOADED_AGAIN = "portrait: loaded again";
 
 /**
@@ -21,14 +22,19 @@ export async function lookAfter(isIdle) {
 // There is none in an insecure page, or in some private windows.
 async function isLookedAfter() {
   if (!navigator.serviceWorker) return false;
+  let registration;
   try {
-    await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });
+    registration = await navigator.serviceWorker.register("service-worker.js", { updateViaCache: "none" });
   } catch {
     return false;
   }
   if (navigator.serviceWorker.controller) return true;
   return new Promise((resolve) => {
     setTimeout(() => resolve(false), PATIENCE_MS);
+    const worker = registration.installing;
+    worker?.addEventListener("statechange", () => {
+      if (worker.state === "redundant") resolve(false); // a file could not be loaded
+    });
     navigator.serviceWorker.addEventListener("controllerchange", () => resolve(true), { once: true });
   });
 }

@@ -7,28 +7,31 @@ const PREFIX = `portrait ${SCOPE} `;
 const CACHE = PREFIX + SITE.version;
 const here = (request) => request.method === "GET" && request.url.startsWith(SCOPE);
 
-self.addEventListener("install", (event) => {
-  event.waitUntil((async () => {
-    const cache = await caches.open(CACHE);
-    // Not from the browser's own cache, which may hold an older version of some.
-    await cache.addAll(SITE.shell.map((name) => new Request(SCOPE + name, { cache: "no-cache" })));
-    await keepUnchanged(cache);
-  })());
-});
+// Where a cache keeps the SHA-256 of the files in it; the page has no such file.
+const HASHES = SCOPE + "hashes";
 
-// What an earlier version has kept beyond the shell, such as the runtime, is fetched anew only where
-// it is another file now.
-async function keepUnchanged(cache) {
-  for (const name of await caches.keys()) {
-    if (name === CACHE || !name.startsWith(PREFIX)) continue;
-    for (const request of await (await caches.open(name)).keys()) {
-      if (await cache.match(request)) continue;
-      try {
-        const answer = await fetch(new Request(request.url, { cache: "no-cache" }));
-        if (answer.ok) await cache.put(request.url, answer);
-      } catch { /* it is fetched when it is needed */ }
-    }
-  }
+self.addEventListener("install", (event) => event.waitUntil(install()));
+
+// What an earlier version has kept and is still the same is taken from there, such as the runtime.
+async function install() {
+  const cache = await caches.open(CACHE);
+  const former = await formerCache();
+  const hashes = await former?.match(HASHES).then((answer) => answer?.json()) || {};
+  const kept = await former?.keys() || [];
+  const names = new Set([...SITE.shell, ...kept.map(({ url }) => url.slice(SCOPE.length))]);
+  await Promise.all([...names].filter((name) => name in SITE.files).map(async (name) => {
+    const same = hashes[name] === SITE.files[name] && await former.match(SCOPE + name);
+    // Not from the browser's own cache, which may hold an older version.
+    if (same) await cache.put(SCOPE + name, same);
+    else await cache.add(new Request(SCOPE + name, { cache: "no-cache" }));
+  }));
+  await cache.put(HASHES, new Response(JSON.stringify(SITE.files)));
+}
+
+async function formerCache() {
+  const names = await caches.keys();
+  const former = names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).pop();
+  return former && caches.open(former);
 }
 
 self.addEventListener("activate", (event) => {

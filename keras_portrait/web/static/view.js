@@ -80,6 +80,8 @@ export class View {
     const split = this.#drawing ? Math.round(width * this.#slider.value / 100) : width;
     pen.setTransform(this.#mirrored ? -1 : 1, 0, 0, 1, this.#mirrored ? width : 0, 0);
     pen.imageSmoothingQuality = "high";
+    pen.fillStyle = "#ffffff"; // behind what is transparent
+    pen.fillRect(0, 0, width, height);
     if (this.#drawing) pen.drawImage(this.#drawing, 0, 0, width, height);
     if (split > 0) {
       pen.save();

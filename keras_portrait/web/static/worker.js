@@ -2,9 +2,10 @@
 // one, since LiteRT.js loads its WebAssembly with importScripts.
 "use strict";
 
-const opened = Promise.all([import("./inference/session.js"), import("./inference/bitmaps.js")]).then(
-  ([{ Session }, bitmaps]) => new Session(bitmaps),
-);
+const opened = Promise.all([
+  import("./inference/session.js"),
+  import("./inference/bitmaps.js"),
+]).then(([{ Session }, bitmaps]) => new Session(bitmaps));
 // A file that is missing is told with the answer to the first request.
 opened.catch(() => {});
 

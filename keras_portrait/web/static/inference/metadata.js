@@ -35,7 +35,11 @@ export function parseMetadata(text, name) {
   if (row.format === 1) row.alignment = 1;
   const checks = [
     ["format", FORMATS.includes(row.format), FORMATS.join(" or ")],
-    ["file", typeof row.file === "string" && /^[^/\\]+$/.test(row.file), "a file name without folders"],
+    [
+      "file",
+      typeof row.file === "string" && /^[^/\\]+$/.test(row.file),
+      "a file name without folders",
+    ],
     ["size", Number.isInteger(row.size) && row.size >= 16 && row.size <= 4096, "from 16 to 4096"],
     ["mode", typeof row.mode === "string", "a name"],
     ["inputs", INPUTS.includes(String(row.inputs)), '["image"] or ["image", "style"]'],
@@ -54,7 +58,10 @@ export function parseMetadata(text, name) {
     }
   }
   if (!isTemplate(row.template, row.size)) {
-    throw new PortraitError("bad-file", `The preset aligns faces in another way. Received: ${name}`);
+    throw new PortraitError(
+      "bad-file",
+      `The preset aligns faces in another way. Received: ${name}`,
+    );
   }
   return row;
 }
@@ -64,7 +71,9 @@ function parseObject(text, name) {
   try {
     row = JSON.parse(text);
   } catch (error) {
-    throw new PortraitError("bad-file", `The metadata is not valid JSON. Received: ${name}`, { cause: error });
+    throw new PortraitError("bad-file", `The metadata is not valid JSON. Received: ${name}`, {
+      cause: error,
+    });
   }
   if (row === null || typeof row !== "object") {
     throw new PortraitError("bad-file", `The metadata is not a JSON object. Received: ${name}`);
@@ -73,7 +82,11 @@ function parseObject(text, name) {
 }
 
 function areNames(styles) {
-  return Array.isArray(styles) && styles.length > 0 && styles.every((style) => style && typeof style === "string");
+  return (
+    Array.isArray(styles) &&
+    styles.length > 0 &&
+    styles.every((style) => style && typeof style === "string")
+  );
 }
 
 function isTemplate(points, size) {

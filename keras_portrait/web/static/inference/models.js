@@ -88,8 +88,15 @@ export function readerOf(folder, progress = () => {}) {
     const { files } = JSON.parse(new TextDecoder().decode(await list));
     const bytes = await fetchBytes(folder, path);
     const expected = files[`models/${path}`];
-    if (expected === undefined || expected.bytes !== bytes.length || !(await hasHash(bytes, expected.sha256))) {
-      throw new PortraitError("bad-file", `A file is not the one of this page; load it again. Received: ${path}`);
+    if (
+      expected === undefined ||
+      expected.bytes !== bytes.length ||
+      !(await hasHash(bytes, expected.sha256))
+    ) {
+      throw new PortraitError(
+        "bad-file",
+        `A file is not the one of this page; load it again. Received: ${path}`,
+      );
     }
     progress(path, bytes.length);
     return bytes;
@@ -101,10 +108,15 @@ async function fetchBytes(folder, path) {
   try {
     response = await fetch(folder + path);
   } catch (error) {
-    throw new PortraitError("no-file", `A file could not be loaded. Received: ${path}`, { cause: error });
+    throw new PortraitError("no-file", `A file could not be loaded. Received: ${path}`, {
+      cause: error,
+    });
   }
   if (!response.ok) {
-    throw new PortraitError("no-file", `A file could not be loaded. Received: ${response.status} for ${path}`);
+    throw new PortraitError(
+      "no-file",
+      `A file could not be loaded. Received: ${response.status} for ${path}`,
+    );
   }
   return new Uint8Array(await response.arrayBuffer());
 }

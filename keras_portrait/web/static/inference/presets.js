@@ -123,7 +123,10 @@ function checkTensors(runner, metadata, folder) {
   const shapes = { image: [1, size, size, 3], style: [1, styles.length] };
   const output = runner.outputs[0]?.name;
   const tell = (tensors) =>
-    tensors.map((tensor) => `${tensor.name} ${tensor.dtype} (${tensor.shape.join(", ")})`).sort().join(", ");
+    tensors
+      .map((tensor) => `${tensor.name} ${tensor.dtype} (${tensor.shape.join(", ")})`)
+      .sort()
+      .join(", ");
   const wanted = [
     tell(metadata.inputs.map((name) => ({ name, dtype, shape: shapes[name] }))),
     tell([{ name: output, dtype, shape: [1, size, size, channels] }]),

@@ -59,7 +59,8 @@ export class Session {
     this.#tasks = this.#tasks.then(async () => {
       const { id } = request;
       try {
-        const progress = (step, loaded, total) => post({ id, type: "progress", step, loaded, total }, []);
+        const progress = (step, loaded, total) =>
+          post({ id, type: "progress", step, loaded, total }, []);
         const answer = await this.#answer(request, progress);
         if (answer) post({ id, ...answer }, [answer.drawing, answer.photo].filter(Boolean));
       } catch (error) {
@@ -83,9 +84,9 @@ export class Session {
     this.#models ??= this.#open(request, progress);
     this.#models.catch(() => (this.#models = undefined));
     const models = await this.#models;
-    this.#stylizer = undefined; // the generator that it has is given up
-    this.#stylizer = await Stylizer.load({ models, preset });
     await models.segmenter();
+    // What fails leaves the preset that was there before.
+    this.#stylizer = await Stylizer.load({ models, preset });
     this.#preset = preset;
     const { styles, size } = this.#stylizer.metadata;
     const { accelerator } = await models.generator(preset);
@@ -117,7 +118,12 @@ export class Session {
       this.#liveFaces = faces;
     }
     const generator = await models.generator(this.#preset);
-    const result = await this.#live.draw(generator, this.#read(photo), performance.now() / 1000, style);
+    const result = await this.#live.draw(
+      generator,
+      this.#read(photo),
+      performance.now() / 1000,
+      style,
+    );
     const drawing = result.faces > 0 ? await this.#pixels.make(result.drawing) : null;
     return { type: "drawn", drawing, photo, faces: result.faces, milliseconds: result.stages };
   }
@@ -131,7 +137,10 @@ export class Session {
 
   #read(photo) {
     if (!(photo.width > 0 && photo.height > 0)) {
-      throw new PortraitError("bad-photo", `Expected a picture. Received: ${photo.width} x ${photo.height}`);
+      throw new PortraitError(
+        "bad-photo",
+        `Expected a picture. Received: ${photo.width} x ${photo.height}`,
+      );
     }
     return this.#pixels.read(photo);
   }
@@ -139,7 +148,9 @@ export class Session {
 
 function codeOf(error) {
   if (error instanceof PortraitError) return error.code;
-  return error instanceof RangeError && /alloc|array length|memory/i.test(error.message) ? "no-memory" : "failed";
+  return error instanceof RangeError && /alloc|array length|memory/i.test(error.message)
+    ? "no-memory"
+    : "failed";
 }
 
 /** The runtime and the networks of a page. */
@@ -148,7 +159,11 @@ async function openModels({ base, threads, accelerator }, progress) {
   try {
     module = await import(`${base}runtime/core/dist/index.js`);
   } catch (error) {
-    throw new PortraitError("no-runtime", `The runtime could not be loaded. Received: ${error.message}`, { cause: error });
+    throw new PortraitError(
+      "no-runtime",
+      `The runtime could not be loaded. Received: ${error.message}`,
+      { cause: error },
+    );
   }
   const instantiate = instantiator((loaded, total) => progress("runtime", loaded, total));
   const runtime = await startRuntime(module, `${base}runtime/core/wasm/`, { threads, instantiate });

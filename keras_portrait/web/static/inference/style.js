@@ -30,7 +30,8 @@ export function styleVector(style, styles) {
     return Float32Array.from(styles, (_, index) => (index === chosen ? 1 : 0));
   }
   const fits =
-    chosen.length === styles.length && chosen.every((weight) => Number.isFinite(weight) && weight >= 0);
+    chosen.length === styles.length &&
+    chosen.every((weight) => Number.isFinite(weight) && weight >= 0);
   const sum = fits ? chosen.reduce((total, weight) => total + weight, 0) : 0;
   if (!(sum > 0)) {
     throw new PortraitError(
@@ -53,7 +54,10 @@ function parseStyle(text, styles) {
     const name = (colon < 0 ? part : part.slice(0, colon)).trim();
     const weight = colon < 0 ? "1" : part.slice(colon + 1);
     if (!styles.includes(name)) {
-      throw new PortraitError("bad-setting", `No such style. Known: ${styles.join(", ")}. Received: ${text}`);
+      throw new PortraitError(
+        "bad-setting",
+        `No such style. Known: ${styles.join(", ")}. Received: ${text}`,
+      );
     }
     if (!NUMBER.test(weight)) {
       throw new PortraitError(
@@ -74,6 +78,9 @@ function parseStyle(text, styles) {
  */
 export function checkChoice(name, value, choices) {
   if (!choices.includes(value)) {
-    throw new PortraitError("bad-setting", `No such ${name}. Known: ${choices.join(", ")}. Received: ${value}`);
+    throw new PortraitError(
+      "bad-setting",
+      `No such ${name}. Known: ${choices.join(", ")}. Received: ${value}`,
+    );
   }
 }

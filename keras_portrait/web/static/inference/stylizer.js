@@ -56,8 +56,8 @@ export class Stylizer {
    */
   static async load({ preset = "fast", models, base, runtime }) {
     const networks = models ?? new Models(runtime, readerOf(`${base}models/`));
-    const generator = await networks.generator(preset);
     const finder = new FaceFinder(await networks.detectors());
+    const generator = await networks.generator(preset);
     return new Stylizer(generator, finder, () => networks.segmenter());
   }
 
@@ -79,10 +79,14 @@ export class Stylizer {
    * @throws {PortraitError} "no-face"; "bad-setting": there is no such style, or options that exclude
    *   each other.
    */
-  async draw(photo, { style, faces = "largest", crop = false, whole = false, background = "white" } = {}) {
+  async draw(
+    photo,
+    { style, faces = "largest", crop = false, whole = false, background = "white" } = {},
+  ) {
     checkChoice("faces", faces, FACES);
     checkChoice("background", background, BACKGROUNDS);
-    if (crop && whole) throw new PortraitError("bad-setting", "Choose either crop or whole. Received: both");
+    if (crop && whole)
+      throw new PortraitError("bad-setting", "Choose either crop or whole. Received: both");
     const vector = styleVector(style, this.metadata.styles);
     if (whole) return { drawing: await this.#drawWhole(photo, vector, background), faces: [] };
     const found = await this.findFaces(photo, faces);
@@ -147,7 +151,13 @@ export class Stylizer {
     let canvas = background === "keep" ? photo : bytePicture(photo.width, photo.height, 3, 255);
     // Where squares overlap the larger face lies on top: its drawing is the more exact one.
     for (const face of [...faces].sort((one, other) => boxArea(one.box) - boxArea(other.box))) {
-      const { drawing, transform } = await this.#drawer.draw(photo, face.landmarks, vector, segment, true);
+      const { drawing, transform } = await this.#drawer.draw(
+        photo,
+        face.landmarks,
+        vector,
+        segment,
+        true,
+      );
       const [enlarged, moved] = atPhotoScale(drawing, transform);
       canvas = pasteBack(canvas, enlarged, moved);
     }

@@ -81,7 +81,8 @@ export class FaceFinder {
   async find(photo) {
     for (const look of this.#smaller ? LOOKS : LOOKS.slice(0, 1)) {
       // The last one shows no more of a photo that was not reduced for the others.
-      if (look.side > DETECTION_SIDE && Math.max(photo.width, photo.height) <= DETECTION_SIDE) continue;
+      if (look.side > DETECTION_SIDE && Math.max(photo.width, photo.height) <= DETECTION_SIDE)
+        continue;
       const small = reduced(photo, look.side);
       const found = await this.#look(small, look);
       if (found.length > 0) return found.map((face) => enlarged(face, small, photo));
@@ -241,7 +242,10 @@ function turned(small, turn) {
   // Of quarter turns whole numbers: no pixel is interpolated.
   const columns = Math.ceil(Math.abs(a) * width + Math.abs(b) * height - 1e-6);
   const rows = Math.ceil(Math.abs(c) * width + Math.abs(d) * height - 1e-6);
-  const matrix = around([(width - 1) / 2, (height - 1) / 2], turning, [(columns - 1) / 2, (rows - 1) / 2]);
+  const matrix = around([(width - 1) / 2, (height - 1) / 2], turning, [
+    (columns - 1) / 2,
+    (rows - 1) / 2,
+  ]);
   return [warpLinear(small, matrix, columns, rows, 255), matrix];
 }
 
@@ -250,7 +254,10 @@ function cutCrop(view, { box }, side, turn, mirrored = false) {
   const centre = [box.left + box.width / 2, box.top + box.height / 2];
   const scale = (CROP_FACES * Math.max(box.width, box.height)) / side;
   const [a, b, c, d] = turningBy(turn).map((value) => value * scale);
-  const matrix = around(centre, mirrored ? [-a, b, -c, d] : [a, b, c, d], [(side - 1) / 2, (side - 1) / 2]);
+  const matrix = around(centre, mirrored ? [-a, b, -c, d] : [a, b, c, d], [
+    (side - 1) / 2,
+    (side - 1) / 2,
+  ]);
   return [warpLinear(view, matrix, side, side, 255), matrix];
 }
 
@@ -262,16 +269,26 @@ function around([x, y], [a, b, c, d], [fromX, fromY]) {
 /** Four numbers, row by row, from upright to turned clockwise. */
 function turningBy(degrees) {
   const radians = (degrees * Math.PI) / 180;
-  const [cosine, sine] = [Math.cos(radians), Math.sin(radians)].map((value) => Math.round(value * 1e12) / 1e12);
+  const [cosine, sine] = [Math.cos(radians), Math.sin(radians)].map(
+    (value) => Math.round(value * 1e12) / 1e12,
+  );
   return [cosine, -sine, sine, cosine];
 }
 
 /** A face in pixels of another picture; its box stays upright there, around the corners. */
 function moved({ box, landmarks, score }, matrix) {
   const [right, bottom] = [box.left + box.width, box.top + box.height];
-  const corners = [[box.left, box.top], [right, box.top], [box.left, bottom], [right, bottom]];
+  const corners = [
+    [box.left, box.top],
+    [right, box.top],
+    [box.left, bottom],
+    [right, bottom],
+  ];
   // A box has sides where pixels end, landmarks lie at their centres.
-  const there = transformPoints(corners.map((corner) => corner.map((side) => side - 0.5)), matrix);
+  const there = transformPoints(
+    corners.map((corner) => corner.map((side) => side - 0.5)),
+    matrix,
+  );
   const [left, top] = [0, 1].map((axis) => Math.min(...there.map((corner) => corner[axis])) + 0.5);
   const [last, low] = [0, 1].map((axis) => Math.max(...there.map((corner) => corner[axis])) + 0.5);
   return {

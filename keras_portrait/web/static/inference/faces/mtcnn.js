@@ -62,7 +62,10 @@ export class Mtcnn {
    */
   constructor(nets, minFace = 20, thresholds = THRESHOLDS) {
     if (!(minFace >= CELL)) {
-      throw new PortraitError("bad-setting", `minFace must be ${CELL} or more. Received: ${minFace}`);
+      throw new PortraitError(
+        "bad-setting",
+        `minFace must be ${CELL} or more. Received: ${minFace}`,
+      );
     }
     this.#nets = nets;
     this.minFace = minFace;
@@ -115,7 +118,11 @@ export class Mtcnn {
     const scores = [];
     for (const [top, bottom] of bands(level.height, level.width)) {
       const row = 3 * level.width;
-      const band = { ...level, height: bottom - top, data: level.data.subarray(row * top, row * bottom) };
+      const band = {
+        ...level,
+        height: bottom - top,
+        data: level.data.subarray(row * top, row * bottom),
+      };
       const result = await this.#nets.pnet(band);
       for (let index = 0; index < result.scores.length / 2; index += 1) {
         const score = result.scores[2 * index + 1];
@@ -124,7 +131,9 @@ export class Mtcnn {
         const y = top + STRIDE * Math.floor(index / columns);
         const window = [x + 1, y + 1, x + CELL, y + CELL];
         boxes.push(
-          window.map((side, k) => (side + Math.fround(result.offsets[4 * index + k] * (CELL - 1))) / scale),
+          window.map(
+            (side, k) => (side + Math.fround(result.offsets[4 * index + k] * (CELL - 1))) / scale,
+          ),
         );
         scores.push(score);
       }
@@ -212,8 +221,10 @@ export function bands(height, width) {
 export function pyramidScales(height, width, minFace) {
   const shorter = Math.min(height, width);
   const count = Math.round(-(Math.log(shorter / CELL) / Math.log(SCALE_FACTOR) + 1));
-  return Array.from({ length: Math.max(count, 0) }, (_, level) => (CELL / minFace) * SCALE_FACTOR ** level)
-    .filter((scale) => Math.trunc(shorter * scale) >= SMALLEST_LEVEL);
+  return Array.from(
+    { length: Math.max(count, 0) },
+    (_, level) => (CELL / minFace) * SCALE_FACTOR ** level,
+  ).filter((scale) => Math.trunc(shorter * scale) >= SMALLEST_LEVEL);
 }
 
 /**
@@ -231,11 +242,14 @@ export function suppress(boxes, scores, overlap, ofSmaller = false) {
   const order = scores.map((_, index) => index).sort((a, b) => scores[b] - scores[a] || b - a);
   // One array of numbers: there are thousands of candidates, and each is compared with all better ones.
   const sides = Float64Array.from(order.flatMap((index) => boxes[index]));
-  const areas = order.map((_, i) => (sides[4 * i + 2] - sides[4 * i]) * (sides[4 * i + 3] - sides[4 * i + 1]));
+  const areas = order.map(
+    (_, i) => (sides[4 * i + 2] - sides[4 * i]) * (sides[4 * i + 3] - sides[4 * i + 1]),
+  );
   return order.filter((_, one) => {
     for (let better = 0; better < one; better += 1) {
       const across =
-        Math.min(sides[4 * one + 2], sides[4 * better + 2]) - Math.max(sides[4 * one], sides[4 * better]);
+        Math.min(sides[4 * one + 2], sides[4 * better + 2]) -
+        Math.max(sides[4 * one], sides[4 * better]);
       const down =
         Math.min(sides[4 * one + 3], sides[4 * better + 3]) -
         Math.max(sides[4 * one + 1], sides[4 * better + 1]);

@@ -15,8 +15,8 @@ const DEGREES = fround(180 / Math.PI);
  * @typedef {object} Face a face found in a photo.
  * @property {Box} box where the face is.
  * @property {number[][]} landmarks five [x, y] in pixels of the photo, centre of the first pixel at
- *   (0, 0), rounded to float32: left eye, right eye, nose tip, left and right corner of the mouth, left and right
- *   as seen in the picture.
+ *   (0, 0), rounded to float32: left eye, right eye, nose tip, left and right corner of the mouth,
+ *   left and right as seen in the picture.
  * @property {number} score how sure the detector is, 0 to 1.
  */
 
@@ -34,7 +34,8 @@ export function boxArea(box) {
  */
 export function turnOf({ landmarks }) {
   // In 32 bits, as NumPy computes it: crops are turned by it, and what is found in them by the last bit.
-  const middle = (one, other, axis) => fround(fround(landmarks[one][axis] + landmarks[other][axis]) / 2);
+  const middle = (one, other, axis) =>
+    fround(fround(landmarks[one][axis] + landmarks[other][axis]) / 2);
   const across = fround(middle(3, 4, 0) - middle(0, 1, 0));
   const down = fround(middle(3, 4, 1) - middle(0, 1, 1));
   return fround(fround(Math.atan2(-across, down)) * DEGREES);

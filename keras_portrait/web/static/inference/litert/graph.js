@@ -38,7 +38,10 @@ export function describeModel(model) {
     const signatures = root.table(7)?.items() ?? [];
     const named = (field, indices) =>
       signatures.length > 0
-        ? signatures[0].table(field).items().map((map) => [map.table(0).text(), map.unsigned(1)])
+        ? signatures[0]
+            .table(field)
+            .items()
+            .map((map) => [map.table(0).text(), map.unsigned(1)])
         : indices.map((index) => [tensors[index].table(3).text(), index]);
     const describe = ([name, index]) => describeTensor(tensors[index], name);
     return {
@@ -66,17 +69,24 @@ export function fixSize(model, height, width) {
   reading(fixed, (root) => {
     const graph = root.table(2).items()[0];
     const tensors = graph.table(0).items();
-    const codes = root.table(1).items().map((code) => Math.max(code.byte(0), code.signed(3)));
+    const codes = root
+      .table(1)
+      .items()
+      .map((code) => Math.max(code.byte(0), code.signed(3)));
     const sizes = new Map([[graph.table(1).integers()[0], [height, width]]]);
     for (const operator of graph.table(3).items()) {
       const inputs = operator.table(1).integers();
       const size = resultSize(codes[operator.unsigned(0)], operator, sizes.get(inputs[0]), () =>
         tensors[inputs[1]].table(0).integers().slice(1, 3),
       );
-      operator.table(2).integers().forEach((index) => sizes.set(index, size));
+      operator
+        .table(2)
+        .integers()
+        .forEach((index) => sizes.set(index, size));
     }
     for (const [index, size] of sizes) {
-      for (const field of [0, 7]) { // the shape, and the one that says what is open
+      for (const field of [0, 7]) {
+        // the shape, and the one that says what is open
         size.forEach((side, axis) => tensors[index].table(field).setInteger(1 + axis, side));
       }
     }

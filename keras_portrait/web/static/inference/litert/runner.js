@@ -33,11 +33,13 @@ export async function startRuntime(module, folder, { threads = 1, instantiate } 
       globalThis.Module = {
         locateFile: (file) => folder + file,
         mainScriptUrlOrBlob: `${folder}${name}.js`,
-        instantiateWasm: instantiate && ((imports, receive) => {
-          const received = ({ instance, module: compiled }) => receive(instance, compiled);
-          instantiate(`${folder}${name}.wasm`, imports).then(received).catch(reject);
-          return {};
-        }),
+        instantiateWasm:
+          instantiate &&
+          ((imports, receive) => {
+            const received = ({ instance, module: compiled }) => receive(instance, compiled);
+            instantiate(`${folder}${name}.wasm`, imports).then(received).catch(reject);
+            return {};
+          }),
         print() {},
         printErr(line) {
           if (/^(ERROR|FATAL)/.test(line)) console.error(line);
@@ -134,15 +136,24 @@ export class Runner {
    */
   static async open(runtime, model, { accelerator = "wasm" } = {}) {
     const { inputs, outputs } = describeModel(model);
-    const odd = [...inputs, ...outputs].find(({ shape, dtype }) => shape.includes(-1) || !ARRAYS[dtype]);
+    const odd = [...inputs, ...outputs].find(
+      ({ shape, dtype }) => shape.includes(-1) || !ARRAYS[dtype],
+    );
     if (odd) {
       const received = `${odd.dtype} (${odd.shape.join(", ")})`;
-      throw new PortraitError("bad-file", `The model's ${odd.name} cannot be used. Received: ${received}`);
+      throw new PortraitError(
+        "bad-file",
+        `The model's ${odd.name} cannot be used. Received: ${received}`,
+      );
     }
     const cpuOptions = { numThreads: runtime.threads };
     const gpuOptions = { precision: "fp32" }; // drawings are to be the same everywhere
     try {
-      const compiled = await runtime.module.loadAndCompile(model, { accelerator, cpuOptions, gpuOptions });
+      const compiled = await runtime.module.loadAndCompile(model, {
+        accelerator,
+        cpuOptions,
+        gpuOptions,
+      });
       return new Runner(runtime.module, compiled, inputs, outputs, compiled.options.accelerator);
     } catch (error) {
       throw asPortraitError(error, "The runtime cannot run the model.", "bad-file");
@@ -194,12 +205,18 @@ function encode(array, { name, shape, dtype, scale, zeroPoint }) {
   const length = shape.reduce((product, side) => product * side, 1);
   if (array?.length !== length) {
     const received = array === undefined ? "nothing" : `${array.length} values`;
-    throw new PortraitError("bad-setting", `The model's ${name} has ${length} values. Received: ${received}`);
+    throw new PortraitError(
+      "bad-setting",
+      `The model's ${name} has ${length} values. Received: ${received}`,
+    );
   }
   if (array instanceof ARRAYS[dtype]) return array;
   if (!(array instanceof Float32Array && scale > 0 && dtype === "uint8")) {
     const received = array.constructor.name;
-    throw new PortraitError("bad-setting", `The model's ${name} is ${dtype}. Received: ${received}`);
+    throw new PortraitError(
+      "bad-setting",
+      `The model's ${name} is ${dtype}. Received: ${received}`,
+    );
   }
   const steps = (value) => rint(Math.fround(value / scale)) + zeroPoint;
   return new Uint8Array(Uint8ClampedArray.from(array, steps).buffer);
@@ -214,6 +231,10 @@ function decode(array, { scale, zeroPoint }) {
 /** What the runtime threw, as one line; an error of another kind where memory has run out. */
 function asPortraitError(error, text, code = "no-runtime") {
   const received = String(error?.message ?? error?.type ?? error).split("\n")[0];
-  const isFull = error instanceof RangeError || /out of memory|memory access|allocat|enlarge memory/i.test(received);
-  return new PortraitError(isFull ? "no-memory" : code, `${text} Received: ${received}`, { cause: error });
+  const isFull =
+    error instanceof RangeError ||
+    /out of memory|memory access|allocat|enlarge memory/i.test(received);
+  return new PortraitError(isFull ? "no-memory" : code, `${text} Received: ${received}`, {
+    cause: error,
+  });
 }

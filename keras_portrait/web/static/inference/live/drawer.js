@@ -39,7 +39,8 @@ export class Drawer {
     const squares = [];
     // Where squares overlap the larger face lies on top.
     for (const face of [...faces].sort((one, other) => boxArea(one.box) - boxArea(other.box))) {
-      const alpha = (square) => stages.within("segment", "align", () => this.#alpha(face.number, square));
+      const alpha = (square) =>
+        stages.within("segment", "align", () => this.#alpha(face.number, square));
       const aligned = await stages.time("align", () => drawer.align(photo, face.landmarks, alpha));
       const drawn = await stages.time("stylize", () => drawer.generate(aligned, style));
       const drawing = await stages.time("paste", () => drawer.finish(drawn, aligned, true));

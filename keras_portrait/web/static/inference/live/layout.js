@@ -1,8 +1,7 @@
 /** Where drawn squares are placed in a frame. */
 
-import { pasteBack } from "../geometry.js";
-import { grid, layOn, resize } from "../imaging.js";
-import { atPhotoScale } from "../paste.js";
+import { asRgb, grid, layOn, resize } from "../imaging.js";
+import { atPhotoScale, layInk } from "../paste.js";
 import { bytePicture, rint } from "../picture.js";
 
 /** @typedef {import("../picture.js").Picture} Picture */
@@ -17,15 +16,21 @@ import { bytePicture, rint } from "../picture.js";
  * @returns {Picture} bytes RGB (H, W, 3), blank of no square.
  */
 export function layOnPaper({ width, height }, squares) {
-  const paper = bytePicture(width, height, 3, 255);
-  if (squares[0]?.drawing.channels === 3) {
+  if (squares.length === 0) return bytePicture(width, height, 3, 255);
+  if (squares[0].drawing.channels === 3) {
     const fromLeft = [...squares].sort((one, other) => across(one) - across(other));
-    return fitFrame(grid(fromLeft.map(({ drawing }) => drawing), squares.length), width, height);
+    return fitFrame(
+      grid(
+        fromLeft.map(({ drawing }) => drawing),
+        squares.length,
+      ),
+      width,
+      height,
+    );
   }
-  return squares.reduce(
-    (canvas, { drawing, transform }) => pasteBack(canvas, ...atPhotoScale(drawing, transform)),
-    paper,
-  );
+  const lay = (paper, { drawing, transform }) =>
+    layInk(paper, height, width, ...atPhotoScale(drawing, transform));
+  return asRgb(squares.reduce(lay, null));
 }
 
 function across({ transform: [a, b, x] }) {
@@ -42,7 +47,9 @@ function across({ transform: [a, b, x] }) {
  */
 export function fitFrame(picture, width, height) {
   const ratio = Math.min(width / picture.width, height / picture.height);
-  const [columns, rows] = [picture.width, picture.height].map((side) => Math.max(1, rint(side * ratio)));
+  const [columns, rows] = [picture.width, picture.height].map((side) =>
+    Math.max(1, rint(side * ratio)),
+  );
   const frame = bytePicture(width, height, 3, 255);
   const small = resize(picture, columns, rows);
   layOn(frame, small, Math.floor((width - columns) / 2), Math.floor((height - rows) / 2));

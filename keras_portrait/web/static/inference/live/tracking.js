@@ -181,8 +181,10 @@ class Track {
 }
 
 function overlapOf(one, other) {
-  const width = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
-  const height = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
+  const width =
+    Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
+  const height =
+    Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
   const common = Math.max(0, width) * Math.max(0, height);
   return common / Math.max(boxArea(one) + boxArea(other) - common, 1e-9);
 }
@@ -190,5 +192,7 @@ function overlapOf(one, other) {
 function isNear(one, other) {
   const across = one.left + one.width / 2 - other.left - other.width / 2;
   const down = one.top + one.height / 2 - other.top - other.height / 2;
-  return Math.hypot(across, down) < NEAR * Math.min(one.width, one.height, other.width, other.height);
+  return (
+    Math.hypot(across, down) < NEAR * Math.min(one.width, one.height, other.width, other.height)
+  );
 }
