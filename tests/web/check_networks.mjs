@@ -212,6 +212,61 @@ for (const [index, options] of given.options.entries()) {
   );
 }
 
+// ---- what goes into a network, and comes out ----
+
+const { Runner } = await imported("litert/runner");
+const seen = [];
+let fails = "";
+const echo = {
+  threads: 1,
+  module: {
+    Tensor: class {
+      constructor(values, shape) {
+        seen.push([...values.slice(0, 999)]);
+        this.shape = shape;
+      }
+      async data() {
+        return Uint8Array.from({ length: 256 * 256 }, (_, index) => index % 256);
+      }
+      delete() {
+        seen.push("deleted");
+      }
+    },
+    async loadAndCompile() {
+      const run = async ({ image }) => {
+        if (fails) throw new Error(fails);
+        return { drawing: image };
+      };
+      return { options: { accelerator: "wasm" }, run, delete() {} };
+    },
+  },
+};
+const runner = await Runner.open(echo, read(given.models[3]));
+const pixels = new Uint8Array(256 * 256 * 3).fill(7);
+const levels = Float32Array.from(
+  { length: pixels.length },
+  (_, index) => (index % 999) / 400 - 1.2,
+);
+const mix = new Float32Array([0.7, 0.3, 2]);
+const first = (result) => [...result.drawing.slice(0, 256)];
+results.raw = {
+  drawn: first(await runner.run({ image: pixels, style: mix })),
+  seen: seen.splice(0),
+};
+results.real = {
+  drawn: first(await runner.run({ image: levels, style: mix })),
+  seen: seen.splice(0),
+};
+results.misused = [
+  await tried(() => runner.run({ image: pixels })),
+  await tried(() => runner.run({ image: pixels.subarray(3), style: mix })),
+  await tried(() => runner.run({ image: new Int32Array(pixels.length), style: mix })),
+  await tried(() => Runner.open(echo, read(given.pnet))),
+];
+for (fails of ["device lost", "memory access out of bounds"]) {
+  results.misused.push(await tried(() => runner.run({ image: pixels, style: mix })));
+}
+
 // ---- the graphics processor ----
 
 const { loadPreset } = await imported("presets");

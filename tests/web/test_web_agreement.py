@@ -99,6 +99,9 @@ def test_what_fails_is_answered_with_its_code(page):
     model.write_bytes(content[:-1] + b"?")
     assert page.ask(type="load", preset="fine")["code"] == "bad-file"
     model.write_bytes(content)
+    # The browser has kept the altered file, and fetches it anew.
+    assert page.ask(type="load", preset="fine")["type"] == "loaded"
+    assert page.ask(type="load", preset="no-such")["code"] == "no-file"
     # What was loaded before still draws.
     assert page.ask("example.jpg", type="draw", style="pen")["type"] == "drawn"
     assert page.ask("empty.png", type="draw")["code"] == "no-face"
@@ -108,7 +111,7 @@ def test_what_fails_is_answered_with_its_code(page):
 @pytest.mark.parametrize("preset", ["fine", *FLOAT_PRESETS])
 @pytest.mark.parametrize("crop", [False, True])
 def test_every_preset_draws_pythons_drawing(page, example, preset, crop):
-    page.ask(type="load", preset=preset)
+    assert page.ask(type="load", preset=preset)["preset"] == preset
     assert page.ask("example.jpg", type="draw", crop=crop)["type"] == "drawn"
     found, wanted = page.drawing(), Stylizer(preset, threads=1)(example[0], crop=crop)
     wanted = np.repeat(wanted[..., None], 3, axis=2) if wanted.ndim == 2 else wanted

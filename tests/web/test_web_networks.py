@@ -19,7 +19,7 @@ from keras_portrait.inference.faces import Box, Face, finder, mtcnn, quarter_tur
 from keras_portrait.inference.faces.mtcnn import NETS, Mtcnn, bands, pyramid_scales, suppress
 from keras_portrait.inference.generator import Generator
 from keras_portrait.inference.imaging import resize
-from keras_portrait.inference.litert.runner import Runner, Tensor
+from keras_portrait.inference.litert.runner import Runner, Tensor, _decode, _encode
 from keras_portrait.inference.metadata import PresetMetadata
 from keras_portrait.inference.presets import BUILT_IN
 from keras_portrait.inference.segmentation import WEIGHTS
@@ -252,6 +252,29 @@ def test_models_are_described_as_python_describes_them(results):
                 assert found.pop(tensor.name) == wanted, (path, tensor)
             assert not found
     assert results["models"][-1] == results["unsized"] == {"code": "bad-file"}
+
+
+def test_numbers_are_quantized_as_python_quantizes_them(results):
+    image, style = sorted(Runner(MODELS[3]).inputs, key=lambda tensor: tensor.name)
+    levels = (np.arange(999) / 400 - 1.2).astype(np.float32)
+    mix = np.float32([[0.7, 0.3, 2]])
+    weights = _encode(mix, style, (1, 3))[0].tolist()
+    for result, values in (
+        (results["raw"], [7] * 999),
+        (results["real"], _encode(levels, image, (999,)).tolist()),
+    ):
+        assert sorted(filter(lambda row: row != "deleted", result["seen"]), key=len) == [
+            weights,
+            values,
+        ]
+        # Inputs and the output, which here is an input.
+        assert result["seen"].count("deleted") == 3
+    output = Runner(MODELS[3]).outputs[0]
+    every = np.arange(256, dtype=np.uint8)
+    assert results["raw"]["drawn"] == every.tolist()
+    np.testing.assert_array_equal(results["real"]["drawn"], _decode(every, output))
+    codes = [result["code"] for result in results["misused"]]
+    assert codes == ["bad-setting"] * 3 + ["bad-file", "no-runtime", "no-memory"]
 
 
 @pytest.mark.parametrize("size", SIZES)

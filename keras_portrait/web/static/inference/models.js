@@ -83,30 +83,33 @@ function forgetting(promise, forget) {
  */
 export function readerOf(folder, progress = () => {}) {
   let list;
-  return async (path) => {
-    list ??= forgetting(fetchBytes(folder, "index.json"), () => (list = undefined));
+
+  /** The file, or undefined where it is another one than the list says. */
+  async function read(path, cache) {
+    if (cache === "reload") list = undefined;
+    list ??= forgetting(fetchBytes(folder, "index.json", cache), () => (list = undefined));
     const { files } = JSON.parse(new TextDecoder().decode(await list));
-    const bytes = await fetchBytes(folder, path);
+    const bytes = await fetchBytes(folder, path, cache);
     const expected = files[`models/${path}`];
-    if (
-      expected === undefined ||
-      expected.bytes !== bytes.length ||
-      !(await hasHash(bytes, expected.sha256))
-    ) {
-      throw new PortraitError(
-        "bad-file",
-        `A file is not the one of this page; load it again. Received: ${path}`,
-      );
+    const isSame = expected?.bytes === bytes.length && (await hasHash(bytes, expected.sha256));
+    return isSame ? bytes : undefined;
+  }
+
+  return async (path) => {
+    // A browser may have kept one of both from before the page was brought up to date.
+    const bytes = (await read(path, "default")) ?? (await read(path, "reload"));
+    if (bytes === undefined) {
+      throw new PortraitError("bad-file", `A file is not the one of this page. Received: ${path}`);
     }
     progress(path, bytes.length);
     return bytes;
   };
 }
 
-async function fetchBytes(folder, path) {
+async function fetchBytes(folder, path, cache) {
   let response;
   try {
-    response = await fetch(folder + path);
+    response = await fetch(folder + path, { cache });
   } catch (error) {
     throw new PortraitError("no-file", `A file could not be loaded. Received: ${path}`, {
       cause: error,
