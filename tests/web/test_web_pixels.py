@@ -257,9 +257,13 @@ def faces(add):
             may = EXACT if size == 256 else LEVELS  # the mask is enlarged
             add(f"{name} {size}", *call, face.square, "square", may=may)
             add(f"inside of {name} {size}", *call, face.inside, "inside", may=FLOATS)
-    first = alignment.prepare_face(cut, LANDMARKS - [150, 60], 256, None, 1)
-    call = "alignment:prepareFace", [cut, LANDMARKS - [150, 60], 256, None, 1]
-    add("first alignment", *call, first.square, "square")
+    for name, given, segmenter in (
+        ("with its background", None, None),
+        ("on white", Segment(mask), segmenter_of(mask)),
+    ):
+        first = alignment.prepare_face(cut, LANDMARKS - [150, 60], 256, segmenter, 1)
+        call = "alignment:prepareFace", [cut, LANDMARKS - [150, 60], 256, given, 1]
+        add(f"first alignment {name}", *call, first.square, "square")
     nobody = np.full((256, 256), 0.1, np.float32)
     face = alignment.prepare_face(photo(), LANDMARKS, 256, segmenter_of(nobody))
     call = "alignment:prepareFace", [photo(), LANDMARKS, 256, Segment(nobody)]

@@ -28,7 +28,7 @@ export function atPhotoScale(drawing, transform) {
 }
 
 /**
- * What `pasteBack` makes on white paper, to one gray level, in less time.
+ * What `pasteBack` makes on white paper, to one gray level and with one channel, in less time.
  *
  * @param {?Picture} paper Bytes (height, width), null for white; it stays as it is.
  * @param {number} height Rows of the frame.

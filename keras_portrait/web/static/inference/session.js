@@ -64,6 +64,7 @@ export class Session {
         const answer = await this.#answer(request, progress);
         if (answer) post({ id, ...answer }, [answer.drawing, answer.photo].filter(Boolean));
       } catch (error) {
+        request.photo?.close();
         post({ id, type: "error", code: codeOf(error), text: String(error.message ?? error) }, []);
       }
     });

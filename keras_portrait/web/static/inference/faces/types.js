@@ -1,7 +1,7 @@
 /** What a face detector returns. */
 
 const { fround } = Math;
-const DEGREES = fround(180 / Math.PI);
+const DEGREES = fround(180 / fround(Math.PI));
 
 /**
  * @typedef {object} Box an upright rectangle in pixels of the photo; x to the right, y down, from 0.
@@ -33,7 +33,8 @@ export function boxArea(box) {
  * @returns {number} degrees by which the face is turned clockwise in the photo, above -180 up to 180.
  */
 export function turnOf({ landmarks }) {
-  // In 32 bits, as NumPy computes it: crops are turned by it, and what is found in them by the last bit.
+  // In 32 bits, as NumPy has it: crops are turned by it, and what is found in them moves with its
+  // last bit.
   const middle = (one, other, axis) =>
     fround(fround(landmarks[one][axis] + landmarks[other][axis]) / 2);
   const across = fround(middle(3, 4, 0) - middle(0, 1, 0));

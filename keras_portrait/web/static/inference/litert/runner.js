@@ -73,7 +73,7 @@ export function instantiator(progress) {
     const [counted, spare] = [response.clone(), response.clone()];
     const counting = count(counted, progress);
     try {
-      // The response itself: browsers keep what they compiled of it beside it.
+      // Compiles while it comes.
       return await WebAssembly.instantiateStreaming(response, imports);
     } catch (error) {
       // A server that calls it something else than application/wasm.
