@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from keras_portrait.errors import TurnedPhotoWarning
+from keras_portrait.inference.faces.tracking import Tracker
 from keras_portrait.inference.imaging import write_image
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_demo.drawer import Drawer
 from keras_portrait_demo.frame import draw_frame
-from keras_portrait_demo.tracking import Tracker
 from web_site import write_real_site
 from worker_page import worker_page
 

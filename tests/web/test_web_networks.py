@@ -17,6 +17,7 @@ from keras_portrait.errors import SettingError
 from keras_portrait.inference.drawer import FaceDrawer
 from keras_portrait.inference.faces import Box, Face, finder, mtcnn, quarter_turns, smallest_faces
 from keras_portrait.inference.faces.mtcnn import NETS, Mtcnn, bands, pyramid_scales, suppress
+from keras_portrait.inference.faces.tracking import Tracker
 from keras_portrait.inference.generator import Generator
 from keras_portrait.inference.imaging import resize
 from keras_portrait.inference.litert.runner import Runner, Tensor, _decode, _encode
@@ -26,7 +27,6 @@ from keras_portrait.inference.segmentation import WEIGHTS
 from keras_portrait.inference.style import style_vector
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_demo.layout import lay_on_paper
-from keras_portrait_demo.tracking import Tracker
 
 STATIC = Path(keras_portrait.__file__).parent / "web" / "static"
 STYLES = [None, 0, 2, 3, -1, "line", "ink,pen", "ink:0.7, pen:0.3", "0.2,0.3,0.5", "1", "7"]
