@@ -13,8 +13,6 @@ from keras_portrait_demo.frame import draw_frame
 from web_site import write_real_site
 from worker_page import worker_page
 
-pytestmark = pytest.mark.slow
-
 FLOAT_PRESETS = ("portrait", "artists", "portrait-256")
 
 
@@ -38,6 +36,7 @@ def fast():
     return Stylizer("fast", threads=1)
 
 
+@pytest.mark.slow
 def test_the_first_load_tells_what_comes(page):
     loaded = page.ask(type="load", preset="fast", threads=2, accelerator="auto")
     assert loaded["type"] == "loaded", loaded
@@ -51,6 +50,7 @@ def test_the_first_load_tells_what_comes(page):
     assert last["loaded"] == last["total"] == wasm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"crop": True, "style": "pen"}, {"whole": True}])
 def test_a_small_preset_draws_pythons_drawing(page, fast, example, options):
     page.ask(type="load", preset="fast")
@@ -62,6 +62,7 @@ def test_a_small_preset_draws_pythons_drawing(page, fast, example, options):
     assert wanted.min() < 50 and agree(found, wanted, 2)
 
 
+@pytest.mark.slow
 def test_a_photo_that_lies_on_its_side_is_drawn_as_it_lies(page, fast, example):
     photo = cv2.rotate(example[0], cv2.ROTATE_90_CLOCKWISE)[:400]
     write_image(page.site / "turned.png", photo)
@@ -73,6 +74,7 @@ def test_a_photo_that_lies_on_its_side_is_drawn_as_it_lies(page, fast, example):
     assert agree(page.drawing(), wanted, 2)
 
 
+@pytest.mark.slow
 def test_frames_are_drawn_as_the_demo_draws_them(page, example):
     page.ask(type="load", preset="fast")
     drawer, tracker = Drawer("fast", threads=1), Tracker(threads=1)
@@ -87,6 +89,7 @@ def test_frames_are_drawn_as_the_demo_draws_them(page, example):
     assert (empty["type"], empty["faces"], empty["drawing"]) == ("drawn", 0, None)
 
 
+@pytest.mark.slow
 def test_what_fails_is_answered_with_its_code(page):
     write_image(page.site / "empty.png", np.full((240, 320, 3), 128, np.uint8))
     page.start()
@@ -117,6 +120,7 @@ def test_every_preset_draws_pythons_drawing(page, example, preset, crop):
     assert agree(found, wanted, 5 if preset in FLOAT_PRESETS else 2)
 
 
+@pytest.mark.slow
 def test_older_browsers_draw_with_the_runtime_for_them(page, fast, example):
     # The runtime asks whether relaxed SIMD compiles, by a module of a few bytes.
     page.start(
@@ -131,6 +135,7 @@ def test_older_browsers_draw_with_the_runtime_for_them(page, fast, example):
     assert agree(page.drawing(), fast(example[0]), 2)
 
 
+@pytest.mark.slow
 def test_threads_draw_the_same_where_the_page_is_isolated(page, fast, example, tmp_path):
     with worker_page(page.site, tmp_path, isolated=True) as isolated:
         loaded = isolated.ask(type="load", preset="fast", threads=2)
@@ -139,6 +144,7 @@ def test_threads_draw_the_same_where_the_page_is_isolated(page, fast, example, t
         assert agree(isolated.drawing(), fast(example[0]), 2)
 
 
+@pytest.mark.slow
 def test_a_runtime_that_is_missing_is_told(page):
     page.start("self.fetch = async (address) => new Response('', { status: 404 });")
     failed = page.ask(type="load", preset="fast")

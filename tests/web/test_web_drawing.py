@@ -41,7 +41,6 @@ def saved_drawing(page) -> np.ndarray:
     return drawing
 
 
-@pytest.mark.slow
 def test_photo_and_camera_are_drawn_as_by_python_and_without_a_server(browser, tmp_path):
     write_real_site(tmp_path / "page", presets=("fast", "portrait"))
     photo = read_image(EXAMPLE)
