@@ -12,6 +12,7 @@ from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import file_sha256
 from keras_portrait_export.exporter import export_generator
 from keras_portrait_export.foreign import ForeignGenerator, adopt, with_output_range
+from keras_portrait_export.import_card import write_card
 from keras_portrait_export.jobs import Artefact, ExportOptions
 from keras_portrait_export.published.catalog import Published, build_network, recognize
 from keras_portrait_export.weights import read_weights
@@ -48,7 +49,7 @@ class Origin:
 def import_weights(
     path: str | Path, folder: str | Path, origin: Origin, options: ExportOptions | None = None
 ) -> list[Artefact]:
-    """Makes presets of published weights.
+    """Makes presets of published weights, each with a card that names origin and licence.
 
     Args:
         path: as `weights.read_weights` takes it.
@@ -67,8 +68,12 @@ def import_weights(
             "--licence: expected the licence of the weights, or who permitted their use; it is "
             "kept in the preset. Received: none"
         )
-    generator, _ = open_published(path, origin, options.sizes)
-    return export_generator(generator, folder, options)
+    generator, published = open_published(path, origin, options.sizes)
+    made = export_generator(generator, folder, options)
+    recorded = None if origin.recorded is None else read_npz(origin.recorded)
+    for artefact in made:
+        write_card(artefact, published, origin.licence.strip(), origin.credit.strip(), recorded)
+    return made
 
 
 def open_published(

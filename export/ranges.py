@@ -46,6 +46,12 @@ def rescaling(source: Range, target: Range, name: str) -> layers.Rescaling:
     return layers.Rescaling(scale, target[0] - scale * source[0], name=name)
 
 
+def rescaled(numbers: np.ndarray, source: Range, target: Range) -> np.ndarray:
+    """Numbers of one range in those of another, as `rescaling`."""
+    layer = rescaling(source, target, "rescaled")
+    return numbers * np.float32(layer.scale) + np.float32(layer.offset)
+
+
 def input_range_of(model: keras.Model, tensor) -> tuple[Range, str]:
     """Which numbers a model takes.
 

@@ -9,12 +9,17 @@ import pytest
 import numpy_networks
 import torch_files
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_export.__main__ import main
+from keras_portrait_export.import_card import side_by_side, write_card
 from keras_portrait_export.import_weights import Origin, compare_recorded, open_published
-from keras_portrait_export.published.catalog import NAMES, build_network, recognize
+from keras_portrait_export.jobs import Artefact
+from keras_portrait_export.published.catalog import NAMES, PUBLISHED, build_network, recognize
+from keras_portrait_export.verify import Fidelity
 from keras_portrait_export.weights import read_weights
+from tiny_preset import write_tiny_preset
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -144,11 +149,37 @@ def test_the_command_writes_an_ordinary_preset(tmp_path, capsys, monkeypatch):
     assert (row["format"], row["framing"], row["styles"]) == (3, "whole", ["paprika"])
     assert row["data_licence"] == "weights of others: MIT" and row["description"] == "A. Painter"
     assert "animeganv2.pth (sha256" in row["origin"]
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "| licence of the weights | MIT |" in card and "| made by | A. Painter |" in card
+    assert "of what the original made in animeganv2.npz" in card and "compared.png" not in card
     metadata = read_metadata(tmp_path / "mine")
     assert (metadata.method, metadata.channels, metadata.framing) == ("animegan2", 3, "whole")
     photo = np.random.default_rng(0).integers(0, 256, (20, 32, 3), np.uint8)
     drawn = Stylizer(tmp_path / "mine")(photo, background="keep")  # no face is looked for
     assert drawn.shape == photo.shape and drawn.std() > 1
+
+
+def test_a_card_shows_the_original_beside_the_preset(tmp_path):
+    """A preset of another kind stands in: what is drawn is not looked at here."""
+    preset = write_tiny_preset(tmp_path / "tiny")
+    artefact = Artefact(preset, read_metadata(preset), Fidelity(0.1, 30.0, 31.0, 2.0, 1), [])
+    rng = np.random.default_rng(2)
+    recorded = {"image": rng.uniform(0, 1, (2, 3, 64, 64)), "output": np.zeros((2, 1, 64, 64))}
+    recorded["style"] = np.tile(np.float32([0.5, 0.5])[:, None, None], (2, 1, 16, 16))
+    published = next(one for one in PUBLISHED if one.name == "informative-drawings")
+    (preset / "README.md").write_text("# Mine")
+    write_card(artefact, published, "CC0 | none", "", recorded)
+    assert (preset / "README.md").read_text() == "# Mine"
+    (preset / "README.md").unlink()
+    write_card(artefact, published, "CC0 | none", "", recorded)
+    assert "CC0 \\| none" in (preset / "README.md").read_text()
+    shown = read_image(preset / "compared.png")
+    expected = np.rint(recorded["image"][0].transpose(1, 2, 0) * 255)
+    tiles = side_by_side(artefact, published, recorded)
+    assert np.array_equal(shown, tiles)
+    columns = [tile.max() for tile in np.split(tiles[:, : tiles.shape[1] // 3 * 3], 3, axis=1)]
+    assert np.abs(tiles[:64, :64].astype(float) - expected).max() <= 1 and min(columns) > 0
+    assert side_by_side(artefact, published, {"image": np.zeros((1, 3, 32, 32))}) is None
 
 
 @pytest.mark.slow

@@ -184,7 +184,16 @@ def results(photo, tmp_path_factory):
         coloured(height, width, degrees).tofile(folder / f"colours-{number}.bin")
     boxes, scores = candidates()
     contract = json.loads((BUILT_IN / "fast" / "portrait.json").read_text())
-    changes = [{}, {"format": 1}, {"format": 3}, {"size": 8}, {"inputs": ["noise"]}, {"styles": []}]
+    changes = [
+        {},
+        {"format": 1},
+        {"format": 3, "framing": "whole"},
+        {"format": 4},
+        {"framing": "half"},
+        {"size": 8},
+        {"inputs": ["noise"]},
+        {"styles": []},
+    ]
     changes += [{"file": "../x"}, {"colour_order": "BGR"}, {"template": [[0, 0]] * 5}]
     given = {
         "styles": STYLES,
@@ -236,8 +245,8 @@ def test_a_style_means_the_same(results):
 
 def test_metadata_of_another_kind_is_refused(results):
     name, *rest = results["metadata"]
-    assert name == "fast" and rest[0] == "fast"
-    assert rest[1:] == [{"code": "bad-file"}] * 9
+    assert name == "fast" and rest[:2] == ["fast", "fast"]
+    assert rest[2:] == [{"code": "bad-file"}] * 10
 
 
 def test_models_are_described_as_python_describes_them(results):

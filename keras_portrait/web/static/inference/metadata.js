@@ -6,7 +6,8 @@ import { faceTemplate } from "./geometry.js";
 /** Name of the file beside the model. */
 export const FILE_NAME = "portrait.json";
 
-const FORMATS = [1, 2];
+const FORMATS = [1, 2, 3];
+const FRAMINGS = ["face", "whole"];
 const INPUTS = ["image", "image,style"];
 
 /**
@@ -19,6 +20,7 @@ const INPUTS = ["image", "image,style"];
  * @property {string[]} inputs "image", and "style" where there are several styles.
  * @property {number} channels 1 for drawings, 3 for pictures in colour.
  * @property {number} alignment version of the alignment.
+ * @property {"face" | "whole"} framing what is drawn where nothing else is asked for.
  * @property {string} description one line.
  */
 
@@ -31,7 +33,7 @@ const INPUTS = ["image", "image,style"];
  * @throws {PortraitError} "bad-file": it is of another version, does not fit, or takes no photos.
  */
 export function parseMetadata(text, name) {
-  const row = { channels: 1, ...parseObject(text, name) };
+  const row = { channels: 1, framing: "face", ...parseObject(text, name) };
   if (row.format === 1) row.alignment = 1;
   const checks = [
     ["format", FORMATS.includes(row.format), FORMATS.join(" or ")],
@@ -46,6 +48,7 @@ export function parseMetadata(text, name) {
     ["styles", areNames(row.styles), "one or more names"],
     ["channels", [1, 3].includes(row.channels), "1 or 3"],
     ["alignment", [1, 2].includes(row.alignment), "1 or 2"],
+    ["framing", FRAMINGS.includes(row.framing), FRAMINGS.join(" or ")],
     ["value_range", String(row.value_range) === "-1,1", "-1 to 1"],
     ["colour_order", row.colour_order === "RGB", "RGB"],
   ];

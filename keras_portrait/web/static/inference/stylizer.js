@@ -71,7 +71,8 @@ export class Stylizer {
    * @param {boolean} [options.crop] return the aligned square instead of putting the drawing back at
    *   the face's place; with all faces the squares side by side, from left to right. Pictures in
    *   colour are always cropped, unless they are drawn whole.
-   * @param {boolean} [options.whole] draw the whole picture as it is, without looking for a face.
+   * @param {boolean} [options.whole] draw the whole picture as it is, without looking for a face;
+   *   presets that were made for that do so unless `crop` is asked for.
    * @param {"white" | "keep"} [options.background] people alone on white paper, or what is behind
    *   them too: the photo itself around a drawing that is put back, otherwise the drawn background.
    * @returns {Promise<{drawing: Picture, faces: import("./faces/types.js").Face[]}>} bytes RGB, as large
@@ -88,7 +89,9 @@ export class Stylizer {
     if (crop && whole)
       throw new PortraitError("bad-setting", "Choose either crop or whole. Received: both");
     const vector = styleVector(style, this.metadata.styles);
-    if (whole) return { drawing: await this.#drawWhole(photo, vector, background), faces: [] };
+    if (whole || (this.metadata.framing === "whole" && !crop)) {
+      return { drawing: await this.#drawWhole(photo, vector, background), faces: [] };
+    }
     const found = await this.findFaces(photo, faces);
     const inPlace = !crop && this.metadata.channels === 1;
     const drawing = inPlace
