@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 
 from keras_portrait import InputError, PortraitError, Stylizer
+from keras_portrait.errors import NoFaceError, SettingError
+from keras_portrait.inference.addresses.address import is_address
 from keras_portrait.inference.imaging import fit_frame
 from keras_portrait.inference.presets import list_presets
 from keras_portrait.inference.style import style_vector
@@ -99,7 +101,7 @@ class PortraitDrawing:
         for number, photo in enumerate(photos, start=1):
             try:
                 drawing = stylizer(photo, faces=faces, **how)
-            except InputError as error:
+            except NoFaceError as error:
                 if without_face == "stop":
                     raise InputError(f"Picture {number} of {len(photos)}: {error}") from None
                 faceless.append(number)
@@ -117,6 +119,9 @@ class PortraitDrawing:
 
 @lru_cache(maxsize=2)
 def _load(preset: str) -> Stylizer:
+    # A workflow of a stranger must not have files fetched.
+    if is_address(preset):
+        raise SettingError(f"Expected a preset of this machine. Received: {preset}")
     return Stylizer(preset)
 
 

@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="portrait-export",
         description="Turn a trained generator into presets: model files for small machines, "
         "compared with Keras before anything is written, each with its portrait.json. "
-        "`portrait-export import THEIRS -o DIR` takes published weights of other projects.",
+        "`portrait-export import THEIRS --licence TEXT -o DIR` takes published weights of others.",
     )
     parser.add_argument(
         "source",

@@ -34,7 +34,7 @@ def write_card(
         published: the network.
         licence: as the user gave it.
         credit: as the user gave it; empty for the network's source.
-        recorded: arrays of `import_weights.Origin.recorded`; None where there is none.
+        recorded: from `import_weights.read_recorded`; None where there is none.
 
     Raises:
         InputError: a file cannot be written.
@@ -56,7 +56,7 @@ def side_by_side(
     Args:
         artefact: its folder holds the preset.
         published: says in which numbers pictures were recorded.
-        recorded: `image` and `output` (N, C, H, W), and `style` of a network of styles.
+        recorded: from `import_weights.read_recorded`.
 
     Returns:
         uint8 RGB, a row for each picture; None where they have another size than the preset's.
@@ -65,20 +65,12 @@ def side_by_side(
     if recorded["image"].shape[2:] != (metadata.size, metadata.size):
         return None
     generator, squares = load_preset(artefact.folder), []
-    styles = _styles(recorded, len(metadata.styles))
+    styles = recorded.get("style", np.ones((len(recorded["image"]), 1), np.float32))
     for at, image in enumerate(recorded["image"][:_MOST_SHOWN]):
         square = _pixels(image, published.input_range)
         original = _pixels(recorded["output"][at], published.output_range)
         squares += [square, original, generator.draw(square, styles[at][None])]
     return grid(squares, 3)
-
-
-def _styles(recorded, count: int) -> np.ndarray:
-    """float32 (N, count): of a map its first pixel."""
-    if "style" not in recorded:
-        return np.ones((len(recorded["image"]), 1), np.float32)
-    style = recorded["style"].astype(np.float32)
-    return style.reshape(len(style), count, -1)[..., 0]
 
 
 def _pixels(picture: np.ndarray, span: Range) -> np.ndarray:

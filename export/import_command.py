@@ -33,7 +33,7 @@ def import_parser(modes: tuple[str, ...], targets: tuple[str, ...]) -> argparse.
     )
     parser.add_argument(
         "--licence",
-        default="",
+        required=True,
         metavar="TEXT",
         help="under which licence the weights may be used; kept in the preset",
     )

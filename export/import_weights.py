@@ -68,9 +68,8 @@ def import_weights(
             "--licence: expected the licence of the weights, or who permitted their use; it is "
             "kept in the preset. Received: none"
         )
-    generator, published = open_published(path, origin, options.sizes)
+    generator, published, recorded = open_published(path, origin, options.sizes)
     made = export_generator(generator, folder, options)
-    recorded = None if origin.recorded is None else read_npz(origin.recorded)
     for artefact in made:
         write_card(artefact, published, origin.licence.strip(), origin.credit.strip(), recorded)
     return made
@@ -78,8 +77,10 @@ def import_weights(
 
 def open_published(
     path: Path, origin: Origin, sizes: tuple[int, ...] = ()
-) -> tuple[ForeignGenerator, Published]:
+) -> tuple[ForeignGenerator, Published, dict[str, np.ndarray] | None]:
     """The generator of published weights, in the form that generators have here.
+
+    It comes with the network that they belong to, and with what `read_recorded` returns.
 
     Args:
         path: as `weights.read_weights` takes it.
@@ -93,7 +94,9 @@ def open_published(
     published = recognize(weights, origin.network, path)
     model = build_network(published, weights, path)
     note = f"{len(weights)} tensors placed as {published.name}, {published.source}"
-    notes = [note, *_recorded_note(model, origin.recorded)]
+    path_of = origin.recorded
+    recorded = None if path_of is None else read_recorded(published, model, path_of)
+    notes = [note, _recorded_note(model, recorded, path_of)]
     taken = adopt(model, path, sizes or (published.size,), published.input_range)
     low, high = published.output_range
     taken = with_output_range(
@@ -117,68 +120,105 @@ def open_published(
         },
         origin=f"weights {path.name} (sha256 {_digest(path)}) of the {published.source}",
     )
-    return generator, published
+    return generator, published, recorded
 
 
-def _recorded_note(model: keras.Model, recorded: Path | None) -> tuple[str, ...]:
+def _recorded_note(
+    model: keras.Model, recorded: dict[str, np.ndarray] | None, path: Path | None
+) -> str:
     """Compares the network with what the original made.
 
     Raises:
-        InputError: the file does not fit, or the pictures differ.
+        InputError: the pictures differ.
     """
     if recorded is None:
-        return ("not compared with the original; --recorded FILE.npz does",)
+        return "not compared with the original; --recorded FILE.npz does"
     differences = compare_recorded(model, recorded)
-    off, strays = float(differences.max()), float(np.mean(differences > MOST_OFF))
+    # Written so that what is not a number strays.
+    off, strays = float(differences.max()), float(np.mean(~(differences <= MOST_OFF)))
     if strays > _STRAYS:
         raise InputError(
             "The network makes other pictures than the original did. Expected: within "
-            f"{MOST_OFF:g}. "
-            f"Received: up to {off:.2g}, {strays:.1%} of the pixels beyond it, for {recorded}"
+            f"{MOST_OFF:g}. Received: up to {off:.2g}, {strays:.1%} of the pixels beyond it, for "
+            f"{path}"
         )
-    return (f"within {off:.1e} of what the original made in {recorded.name}",)
+    return f"within {off:.1e} of what the original made in {path.name}"
 
 
-def compare_recorded(model: keras.Model, recorded: Path) -> np.ndarray:
+def read_recorded(published: Published, model: keras.Model, path: Path) -> dict[str, np.ndarray]:
+    """What the original took and made, red first.
+
+    Args:
+        published: the network.
+        model: from `catalog.build_network`.
+        path: as `Origin.recorded`.
+
+    Returns:
+        float32 `image` and `output` (N, C, H, W), and `style` (N, K) where the network takes one.
+
+    Raises:
+        InputError: the file is no such recording, or of another network.
+    """
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"--recorded: expected a .npz file. Received: {path}")
+    arrays = {name: values.astype(np.float32) for name, values in read_npz(path).items()}
+    styled = len(model.inputs) > 1
+    names = ["image", "output", *(["style"] if styled else [])]
+    if not set(names) <= set(arrays):
+        raise InputError(
+            f"--recorded: expected arrays {', '.join(names)}. Received: "
+            f"{', '.join(arrays)} in {path}"
+        )
+    image, output = arrays["image"], arrays["output"]
+    shape = image.shape
+    taken, made = model.inputs[0].shape[-1], model.outputs[0].shape[-1]
+    if image.ndim != 4 or image.size == 0 or shape[1] != taken:
+        raise InputError(
+            f"--recorded: expected pictures (N, {taken}, H, W). Received: {shape} in {path}"
+        )
+    if output.shape != (shape[0], made, *shape[2:]):
+        raise InputError(
+            f"--recorded: the network makes pictures {(shape[0], made, *shape[2:])}. "
+            f"Received: {output.shape} in {path}"
+        )
+    if published.blue_first:
+        image, output = image[:, ::-1], output[:, ::-1]
+    recorded = {"image": image, "output": output}
+    if styled:
+        style, wanted = arrays["style"], (shape[0], model.inputs[1].shape[-1])
+        if style.ndim not in (2, 4) or style.shape[:2] != wanted:
+            raise InputError(
+                f"--recorded: expected styles {wanted}, or a map of them. "
+                f"Received: {style.shape} in {path}"
+            )
+        # The same at every pixel of a map.
+        recorded["style"] = style.reshape(*wanted, -1)[..., 0]
+    return recorded
+
+
+def compare_recorded(model: keras.Model, recorded: dict[str, np.ndarray]) -> np.ndarray:
     """How far a network's pictures are from recorded ones.
 
     Args:
         model: from `catalog.build_network`.
-        recorded: as `Origin.recorded`.
+        recorded: from `read_recorded`.
 
     Returns:
         float32, the absolute difference of every number.
 
     Raises:
-        InputError: the file is no such recording, or of another network.
+        InputError: it draws no pictures of that size.
     """
-    if not zipfile.is_zipfile(recorded):
-        raise InputError(f"--recorded: expected a .npz file. Received: {recorded}")
-    arrays = read_npz(recorded)
-    names = {"image", "output"} | ({"style"} if len(model.inputs) > 1 else set())
-    if not names <= set(arrays):
-        raise InputError(
-            f"--recorded: expected arrays {', '.join(sorted(names))}. Received: "
-            f"{', '.join(arrays)} in {recorded}"
-        )
-    image = arrays["image"].astype(np.float32)
-    if image.ndim != 4 or image.shape[1] != model.inputs[0].shape[-1]:
-        raise InputError(
-            f"--recorded: expected pictures (N, {model.inputs[0].shape[-1]}, H, W). "
-            f"Received: {image.shape} in {recorded}"
-        )
-    given = [image.transpose(0, 2, 3, 1)]
-    if len(model.inputs) > 1:
-        style = arrays["style"].astype(np.float32)
-        given.append(style.reshape(*style.shape[:2], -1)[..., 0])
+    given = [recorded["image"].transpose(0, 2, 3, 1)]
+    given += [recorded["style"]] if "style" in recorded else []
     made = keras.ops.convert_to_numpy(model(given if len(given) > 1 else given[0], training=False))
-    made, wanted = made.transpose(0, 3, 1, 2), arrays["output"].astype(np.float32)
-    if made.shape != wanted.shape:
+    made = made.transpose(0, 3, 1, 2)
+    if made.shape != recorded["output"].shape:
         raise InputError(
-            f"--recorded: the network makes pictures {made.shape}. Received: {wanted.shape} in "
-            f"{recorded}"
+            "--recorded: expected pictures whose sides the network can halve as often as it "
+            f"does. Received: {recorded['image'].shape[2:]}"
         )
-    return np.abs(made - wanted)
+    return np.abs(made - recorded["output"])
 
 
 def _digest(path: Path) -> str:

@@ -20,7 +20,7 @@ from keras_portrait_export.ranges import Range
 
 # How a Keras model of another kind is saved so that the exporter can read it.
 _SAVE = 'load it where it was made and save it with model.save("model.keras")'
-_IMPORT = "`portrait-export import FILE -o DIR` takes those of known networks"
+_IMPORT = "`portrait-export import FILE --licence TEXT -o DIR` takes those of known networks"
 # Ending of a file -> what it is, and what to do.
 _OTHER_FILES = {
     ".h5": f"HDF5, the format of Keras 2; {_SAVE}",

@@ -26,6 +26,10 @@ class InputError(PortraitError):
     """A file or folder that cannot be read, or a picture that cannot be used."""
 
 
+class NoFaceError(InputError):
+    """A picture in which no face was found."""
+
+
 class SettingError(PortraitError):
     """An option, recipe key, preset or style that does not exist or does not fit."""
 

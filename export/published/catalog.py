@@ -33,6 +33,8 @@ class Published:
         output_range: of those that it returns.
         framing: what its pictures show, `metadata.FACE` or `metadata.WHOLE`.
         in_channels: channels of the picture that it takes; None where both 1 and 3 are.
+        blue_first: whether the original takes and returns blue, green, red; the model that `build`
+            makes has red first.
     """
 
     name: str
@@ -44,13 +46,14 @@ class Published:
     output_range: Range = SIGNED
     framing: str = WHOLE
     in_channels: int | None = None
+    blue_first: bool = False
 
     def fits(self, weights: dict[str, np.ndarray]) -> bool:
         """Whether these weights may be such a network's."""
         if not all(name in weights for name in self.telling):
             return False
         first = weights[self.telling[0]]
-        return self.in_channels in (None, first.shape[1])
+        return first.ndim == 4 and self.in_channels in (None, first.shape[1])
 
 
 # Two that share a form stand in the order in which people are likely to mean them.
@@ -108,6 +111,7 @@ PUBLISHED = (
         cartoons.cartoongan,
         ("conv01_1.weight", "in01_1.scale", "deconv03_1.weight"),
         "generator of mnicnc404/CartoonGan-tensorflow (Chen et al., CVPR 2018)",
+        blue_first=True,
     ),
     Published(
         "fast-style",

@@ -1,5 +1,6 @@
 """Weights as NumPy saves them: an archive of arrays, or a folder with a file for each."""
 
+import math
 import os
 import zipfile
 import zlib
@@ -8,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError
-
-# Numbers of all arrays that are read at most.
-_MOST_NUMBERS = 2**29
+from keras_portrait_export.weights.records import MOST_BYTES
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -22,7 +21,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
-            arrays, left = {}, _MOST_NUMBERS
+            arrays, left = {}, MOST_BYTES
             for name in members:
                 with archive.open(name) as file:
                     arrays[name[:-4]], left = _array(file, name, left, path)
@@ -39,7 +38,7 @@ def read_npy_folder(folder: Path) -> dict[str, np.ndarray]:
     Raises:
         InputError: there are none, or one is damaged.
     """
-    arrays, left = {}, _MOST_NUMBERS
+    arrays, left = {}, MOST_BYTES
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".npy"))
         for name in names:
@@ -57,7 +56,7 @@ def read_npy_folder(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _array(file, name: str, left: int, path: Path) -> tuple[np.ndarray, int]:
-    """An array, and how many numbers may still be read; its head is looked at first."""
+    """An array, and how many bytes may still be read; its head is looked at first."""
     version = np.lib.format.read_magic(file)
     read_head = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -66,17 +65,15 @@ def _array(file, name: str, left: int, path: Path) -> tuple[np.ndarray, int]:
     if version not in read_head:
         raise ValueError(f"version {version}")
     shape, in_columns, kind = read_head[version](file)
-    count = 1
-    for length in shape:
-        count *= length
-    if kind.hasobject or kind.kind not in "fiub" or count > left:
+    size = math.prod(shape) * kind.itemsize
+    if kind.hasobject or kind.kind not in "fiub" or min(shape, default=0) < 0 or size > left:
         received = f"{kind} {shape}"
         raise InputError(
-            f"Expected arrays of at most {_MOST_NUMBERS} numbers in all. Received: {received} in "
+            f"Expected arrays of at most {MOST_BYTES} bytes in all. Received: {received} in "
             f"{name} of {path}"
         )
-    data = file.read(count * kind.itemsize)
-    if len(data) < count * kind.itemsize:
+    data = file.read(size)
+    if len(data) < size:
         raise EOFError
     order = "F" if in_columns else "C"
-    return np.frombuffer(data, kind).reshape(shape, order=order), left - count
+    return np.frombuffer(data, kind).reshape(shape, order=order), left - size

@@ -6,9 +6,7 @@ import numpy as np
 
 from keras_portrait.errors import InputError, MissingExtra
 from keras_portrait.files import read_bounded
-
-# Bytes that such a file has at most: the format's own limit.
-_MOST_BYTES = 2**31 - 1
+from keras_portrait_export.weights.records import MOST_BYTES
 
 
 def is_onnx(path: Path) -> bool:
@@ -35,7 +33,7 @@ def read_onnx(path: Path) -> dict[str, np.ndarray]:
             'Weights in .onnx need a package. Install it with: pip install "keras-portrait[import]"'
         ) from error
     try:
-        model = onnx.ModelProto.FromString(read_bounded(path, _MOST_BYTES))
+        model = onnx.ModelProto.FromString(read_bounded(path, MOST_BYTES))
         tensors = list(model.graph.initializer)
         for tensor in tensors:
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -44,7 +42,7 @@ def read_onnx(path: Path) -> dict[str, np.ndarray]:
                     f"file. Received: {path}"
                 )
         arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors}
-    except (DecodeError, OSError, ValueError, TypeError) as error:
+    except (DecodeError, OSError, ValueError, TypeError, LookupError) as error:
         raise InputError(f"The file of weights is damaged, or no ONNX. Received: {path}") from error
     renamed = [name for name in arrays if name.startswith("onnx::")]
     if renamed:

@@ -10,7 +10,7 @@ import pickletools
 from collections.abc import Callable
 
 from keras_portrait.errors import InputError
-from keras_portrait_export.weights.records import STORAGES, Forged, Storage, TensorRecord
+from keras_portrait_export.weights.records import STORAGES, NotWeights, Storage, TensorRecord
 
 # Operations that a pickle has at most; a network of a thousand tensors has some 30,000.
 _MOST_OPERATIONS = 2**21
@@ -30,7 +30,7 @@ def _tensor(storage, start, shape, strides, *_) -> TensorRecord:
 
 def _parameter(record, *_) -> TensorRecord:
     if not isinstance(record, TensorRecord):
-        raise Forged("a parameter that is no tensor")
+        raise NotWeights("a parameter that is no tensor")
     return record
 
 
@@ -66,7 +66,7 @@ def read_pickle(file: io.BufferedIOBase, path) -> object:
     """
     try:
         return _Machine().run(file)
-    except Forged as error:
+    except NotWeights as error:
         raise InputError(
             "Expected a file of weights alone, as torch.save(model.state_dict(), FILE) writes it; "
             f"nothing in it was run. Received: {error} in {path}"
@@ -88,7 +88,7 @@ class _Machine:
     def run(self, file) -> object:
         for count, (operation, argument, _) in enumerate(pickletools.genops(file)):
             if count > _MOST_OPERATIONS:
-                raise Forged(f"more than {_MOST_OPERATIONS} operations")
+                raise NotWeights(f"more than {_MOST_OPERATIONS} operations")
             name = operation.name
             if name == "STOP":
                 return self._stack.pop()
@@ -99,7 +99,7 @@ class _Machine:
             elif name not in _NOTHING:
                 step = getattr(self, f"_{name.lower()}", None)
                 if step is None:
-                    raise Forged(f"the operation {name}")
+                    raise NotWeights(f"the operation {name}")
                 step(argument)
         raise EOFError
 
@@ -164,12 +164,18 @@ class _Machine:
 
     def _setitem(self, _):
         value, key = self._stack.pop(), self._stack.pop()
-        _as(dict, self._stack[-1])[key] = value
+        self._set(self._stack[-1], [(key, value)])
 
     def _setitems(self, _):
         items = self._since_mark()
-        pairs = zip(items[::2], items[1::2], strict=True)
-        _as(dict, self._stack[-1]).update(pairs)
+        self._set(self._stack[-1], zip(items[::2], items[1::2], strict=True))
+
+    def _set(self, target, pairs):
+        for key, value in pairs:
+            # Tuples of tuples would take for ever to be hashed.
+            if not isinstance(key, (str, int)):
+                raise NotWeights("a dictionary whose keys are no names")
+            _as(dict, target)[key] = value
 
     def _build(self, _):
         # What is set on a dictionary of weights, such as versions of modules, is not needed.
@@ -178,7 +184,7 @@ class _Machine:
 
     def _global(self, name):
         if name not in _KNOWN:
-            raise Forged(name.replace(" ", "."))
+            raise NotWeights(name.replace(" ", "."))
         self._stack.append(_KNOWN[name])
 
     def _stack_global(self, _):
@@ -188,17 +194,17 @@ class _Machine:
     def _reduce(self, _):
         arguments, name = self._stack.pop(), self._stack.pop()
         if not isinstance(name, _Name) or name.make is None:
-            raise Forged("a call of what is no record")
+            raise NotWeights("a call of what is no record")
         self._stack.append(name.make(*_as(tuple, arguments)))
 
     def _binpersid(self, _):
         record = self._stack.pop()
         fits = isinstance(record, tuple) and len(record) >= 5 and record[0] == "storage"
         if not (fits and isinstance(record[1], _Name) and record[1].kind):
-            raise Forged("a reference that is no storage")
+            raise NotWeights("a reference that is no storage")
         key, length = record[2], record[4]
         if not isinstance(key, str) or type(length) is not int or length < 0:
-            raise Forged("a storage without a name or a length")
+            raise NotWeights("a storage without a name or a length")
         self._stack.append(Storage(key, record[1].kind, length))
 
 

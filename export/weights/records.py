@@ -1,5 +1,6 @@
 """Tensors as a file of PyTorch describes them, and their numbers."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,15 @@ _MOST_AXES = 8
 _MOST_DEPTH = 4
 
 
+# Bytes that the tensors of a file have at most together.
+MOST_BYTES = 2**31
+
+
+def from_bfloat16(halves: np.ndarray) -> np.ndarray:
+    """The upper halves of float32 numbers, uint16, as such numbers."""
+    return (halves.astype(np.uint32) << 16).view(np.float32)
+
+
 @dataclass(frozen=True)
 class Storage:
     """A row of numbers that tensors are views of.
@@ -49,8 +59,7 @@ class Storage:
     def numbers(self, data: bytes) -> np.ndarray:
         """The storage's numbers, (length,)."""
         if self.kind == BFLOAT16:
-            halves = np.frombuffer(data, "<u2", self.length)
-            return (halves.astype(np.uint32) << 16).view(np.float32)
+            return from_bfloat16(np.frombuffer(data, "<u2", self.length))
         return np.frombuffer(data, self.kind, self.length)
 
 
@@ -78,15 +87,13 @@ class TensorRecord:
             and len(self.shape) == len(self.strides) <= _MOST_AXES
         )
         if not fits:
-            raise Forged("a tensor without a shape")
+            raise NotWeights("a tensor without a shape")
         # Python's integers do not overflow: no shape is too large to be seen through.
-        count = 1
-        for length in self.shape:
-            count *= length
+        count = math.prod(self.shape)
         steps = zip(self.shape, self.strides, strict=True)
         last = self.start + sum((length - 1) * stride for length, stride in steps)
         if count > self.storage.length or (count and last >= self.storage.length):
-            raise Forged(f"a tensor {self.shape} of {self.storage.length} numbers")
+            raise NotWeights(f"a tensor {self.shape} of {self.storage.length} numbers")
 
     def values(self, numbers: np.ndarray) -> np.ndarray:
         """The tensor, a copy, out of its storage's numbers."""
@@ -97,7 +104,7 @@ class TensorRecord:
         return np.array(view)
 
 
-class Forged(Exception):
+class NotWeights(Exception):
     """What a file holds that no file of weights does; the text names it."""
 
 
@@ -121,9 +128,12 @@ def tensors_of(content: object, path) -> dict[str, TensorRecord]:
     return next(iter(found.values()))
 
 
-def _networks_in(content: object, name: str = "the file", depth: int = 0):
-    if not isinstance(content, dict) or depth > _MOST_DEPTH:
+def _networks_in(content: object, name: str = "the file", depth: int = 0, seen: set | None = None):
+    # A dictionary may stand in many places of a file; it is looked into once.
+    seen = set() if seen is None else seen
+    if not isinstance(content, dict) or depth > _MOST_DEPTH or id(content) in seen:
         return
+    seen.add(id(content))
     tensors = {
         key: value
         for key, value in content.items()
@@ -133,18 +143,28 @@ def _networks_in(content: object, name: str = "the file", depth: int = 0):
         yield name, tensors
         return
     for key, value in content.items():
-        yield from _networks_in(value, str(key), depth + 1)
+        yield from _networks_in(value, str(key), depth + 1, seen)
 
 
 def gather(
-    tensors: dict[str, TensorRecord], read: Callable[[Storage], bytes]
+    tensors: dict[str, TensorRecord], read: Callable[[Storage], bytes], path
 ) -> dict[str, np.ndarray]:
     """The arrays of tensors; each storage is read once.
 
     Args:
         tensors: by their names.
         read: returns a storage's bytes, all of them.
+        path: named in errors.
+
+    Raises:
+        InputError: many views of one storage would be too much together.
     """
+    total = sum(one.storage.bytes_each * math.prod(one.shape) for one in tensors.values())
+    if total > MOST_BYTES:
+        raise InputError(
+            f"The tensors are too large. Expected at most {MOST_BYTES} bytes in all. "
+            f"Received: {total} in {path}"
+        )
     storages: dict[str, np.ndarray] = {}
     arrays = {}
     for name, record in tensors.items():

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.errors import InputError, MissingExtra
+from keras_portrait.files import read_bounded
+from keras_portrait_export.weights.records import MOST_BYTES, from_bfloat16
 
-# Types of that format -> NumPy's. bfloat16, which NumPy lacks, is the upper half of a float32.
+# Types of that format -> NumPy's. bfloat16 is the upper half of a float32.
 _KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
@@ -25,7 +27,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
             '"keras-portrait[import]"'
         ) from error
     try:
-        records = safetensors.deserialize(path.read_bytes())
+        records = safetensors.deserialize(read_bounded(path, MOST_BYTES))
         # Integers count batches; what else there is has no place in a network here.
         known = {name: one for name, one in records if one["dtype"] in _KINDS}
         return {name: _array(one) for name, one in known.items()}
@@ -37,5 +39,5 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 def _array(record: dict) -> np.ndarray:
     numbers = np.frombuffer(record["data"], _KINDS[record["dtype"]])
     if record["dtype"] == "BF16":
-        numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+        numbers = from_bfloat16(numbers)
     return numbers.reshape(record["shape"])

@@ -8,13 +8,18 @@ import numpy as np
 
 from keras_portrait.errors import InputError
 from keras_portrait_export.weights.pickled import read_pickle
-from keras_portrait_export.weights.records import Storage, TensorRecord, gather, tensors_of
+from keras_portrait_export.weights.records import (
+    MOST_BYTES,
+    Storage,
+    TensorRecord,
+    gather,
+    tensors_of,
+)
 
 # A pickle of protocol 2 that holds PyTorch's magic number, the first one of the older form.
 _MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = b"\x80\x02\x8a\x0a" + _MAGIC.to_bytes(10, "little")
-# Bytes of all tensors, and of the pickle that names them, that a file has at most.
-MOST_BYTES = 2**31
+# Bytes of the pickle that names the tensors, at most.
 _MOST_PICKLE = 2**26
 
 
@@ -46,7 +51,7 @@ def read_torch_archive(path: Path) -> dict[str, np.ndarray]:
             _check_byte_order(archive, folder, path)
             with archive.open(name) as file:
                 tensors = tensors_of(read_pickle(file, path), path)
-            return gather(tensors, lambda storage: _stored(archive, folder, storage, path))
+            return gather(tensors, lambda one: _stored(archive, folder, one, path), path)
     # zipfile has many ways to tell of damage.
     except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -116,7 +121,7 @@ def read_torch_legacy(path: Path) -> dict[str, np.ndarray]:
             tensors = tensors_of(read_pickle(file, path), path)
             keys = read_pickle(file, path)
             stored = _legacy_storages(file, keys, tensors, path)
-        return gather(tensors, lambda storage: stored[storage.key])
+        return gather(tensors, lambda storage: stored[storage.key], path)
     except OSError as error:
         raise InputError(f"Cannot read the weights ({error.strerror}). Received: {path}") from error
 
@@ -124,7 +129,8 @@ def read_torch_legacy(path: Path) -> dict[str, np.ndarray]:
 def _legacy_storages(file, keys, tensors: dict[str, TensorRecord], path: Path) -> dict[str, bytes]:
     """The bytes of each storage, in the order of `keys`: its length in 8 bytes, its numbers."""
     known = {record.storage.key: record.storage for record in tensors.values()}
-    if not isinstance(keys, list) or set(map(str, keys)) != set(known):
+    are_names = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    if not are_names or sorted(keys) != sorted(known):
         raise InputError(
             f"The file of weights is damaged: its storages are others. Received: {path}"
         )

@@ -297,9 +297,10 @@ def _check(metadata: PresetMetadata, path: Path) -> None:
     for field in fields(PresetMetadata):
         value = getattr(metadata, field.name)
         if field.name in ("styles", "inputs"):
-            fits = all(isinstance(item, str) and item for item in value)
+            fits = all(isinstance(item, str) and item and item.isprintable() for item in value)
         else:
-            fits = type(value) is field.type
+            # Texts of strangers go to terminals, and into other files.
+            fits = type(value) is field.type and (type(value) is not str or value.isprintable())
         if not fits:
             raise InputError(f"{field.name} does not fit. Received: {_short(value)} in {path}")
     takes_noise, styles = metadata.inputs == NOISE, metadata.styles

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from keras_portrait.errors import InputError, SettingError, TurnedPhotoWarning
+from keras_portrait.errors import NoFaceError, SettingError, TurnedPhotoWarning
 from keras_portrait.inference.alignment import keep_paper, prepare_whole
 from keras_portrait.inference.drawer import FaceDrawer
 from keras_portrait.inference.faces import (
@@ -109,7 +109,8 @@ class Stylizer:
             photo as `imaging.read_image` reads it, or with `crop` a square of the preset's size.
 
         Raises:
-            InputError: the picture cannot be read, or no face was found in it.
+            InputError: the picture cannot be read.
+            NoFaceError: no face was found in it.
             SettingError: there is no such style, or options that exclude each other.
 
         Warns:
@@ -140,7 +141,7 @@ class Stylizer:
             The face, in pixels of the photo.
 
         Raises:
-            InputError: no face was found.
+            NoFaceError: no face was found.
 
         Warns:
             TurnedPhotoWarning: the face is turned by about 90 or 180 degrees.
@@ -246,7 +247,7 @@ class Stylizer:
         if not found:
             turned, upright = smallest_faces(photo)
             smaller = f", {upright} where it stands upright" if upright < turned else ""
-            raise InputError(
+            raise NoFaceError(
                 "No face found. Expected a face that looks at the camera, turned in any way, from "
                 f"{turned} pixels up in this photo{smaller}; --whole (whole=True) draws the whole "
                 f"picture as it is. Received: {name}"

@@ -14,7 +14,12 @@ from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_export.__main__ import main
 from keras_portrait_export.import_card import side_by_side, write_card
-from keras_portrait_export.import_weights import Origin, compare_recorded, open_published
+from keras_portrait_export.import_weights import (
+    Origin,
+    compare_recorded,
+    open_published,
+    read_recorded,
+)
 from keras_portrait_export.jobs import Artefact
 from keras_portrait_export.published.catalog import NAMES, PUBLISHED, build_network, recognize
 from keras_portrait_export.verify import Fidelity
@@ -59,7 +64,8 @@ def test_pictures_as_their_own_code_made_them(name):
     assert published.name == network
     model = build_network(published, weights, path)
     stem = name.split(".")[0].removesuffix("_legacy")
-    differences = compare_recorded(model, found(f"{stem}.npz"))
+    recorded = read_recorded(published, model, found(f"{stem}.npz"))
+    differences = compare_recorded(model, recorded)
     assert differences.max() < most and np.mean(differences > 1e-4) < 0.002
 
 
@@ -81,9 +87,13 @@ def test_pictures_as_layers_in_numpy_make_them(network, tmp_path):
         path.write_bytes(torch_files.archive_of(weights))
     read = read_weights(path)
     model = build_network(recognize(read, None, path), read, path)
-    made = np.asarray(model(image.transpose(1, 2, 0)[None].astype(np.float32), training=False))
+    # A recording has the original's order of colours.
+    order = slice(None, None, -1 if network == "cartoongan" else 1)
+    np.savez(tmp_path / "recorded.npz", image=image[order][None], output=expected[order][None])
+    published = recognize(read, None, path)
+    recorded = read_recorded(published, model, tmp_path / "recorded.npz")
     scale = 255 if network == "fast-style" else 1
-    assert np.abs(made[0].transpose(2, 0, 1) - expected).max() < 1e-4 * scale
+    assert compare_recorded(model, recorded).max() < 1e-4 * scale
 
 
 def test_a_generator_of_styles_is_not_guessed(tmp_path):
@@ -113,6 +123,9 @@ def test_what_finds_no_place_is_named():
         build_network(published, wide, path)
     with pytest.raises(InputError, match=r"one of portrait-drawing.*Received: a \(1,\)"):
         recognize({"a": np.zeros(1, np.float32)}, None, path)
+    flat = {name: values.ravel() for name, values in weights.items()}
+    with pytest.raises(InputError, match="one of portrait-drawing"):
+        recognize(flat, None, path)
     with pytest.raises(InputError, match="Expected the weights of cyclegan"):
         recognize(weights, "cyclegan", path)
 
@@ -123,6 +136,12 @@ def test_pictures_that_differ_from_the_recorded_ones_are_refused(tmp_path):
     np.savez(tmp_path / "other.npz", **arrays | {"output": arrays["output"] + 0.01})
     with pytest.raises(InputError, match="makes other pictures.*Received: up to 0.01, 100.0%"):
         open_published(path, Origin("MIT", recorded=tmp_path / "other.npz"), (64,))
+    np.savez(tmp_path / "nan.npz", **arrays | {"output": np.full_like(arrays["output"], np.nan)})
+    with pytest.raises(InputError, match="makes other pictures.*100.0%"):
+        open_published(path, Origin("MIT", recorded=tmp_path / "nan.npz"), (64,))
+    np.savez(tmp_path / "fewer.npz", **arrays | {"output": arrays["output"][:, :1]})
+    with pytest.raises(InputError, match=r"makes pictures \(1, 3, 64, 64\)"):
+        open_published(path, Origin("MIT", recorded=tmp_path / "fewer.npz"), (64,))
     np.savez(tmp_path / "none.npz", image=arrays["image"])
     with pytest.raises(InputError, match="expected arrays image, output. Received: image"):
         open_published(path, Origin("MIT", recorded=tmp_path / "none.npz"), (64,))
@@ -138,7 +157,10 @@ def test_pictures_that_differ_from_the_recorded_ones_are_refused(tmp_path):
 def test_the_command_writes_an_ordinary_preset(tmp_path, capsys, monkeypatch):
     path, recorded = found("animeganv2.pth"), found("animeganv2.npz")
     arguments = [str(path), "-o", str(tmp_path / "mine"), "--size", "32", "--mode", "fp32"]
-    assert main(["import", *arguments]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["import", *arguments])
+    assert "required: --licence" in capsys.readouterr().err
+    assert main(["import", *arguments, "--licence", " "]) == 2
     assert "--licence: expected the licence of the weights" in capsys.readouterr().err
     assert not (tmp_path / "mine").exists()
     arguments += ["--licence", "MIT", "--credit", "A. Painter", "--recorded", str(recorded)]
@@ -165,7 +187,7 @@ def test_a_card_shows_the_original_beside_the_preset(tmp_path):
     artefact = Artefact(preset, read_metadata(preset), Fidelity(0.1, 30.0, 31.0, 2.0, 1), [])
     rng = np.random.default_rng(2)
     recorded = {"image": rng.uniform(0, 1, (2, 3, 64, 64)), "output": np.zeros((2, 1, 64, 64))}
-    recorded["style"] = np.tile(np.float32([0.5, 0.5])[:, None, None], (2, 1, 16, 16))
+    recorded["style"] = np.full((2, 2), 0.5, np.float32)
     published = next(one for one in PUBLISHED if one.name == "informative-drawings")
     (preset / "README.md").write_text("# Mine")
     write_card(artefact, published, "CC0 | none", "", recorded)

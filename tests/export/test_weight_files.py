@@ -1,5 +1,6 @@
 """Weights in the files of other projects, honest and forged."""
 
+import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -148,9 +149,29 @@ def forged(marker: str) -> dict[str, tuple[bytes, str]]:
         "a start beyond": (files.tensor(files.storage("0", 4), (4,), (1,), 3), "of 4 numbers"),
         "no storage": (files.tensor(files.number(3), (1,)), "without a shape"),
         "a wrong reference": (files.row(files.text("module"), files.text("x")) + b"Q", "no stor"),
+        "tuples as keys": (b"}N\x85q\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"Ns", "no names"),
         "a new object": (files.named("torch", "Size") + b")\x81", "the operation NEWOBJ"),
         "no tensors": (files.number(3), "Received: none"),
     }
+
+
+def test_many_views_of_one_storage_are_bounded(tmp_path, monkeypatch):
+    stored = files.storage("0", 1000)
+    content = files.dictionary({f"a{at}": files.tensor(stored, (1000,)) for at in range(30)})
+    path = put(tmp_path, files.archive(files.whole(content), {"0": bytes(4000)}))
+    assert len(read_weights(path)) == 30
+    monkeypatch.setattr("keras_portrait_export.weights.records.MOST_BYTES", 119_999)
+    with pytest.raises(InputError, match="at most 119999 bytes in all. Received: 120000"):
+        read_weights(path)
+
+
+def test_a_dictionary_in_many_places_is_looked_into_once(tmp_path):
+    nested = b"}"
+    for _ in range(40):  # {"a": x, "b": x}, forty times
+        nested += b"q\x00}" + files.text("a") + b"h\x00s" + files.text("b") + b"h\x00s"
+    path = put(tmp_path, files.archive(files.whole(nested), {}))
+    with pytest.raises(InputError, match="Received: none"):
+        read_weights(path)
 
 
 @pytest.mark.parametrize("name", forged(""))
@@ -182,11 +203,20 @@ def test_older_files_that_are_cut_short(weights, tmp_path):
             read_weights(put(tmp_path, data[:end]))
 
 
+def test_older_files_whose_storages_have_no_names(weights, tmp_path):
+    data = files.legacy_of(weights)
+    keys = pickle.dumps([str(at) for at in range(len(weights))], 2)
+    numbers = pickle.dumps(list(range(len(weights))), 2)
+    with pytest.raises(InputError, match="its storages are others"):
+        read_weights(put(tmp_path, data.replace(keys, numbers)))
+
+
 def test_a_length_that_lies_asks_for_no_memory(tmp_path):
-    content = files.dictionary({"a": files.tensor(files.storage("0", 2**40), (2**40,))})
-    path = put(tmp_path, files.archive(files.whole(content), {"0": bytes(8)}))
-    with pytest.raises(InputError, match="cut short. Expected: 4398046511104 bytes"):
-        read_weights(path)
+    for length, expected in ((2**40, "at most 2147483648"), (2**28, "Expected: 1073741824 bytes")):
+        content = files.dictionary({"a": files.tensor(files.storage("0", length), (length,))})
+        path = put(tmp_path, files.archive(files.whole(content), {"0": bytes(8)}))
+        with pytest.raises(InputError, match=expected):
+            read_weights(path)
 
 
 def test_compressed_archives_are_refused(tmp_path):
@@ -207,6 +237,11 @@ def test_arrays_that_lie(tmp_path):
     length = struct.unpack("<H", head[8:10])[0] + len(huge) - len(head)
     (folder / "conv.npy").write_bytes(huge[:8] + struct.pack("<H", length) + huge[10:])
     with pytest.raises(InputError, match="at most"):
+        read_weights(folder)
+    negative = head.replace(b"(3,)", b"(-1,)", 1)
+    length = struct.unpack("<H", head[8:10])[0] + len(negative) - len(head)
+    (folder / "conv.npy").write_bytes(negative[:8] + struct.pack("<H", length) + negative[10:])
+    with pytest.raises(InputError, match=r"at most.*\(-1,\)"):
         read_weights(folder)
     np.save(folder / "conv.npy", np.array([{}]), allow_pickle=True)
     with pytest.raises(InputError, match="Expected arrays.*object"):

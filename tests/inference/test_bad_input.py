@@ -189,7 +189,7 @@ def test_a_place_that_cannot_be_written_to(refused, tmp_path):
     photo = shutil.copy(EXAMPLE, tmp_path / "me.jpg")
     (tmp_path / "file").write_text("in the way")
     assert "Cannot make the folder" in refused("stylize", photo, "-o", tmp_path / "file" / "x.png")
-    assert ".jpeg or .svg file" in refused("stylize", photo, "-o", tmp_path / "x.bmp")
+    assert ".jpeg, .svg or .gcode file" in refused("stylize", photo, "-o", tmp_path / "x.bmp")
 
 
 def test_options_that_exclude_each_other(refused):

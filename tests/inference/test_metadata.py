@@ -39,7 +39,8 @@ def test_file_states_what_a_reader_needs(tiny_preset):
     assert row["value_range"] == [-1, 1] and row["colour_order"] == "RGB"
     for point, expected in zip(row["template"], face_template(64), strict=True):
         assert point == pytest.approx(expected, abs=1e-3)
-    assert {field.name for field in dataclasses.fields(PresetMetadata)} < set(row)
+    # What is drawn is told where it is no face.
+    assert {field.name for field in dataclasses.fields(PresetMetadata)} - set(row) == {"framing"}
 
 
 def test_a_file_from_before_noise_and_colour_is_read(tiny_preset):
@@ -168,7 +169,7 @@ def test_missing_files_are_named(tiny_preset):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"format": 3}, "format 1 or 2. Received: format 3"),
+        ({"format": 4}, "formats 1 to 3. Received: format 4"),
         ({"size": None}, "lacks 'size'"),
         ({"size": "64"}, "size does not fit. Received: '64'"),
         ({"size": True}, "size does not fit. Received: True"),
@@ -185,6 +186,10 @@ def test_missing_files_are_named(tiny_preset):
         ({"noise": "9"}, "noise does not fit"),
         ({"channels": 2}, "channels must be 1 or 3. Received: 2"),
         ({"channels": True}, "channels does not fit"),
+        ({"framing": "half"}, "framing must be face or whole. Received: 'half'"),
+        ({"name": "a\x1b[2J"}, "name does not fit"),
+        ({"description": "two\nlines"}, "description does not fit"),
+        ({"styles": ["thin", "bold\x07"]}, "styles does not fit"),
         ({"alignment": 3}, "alignment must be 1 or 2. Received: 3"),
         ({"alignment": True}, "alignment does not fit. Received: True"),
         ({"inputs": ["image"]}, "has one style"),

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from keras_portrait.errors import InputError
+from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.imaging import read_image, resize
 from keras_portrait.inference.presets import list_presets
 from keras_portrait.inference.stylizer import Stylizer
@@ -142,6 +142,14 @@ def test_a_picture_without_a_face_is_drawn_whole(node, photo, drawing, caplog):
 def test_a_picture_without_a_face_stops_the_run_where_that_is_asked_for(node, photo):
     with pytest.raises(InputError, match=r"^Picture 2 of 2: No face found\. "):
         run(node, batch(photo, red()), without_face=STOP)
+
+
+def test_a_workflow_has_nothing_fetched(node, photo):
+    for address in ("hf://somebody/theirs", "https://example.org/a.zip#sha256=" + 64 * "0"):
+        said = node.VALIDATE_INPUTS(preset="fast", style="", preset_folder=address)
+        assert said == f"Expected a preset of this machine. Received: {address}"
+        with pytest.raises(SettingError, match="of this machine"):
+            run(node, batch(photo), preset=address)
 
 
 def test_a_style_or_preset_that_does_not_exist_is_told_before_anything_runs(node, tmp_path):
