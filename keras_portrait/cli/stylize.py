@@ -157,8 +157,9 @@ def stylize(
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
     vector = style_vector(style, stylizer.metadata.styles)
+    draws_whole = stylizer.metadata.draws_whole(crop, whole)
     if plan.is_alone and _is_vector(plan.result):
-        in_place = not (crop or whole)
+        in_place = not (crop or draws_whole)
         _check_vector(plan.result, stylizer.metadata, in_place=in_place, background=background)
         if plotter is None:
             _load_tracer()
@@ -166,7 +167,7 @@ def stylize(
     def draw(source: Path | None, target: Path | None) -> None:
         photo = _standard_input() if source is None else source
         if camera is not None:
-            photo = take_photo(camera, needs_face=not whole)
+            photo = take_photo(camera, needs_face=not draws_whole)
         drawing = read_image(stylizer(photo, background=background, **options))
         if target is None:
             tell_bytes(encode_image(drawing))

@@ -28,7 +28,7 @@ from keras_portrait.inference.faces import (
 from keras_portrait.inference.faces.tracking import TrackedFace
 from keras_portrait.inference.geometry import paste_back, scale_of, square_to_photo
 from keras_portrait.inference.imaging import encode_image, enlarge_drawing, grid, read_image, resize
-from keras_portrait.inference.metadata import NOISE, WHOLE
+from keras_portrait.inference.metadata import NOISE
 from keras_portrait.inference.paste import at_photo_scale
 from keras_portrait.inference.presets import Generator, load_preset
 from keras_portrait.inference.segmentation import PersonSegmenter
@@ -121,7 +121,7 @@ class Stylizer:
             raise SettingError("Choose either crop or whole. Received: both")
         vector = style_vector(style, self.metadata.styles)
         photo = read_image(image)
-        if whole or (self.metadata.framing == WHOLE and not crop):
+        if self.metadata.draws_whole(crop, whole):
             drawing = self._draw_whole(photo, vector, background)
         else:
             found = self._choose(photo, faces, _name(image))
