@@ -11,6 +11,7 @@ import fake_ffmpeg
 from conftest import EXAMPLE
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.inference.video import animation
 from keras_portrait.inference.video import drawing as clip_drawing
 from tiny_preset import write_colour_preset, write_whole_preset
 from videos import gray, read_video, turn_mp4, write_video
@@ -272,6 +273,19 @@ def test_several_videos(portrait, clip, tmp_path):
     assert err.endswith("1 drawing of an earlier run passed over\n")
     code, _, err = portrait("stylize", drawn, f"{clip}.portrait.mp4")
     assert code == 2 and "Nothing but drawings of earlier runs" in err
+
+
+def test_each_of_many_files_is_looked_at_once(portrait, wave, tmp_path, monkeypatch):
+    looked = []
+
+    def is_animated(path, look=animation.is_animated):
+        looked.append(path)
+        return look(path)
+
+    monkeypatch.setattr(animation, "is_animated", is_animated)
+    photos = [shutil.copy(EXAMPLE, tmp_path / f"{number}.png") for number in range(4)]
+    code, _, err = portrait("stylize", wave, *photos, "-o", "x.gif")
+    assert code == 2 and "Videos are drawn apart" in err and len(looked) == 5
 
 
 @pytest.mark.parametrize(
