@@ -74,8 +74,8 @@ def stylize(
         str | None,
         typer.Option(
             metavar="STYLE",
-            help="A name, an index from 0, or a mix: ink,pen in equal parts, ink:0.7,pen:0.3, or "
-            "a weight for each style such as 0.7,0.3.",
+            help="A name, an index from 0, or a mix: ink,line in equal parts, ink:0.7,line:0.3, "
+            "or a weight for each style such as 0.5,0.3,0.2.",
         ),
     ] = None,
     crop: Annotated[

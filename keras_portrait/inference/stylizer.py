@@ -92,7 +92,7 @@ class Stylizer:
                 `imaging.read_image` takes it. EXIF orientation is honoured.
             style: name of a style, its index from 0, or one weight for each style to mix them
                 (weights are scaled to a sum of 1); a text may hold any of these, or names to mix
-                such as "ink,pen" and "ink:0.7,pen:0.3". None is the first style.
+                such as "ink,line" and "ink:0.7,line:0.3". None is the first style.
             faces: "largest" draws the largest face, "all" every face.
             crop: return the aligned square instead of putting the drawing back at the face's place;
                 with `faces="all"` the squares side by side, from left to right. Pictures in colour
