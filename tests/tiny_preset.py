@@ -1,6 +1,7 @@
 """Presets whose pictures are known.
 
-`write_tiny_preset` draws the mean of red, green and blue, plus an offset of its style.
+`write_tiny_preset` draws the mean of red, green and blue, plus an offset of its style, and
+`write_whole_preset` that of whole pictures.
 `write_colour_preset` swaps red and blue. `write_noise_preset` makes a picture of one colour, three
 tenths of the first three numbers of its noise.
 
@@ -8,11 +9,18 @@ The model files are put together here from single operations, so that tests of t
 need no TensorFlow.
 """
 
+from dataclasses import replace
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_portrait.inference.metadata import PresetMetadata, write_metadata
+from keras_portrait.inference.metadata import (
+    WHOLE,
+    PresetMetadata,
+    read_metadata,
+    write_metadata,
+)
 
 
 class _Builder:
@@ -101,6 +109,13 @@ def write_tiny_preset(folder, size=64, styles=("thin", "bold"), offsets=(0.0, -0
             origin="tests/tiny_preset.py",
         ),
     )
+    return folder
+
+
+def write_whole_preset(folder, **options):
+    """As `write_tiny_preset`, of a preset that draws whole pictures."""
+    write_tiny_preset(folder, **options)
+    write_metadata(folder, replace(read_metadata(folder), framing=WHOLE))
     return folder
 
 

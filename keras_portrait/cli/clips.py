@@ -1,13 +1,19 @@
 """`portrait stylize clip.mp4`: videos and animated pictures to drawn ones."""
 
 import os
+from functools import partial
 from pathlib import Path
 
-import typer
-
-from keras_portrait.cli.photo_jobs import STREAM, Plan, is_folder, refuse_overwriting
-from keras_portrait.errors import InputError, PortraitError, SettingError
-from keras_portrait.terminal import remark, tell
+from keras_portrait.cli.drawing_jobs import draw_plan, progress_bar
+from keras_portrait.cli.photo_jobs import (
+    STREAM,
+    Plan,
+    finish_plan,
+    is_folder,
+    refuse_overwriting,
+)
+from keras_portrait.errors import InputError, SettingError
+from keras_portrait.terminal import remark
 
 # What a drawn video's name ends with, where -o does not say it.
 DRAWN_SUFFIX = ".portrait.mp4"
@@ -33,11 +39,14 @@ def find_clips(given: list[str], output: str | None) -> list[str]:
     return clips
 
 
-def stylize_clips(given: list[str], output: str | None, preset: str, **options) -> None:
+def stylize_clips(
+    given: list[str], clips: list[str], output: str | None, preset: str, **options
+) -> None:
     """Draws videos and animated pictures; says what became of them.
 
     Args:
         given: paths.
+        clips: what `find_clips` found among them.
         output: what follows -o; None where it is not given.
         preset: as `generators.open_generator` takes it.
         **options: `style`, `faces`, `crop`, `whole`, `background`.
@@ -46,7 +55,7 @@ def stylize_clips(given: list[str], output: str | None, preset: str, **options) 
         PortraitError: a setting does not fit, or the only clip cannot be drawn.
         typer.Exit: with code 2, when some of several clips could not be drawn.
     """
-    plan = _plan(given, output)
+    plan = _plan(given, clips, output)
     from keras_portrait.cli.generators import open_generator
     from keras_portrait.files import check_writable
     from keras_portrait.inference.style import style_vector
@@ -59,36 +68,13 @@ def stylize_clips(given: list[str], output: str | None, preset: str, **options) 
     # A mistyped style would be told after each clip was searched for faces.
     style_vector(options["style"], stylizer.metadata.styles)
     drawer = ClipDrawer(stylizer, threads=min(4, os.cpu_count() or 1), **options)
-    failed = 0
-    for source, target in plan.jobs:
-        try:
-            _draw(drawer, source, target)
-        except PortraitError as error:
-            if plan.is_alone:
-                raise
-            failed += 1
-            remark(f"skipped: {error}")
-            continue
-        if plan.result is None:
-            tell(target)
-    for line in plan.remarks:
-        remark(line)
-    if failed:
-        remark(f"{failed} of {len(plan.jobs)} videos could not be drawn")
-    if plan.result is not None and failed < len(plan.jobs):
-        tell(plan.result)
-    if failed:
-        raise typer.Exit(2)
+    draw_plan(plan, partial(_draw, drawer), "videos", has_bar=False)
 
 
 def _draw(drawer, source: Path, target: Path) -> None:
     """Draws one clip with a progress bar, and says what was left out."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     tasks: dict[str, int] = {}
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+    with progress_bar(transient=True) as progress:
 
         def report(stage: str, frames: int | None) -> None:
             if stage not in tasks:
@@ -116,7 +102,7 @@ def _clip_suffixes() -> tuple[str, ...]:
     return (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES)
 
 
-def _plan(given: list[str], output: str | None) -> Plan:
+def _plan(given: list[str], clips: list[str], output: str | None) -> Plan:
     """What is drawn, and where each drawing goes.
 
     Raises:
@@ -127,7 +113,8 @@ def _plan(given: list[str], output: str | None) -> Plan:
         raise SettingError("A video is not written to standard output. Received: -o -")
     if len(given) == 1:
         return _plan_alone(Path(given[0]), output)
-    others = [place for place in given if place not in find_clips(given, output)]
+    known = set(clips)
+    others = [place for place in given if place not in known]
     if others:
         raise SettingError(
             "Videos are drawn apart from photos and folders. Expected videos alone. "
@@ -156,28 +143,12 @@ def _plan_alone(source: Path, output: str | None) -> Plan:
 
 def _plan_several(sources: list[Path], output: str | None) -> Plan:
     plan, earlier = Plan([], None if output is None else Path(output)), 0
-    taken: dict[str, Path] = {}
     for source in sources:
         if source.name.endswith(DRAWN_SUFFIX):
             earlier += 1
             continue
         # The whole name stays, so that clip.mov and clip.mp4 do not share a drawing.
         target = (plan.result or source.parent) / (source.name + DRAWN_SUFFIX)
-        place = str(target).casefold()
-        if place in taken:
-            raise SettingError(
-                "Two videos would have one drawing. Expected videos of different names. "
-                f"Received: {taken[place]} and {source}"
-            )
-        taken[place] = source
         plan.jobs.append((source, target))
         plan.folders.append(target.parent)
-    if not plan.jobs:
-        raise InputError(
-            "Nothing but drawings of earlier runs. Expected videos. "
-            f"Received: {' '.join(map(str, sources))}"
-        )
-    if earlier:
-        noun = "drawing" if earlier == 1 else "drawings"
-        plan.remarks.append(f"{earlier} {noun} of an earlier run passed over")
-    return plan
+    return finish_plan(plan, earlier, map(str, sources), "videos")

@@ -1,6 +1,7 @@
 """Which photos `portrait stylize` draws, and where each drawing goes."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def _plan_several(photos: list[str], output: str | None) -> Plan:
             f"--engine local before IN OUT. Received: {photos[1]}"
         )
     target = None if output is None else _require_folder(output, "for several photos")
-    plan, earlier, taken = Plan([], target), 0, {}
+    plan, earlier = Plan([], target), 0
     for photo in map(Path, dict.fromkeys(photos)):
         if os.path.isdir(photo):
             try:
@@ -178,19 +179,41 @@ def _plan_several(photos: list[str], output: str | None) -> Plan:
             continue
         plan.folders.append(drawing.parent)
         plan.jobs.append((photo, drawing))
+    return finish_plan(
+        plan, earlier, photos, "photos", ", or the folder that holds both instead of them"
+    )
+
+
+def finish_plan(
+    plan: Plan, earlier: int, given: Iterable[str], things: str, or_else: str = ""
+) -> Plan:
+    """Looks whether each drawing has a name of its own, and says what was passed over.
+
+    Args:
+        plan: with all its jobs.
+        earlier: how many drawings of an earlier run were passed over.
+        given: what the user names.
+        things: what that is called in the plural.
+        or_else: what else would help where two have one name.
+
+    Raises:
+        SettingError: two drawings would have one name.
+        InputError: nothing is left to draw.
+    """
+    taken: dict[str, Path | None] = {}
     for source, drawing in plan.jobs:
         # Some file systems take names that differ in their case alone for the same.
         place = str(drawing).casefold()
         if place in taken:
             raise SettingError(
-                "Two photos would have one drawing. Expected photos of different names, or the "
-                f"folder that holds both instead of them. Received: {taken[place]} and {source}"
+                f"Two {things} would have one drawing. Expected {things} of different "
+                f"names{or_else}. Received: {taken[place]} and {source}"
             )
         taken[place] = source
     plan.remarks += _earlier(earlier)
     if not (plan.jobs or plan.refused):
         raise InputError(
-            f"Nothing but drawings of earlier runs. Expected photos. Received: {' '.join(photos)}"
+            f"Nothing but drawings of earlier runs. Expected {things}. Received: {' '.join(given)}"
         )
     return plan
 

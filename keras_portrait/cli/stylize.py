@@ -3,7 +3,6 @@
 import enum
 import io
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 from keras_portrait.cli.bulk import Engine, stylize_in_bulk
 from keras_portrait.cli.camera import find_camera, name_photo, take_photo
 from keras_portrait.cli.clips import find_clips, stylize_clips
+from keras_portrait.cli.drawing_jobs import draw_plan
 from keras_portrait.cli.generators import ARGUMENT_HELP, open_generator
 from keras_portrait.cli.photo_jobs import GCODE_SUFFIX, STREAM, SVG_SUFFIX, plan_jobs
 from keras_portrait.cli.plotting import (
@@ -26,9 +26,9 @@ from keras_portrait.cli.plotting import (
     SingleLine,
 )
 from keras_portrait.cli.watch import watch_folder
-from keras_portrait.errors import PortraitError, SettingError
+from keras_portrait.errors import SettingError
 from keras_portrait.storage import is_url, public_name
-from keras_portrait.terminal import remark, tell, tell_bytes
+from keras_portrait.terminal import remark, tell_bytes
 
 
 class Faces(enum.StrEnum):
@@ -74,8 +74,8 @@ def stylize(
         str | None,
         typer.Option(
             metavar="STYLE",
-            help="A name, an index from 0, or a mix: ink,pen in equal parts, ink:0.7,pen:0.3, or "
-            "a weight for each style such as 0.7,0.3.",
+            help="A name, an index from 0, or a mix: ink,line in equal parts, ink:0.7,line:0.3, "
+            "or a weight for each style such as 0.5,0.3,0.2.",
         ),
     ] = None,
     crop: Annotated[
@@ -140,9 +140,10 @@ def stylize(
         stylize_in_bulk(source, target, engine, preset, background=background, **options)
         return
     _refuse_urls(photos)
-    if find_clips(photos, output):
+    clips = find_clips(photos, output)
+    if clips:
         for_plotter.plotter(None)
-        stylize_clips(photos, output, preset, background=background, **options)
+        stylize_clips(photos, clips, output, preset, background=background, **options)
         return
     camera = find_camera(photos)
     plan = plan_jobs(photos if camera is None else [name_photo()], output)
@@ -157,8 +158,9 @@ def stylize(
     stylizer = Stylizer(open_generator(preset))
     # A mistyped style would fail photo by photo.
     vector = style_vector(style, stylizer.metadata.styles)
+    draws_whole = stylizer.metadata.draws_whole(crop, whole)
     if plan.is_alone and _is_vector(plan.result):
-        in_place = not (crop or whole)
+        in_place = not (crop or draws_whole)
         _check_vector(plan.result, stylizer.metadata, in_place=in_place, background=background)
         if plotter is None:
             _load_tracer()
@@ -166,17 +168,14 @@ def stylize(
     def draw(source: Path | None, target: Path | None) -> None:
         photo = _standard_input() if source is None else source
         if camera is not None:
-            photo = take_photo(camera, needs_face=not whole)
+            photo = take_photo(camera, needs_face=not draws_whole)
         drawing = read_image(stylizer(photo, background=background, **options))
         if target is None:
             tell_bytes(encode_image(drawing))
             return
         _write(target, drawing, stylizer.metadata, vector, plotter)
 
-    if plan.is_alone:
-        _draw_alone(plan.jobs[0], draw)
-    else:
-        _draw_all(plan, draw)
+    draw_plan(plan, draw, "pictures")
 
 
 def _refuse_urls(photos: list[str]) -> None:
@@ -256,43 +255,3 @@ def _write(target: Path, drawing, metadata, vector, plotter) -> None:
     write_whole(target, data)
     if told:
         remark(told)
-
-
-def _draw_alone(job: tuple[Path | None, Path | None], draw: Callable) -> None:
-    draw(*job)
-    if job[1] is not None:
-        tell(job[1])
-
-
-def _draw_all(plan, draw: Callable) -> None:
-    """Draws with a progress bar; a photo that cannot be drawn is named and left out."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from keras_portrait.inference.skipped import Skipped
-
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    skipped, drawn = Skipped(), 0
-    for error in plan.refused:
-        skipped.add(error)
-    # Names of drawings go to standard output, wherever the bar is.
-    bar = Progress(console=console, redirect_stdout=False, disable=not console.is_terminal)
-    with bar:
-        for source, target in bar.track(plan.jobs, description="Drawing"):
-            try:
-                draw(source, target)
-            except PortraitError as error:
-                skipped.add(error)
-                continue
-            drawn += 1
-            if plan.result is None:
-                tell(target)
-    skipped.tell_shared()
-    for line in plan.remarks:
-        remark(line)
-    if skipped.count:
-        remark(f"{skipped.count} of {drawn + skipped.count} pictures could not be drawn")
-    if drawn and plan.result is not None:
-        tell(plan.result)
-    if skipped.count:
-        raise typer.Exit(2)

@@ -96,6 +96,15 @@ class PresetMetadata:
     framing: str = FACE
     sha256: str = ""
 
+    def draws_whole(self, crop: bool, whole: bool) -> bool:
+        """Whether whole pictures are drawn, for which nobody looks for a face.
+
+        Args:
+            crop: whether the aligned face is asked for.
+            whole: whether the whole picture is.
+        """
+        return whole or (self.framing == WHOLE and not crop)
+
 
 def write_metadata(
     folder: "str | Path", metadata: PresetMetadata, network: str = ""

@@ -28,7 +28,7 @@ from keras_portrait.inference.faces import (
 from keras_portrait.inference.faces.tracking import TrackedFace
 from keras_portrait.inference.geometry import paste_back, scale_of, square_to_photo
 from keras_portrait.inference.imaging import encode_image, enlarge_drawing, grid, read_image, resize
-from keras_portrait.inference.metadata import NOISE, WHOLE
+from keras_portrait.inference.metadata import NOISE
 from keras_portrait.inference.paste import at_photo_scale
 from keras_portrait.inference.presets import Generator, load_preset
 from keras_portrait.inference.segmentation import PersonSegmenter
@@ -92,7 +92,7 @@ class Stylizer:
                 `imaging.read_image` takes it. EXIF orientation is honoured.
             style: name of a style, its index from 0, or one weight for each style to mix them
                 (weights are scaled to a sum of 1); a text may hold any of these, or names to mix
-                such as "ink,pen" and "ink:0.7,pen:0.3". None is the first style.
+                such as "ink,line" and "ink:0.7,line:0.3". None is the first style.
             faces: "largest" draws the largest face, "all" every face.
             crop: return the aligned square instead of putting the drawing back at the face's place;
                 with `faces="all"` the squares side by side, from left to right. Pictures in colour
@@ -122,7 +122,7 @@ class Stylizer:
             raise SettingError("Choose either crop or whole. Received: both")
         vector = style_vector(style, self.metadata.styles)
         photo = read_image(image)
-        if whole or (self.metadata.framing == WHOLE and not crop):
+        if self.metadata.draws_whole(crop, whole):
             drawing = self._draw_whole(photo, vector, background)
         else:
             found = self._choose(photo, faces, _name(image))

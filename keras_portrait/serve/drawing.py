@@ -37,7 +37,8 @@ def check_options(options, metadata: PresetMetadata) -> np.ndarray:
                 "An SVG file holds lines in black, and pictures of this preset are in colour. "
                 f"Expected format=png or jpeg. Received: preset={metadata.name}"
             )
-        if options.background == "keep" and not (options.crop or options.whole):
+        draws_whole = metadata.draws_whole(options.crop, options.whole)
+        if options.background == "keep" and not (options.crop or draws_whole):
             raise SettingError(
                 "An SVG file holds lines alone, not the photo around them. Expected crop, whole "
                 "or background=white with it. Received: background=keep"

@@ -11,6 +11,7 @@ from fake_time import Clock
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.video import snapshot, usb_camera
 from keras_portrait.inference.video.source import SourceLost
+from tiny_preset import write_whole_preset
 
 DARK, WALL = (np.full((512, 512, 3), level, np.uint8) for level in (3, 120))
 
@@ -70,6 +71,8 @@ def test_it_waits_for_a_face_but_not_for_ever(portrait, camera, tmp_path):
     assert "looks at the camera within 10 seconds. Received: usb:0" in err
     assert camera.opened[0].count == 55 and list(tmp_path.glob("camera*")) == []
     assert portrait("stylize", "0", "--whole", "-o", "wall.png")[0] == 0, "which needs no face"
+    preset = write_whole_preset(tmp_path / "pictures")
+    assert portrait("stylize", "0", "-o", "wall.png", preset=preset)[0] == 0, "nor does this one"
 
 
 def test_a_camera_that_is_not_there_is_one_line(portrait, camera, monkeypatch):

@@ -11,8 +11,9 @@ import fake_ffmpeg
 from conftest import EXAMPLE
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.stylizer import Stylizer
+from keras_portrait.inference.video import animation
 from keras_portrait.inference.video import drawing as clip_drawing
-from tiny_preset import write_colour_preset
+from tiny_preset import write_colour_preset, write_whole_preset
 from videos import gray, read_video, turn_mp4, write_video
 
 RATE, COUNT = 12.5, 5
@@ -173,6 +174,25 @@ def test_a_preset_in_colour_draws_squares(portrait, clip, tmp_path):
     assert blue > red + 5, "skin with red and blue changed"
 
 
+def test_a_preset_of_whole_pictures_looks_for_no_face(portrait, clip, tmp_path):
+    preset = write_whole_preset(tmp_path / "pictures")
+    write_video(clip, [gray(level, 60, 80) for level in (20, 120, 220)])
+    code, _, err = portrait("stylize", clip, "--background", "keep", preset=preset)
+    frames, _ = read_video(clip.with_name("clip.portrait.mp4"))
+    assert code == 0 and [frame.shape for frame in frames] == [(60, 80, 3)] * 3
+    assert "no face" not in err and frames[0].mean() + 50 < frames[1].mean(), "as in photos"
+    code, _, err = portrait("stylize", clip, "--crop", preset=preset)
+    assert code == 2 and "No face found" in err
+
+
+def test_whole_frames_in_colour_become_an_animation(portrait, clip, tmp_path):
+    preset = write_colour_preset(tmp_path / "swapped")
+    target = clip.with_name("x.webp")
+    assert portrait("stylize", clip, "--whole", "-o", target, preset=preset)[0] == 0
+    with Image.open(target) as image:
+        assert image.size == (240, 240) and image.n_frames == COUNT
+
+
 def test_two_people_are_drawn_side_by_side(portrait, clip):
     one, other = face_frames()[:2]
     write_video(clip, [np.hstack([one, other])] * 2 + [np.hstack([gray(120, 240, 240), other])] * 2)
@@ -226,6 +246,19 @@ def test_too_long_an_animation_is_refused_before_it_is_drawn(portrait, clip, mon
     assert names(clip.parent) == ["clip.avi"]
 
 
+def test_the_squares_of_an_animation_are_what_is_counted(portrait, clip, monkeypatch):
+    one, other = face_frames()[:2]
+    write_video(clip, [np.hstack([one, other])] * 2)
+    command = "stylize", clip, "--crop", "--faces", "all", "-o", clip.with_name("x.gif")
+    with monkeypatch.context() as patches:
+        patches.setattr(clip_drawing, "MOST_ANIMATED", 2 * 64 * 132 - 1)
+        patches.setattr(Stylizer, "draw_face", lambda *_: pytest.fail("drawn for nothing"))
+        code, out, err = portrait(*command)
+    assert code == 2 and out == "" and "Received: 2 frames of 132 x 64 for" in err
+    monkeypatch.setattr(clip_drawing, "MOST_ANIMATED", 2 * 64 * 132)
+    assert portrait(*command)[0] == 0, "smaller than the frames of the clip are"
+
+
 def test_several_videos(portrait, clip, tmp_path):
     other = shutil.copy(clip, clip.with_name("other.AVI"))
     broken = clip.with_name("broken.mp4")
@@ -240,6 +273,19 @@ def test_several_videos(portrait, clip, tmp_path):
     assert err.endswith("1 drawing of an earlier run passed over\n")
     code, _, err = portrait("stylize", drawn, f"{clip}.portrait.mp4")
     assert code == 2 and "Nothing but drawings of earlier runs" in err
+
+
+def test_each_of_many_files_is_looked_at_once(portrait, wave, tmp_path, monkeypatch):
+    looked = []
+
+    def is_animated(path, look=animation.is_animated):
+        looked.append(path)
+        return look(path)
+
+    monkeypatch.setattr(animation, "is_animated", is_animated)
+    photos = [shutil.copy(EXAMPLE, tmp_path / f"{number}.png") for number in range(4)]
+    code, _, err = portrait("stylize", wave, *photos, "-o", "x.gif")
+    assert code == 2 and "Videos are drawn apart" in err and len(looked) == 5
 
 
 @pytest.mark.parametrize(

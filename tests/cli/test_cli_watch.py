@@ -13,7 +13,7 @@ from PIL import Image
 from conftest import EXAMPLE
 from fake_time import Clock
 from keras_portrait.inference.bulk import arrivals, watching
-from keras_portrait.inference.bulk.arrivals import PATIENCE
+from keras_portrait.inference.bulk.arrivals import PATIENCE, Arrivals
 from keras_portrait.inference.bulk.errors import JobStopped
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.stylizer import Stylizer
@@ -177,6 +177,29 @@ def test_what_is_no_picture_is_passed_over_and_counted(watch, inbox):
         "1 drawn, 0 finished before, 2 files that are no pictures passed over, "
         "1 hidden or system file or folder passed over"
     ]
+
+
+def test_files_that_have_gone_are_forgotten(inbox, tmp_path):
+    arrivals = Arrivals(inbox, tmp_path / "out")
+    for round_ in range(3):
+        put(f"{round_}.jpg")(inbox)
+        (inbox / f"{round_}.txt").write_text("no picture")
+        assert list(arrivals.look()) == []
+        for path, _ in arrivals.look():
+            arrivals.taken(path)
+        assert len(arrivals.others) == 1 and len(arrivals._taken) == 2
+        for path in list(inbox.iterdir()):
+            path.unlink()
+    assert list(arrivals.look()) == [] and not arrivals.others and not arrivals._taken
+
+
+def test_what_becomes_a_picture_is_counted_as_one(inbox, tmp_path):
+    arrivals = Arrivals(inbox, tmp_path / "out")
+    (inbox / "a").write_text("no picture")
+    assert [list(arrivals.look()) for _ in range(2)] == [[], []] and len(arrivals.others) == 1
+    put("a")(inbox)
+    list(arrivals.look())
+    assert [path.name for path, _ in arrivals.look()] == ["a"] and not arrivals.others
 
 
 @pytest.mark.parametrize("place", ["in", "in/drawn"])

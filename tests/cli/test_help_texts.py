@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from keras_portrait.inference.metadata import read_metadata
+from keras_portrait.inference.presets import BUILT_IN
+from keras_portrait.inference.style import style_vector
+
 HELP = Path(__file__).resolve().parents[2] / "docs" / "help"
 MODULES = {
     "portrait": "keras_portrait.cli",
@@ -67,6 +71,17 @@ def path_of(command: str) -> Path:
 def test_help_text_is_true(command):
     written = path_of(command).read_text(encoding="utf-8")
     assert words(written) == words(help_text(command)), "run `make help-texts`"
+
+
+def test_examples_of_styles_can_be_typed_as_they_stand():
+    styles = read_metadata(BUILT_IN / "portrait").styles
+    text = " ".join(path_of("portrait stylize").read_text(encoding="utf-8").split())
+    text = re.sub(r"[\u2500-\u257f ]+", " ", text)
+    (about,) = re.findall(r"--style STYLE (.*?)--crop", text)
+    examples = re.findall(r"[\w.:]+(?:,[\w.:]*\w)+", about)
+    assert len(examples) == 3
+    for example in examples:
+        assert style_vector(example, styles).shape == (1, len(styles))
 
 
 def test_no_help_text_is_left_over():

@@ -9,6 +9,7 @@ import fake_ffmpeg
 from found_faces import face_at
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.faces.tracking import KEPT_SECONDS, TrackedFace, Tracker
+from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait.inference.video import clip as clips
 from keras_portrait.inference.video.clip import Clip, Frame
 from keras_portrait.inference.video.drawing import ClipDrawer
@@ -20,6 +21,7 @@ from keras_portrait.inference.video.encoding import (
 )
 from keras_portrait.inference.video.ffmpeg import FfmpegEncoder, add_sound, find_ffmpeg
 from keras_portrait.inference.video.survey import Survey, in_cells, largest_only, survey
+from tiny_preset import write_tiny_preset
 from videos import gray, read_video, turn_mp4, write_video
 
 
@@ -85,6 +87,13 @@ def test_times_that_cannot_be_are_not_believed(tmp_path, monkeypatch, told, seco
     frames = list(clip.frames())
     assert [frame.seconds for frame in frames] == pytest.approx(seconds)
     assert {frame.picture.shape for frame in frames} == {(48, 64, 3)}, "the size stays"
+
+
+def test_a_forged_count_of_frames_makes_no_time_believed(tmp_path, monkeypatch):
+    clip = Clip(write_video(tmp_path / "a.avi", [gray(9)] * 4))
+    clip.expected = 10**12
+    monkeypatch.setattr(clips, "open_video", lambda path: Capture([0, 100, 200, 9e9]))
+    assert [frame.seconds for frame in clip.frames()] == pytest.approx([0, 0.1, 0.2, 0.3])
 
 
 def test_a_rate_that_cannot_be_is_not_believed(tmp_path, monkeypatch):
@@ -232,6 +241,36 @@ def test_evenly_spaced_frames_are_written_once_each_at_their_rate():
         film.add(gray(number % 200), seconds)
     film.finish(found.length)
     assert encoder.frames == [number % 200 for number in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("times", "length", "rate"),
+    [
+        ([0, 0.0001], 0.0002, 240),  # two pictures at once
+        ([0], 3000.0, 1),  # one for nearly an hour
+        ([0], 0.0, 240),
+        ([0, 1 / 119.8812], 2 / 119.8812, 119.88),  # MPEG-4 has no parts so small as of 119.881
+        # Every other comes after 1 ms, in 20 days: no more is repeated than an encoder ends with.
+        ([step for k in range(50) for step in (9000 * k, 9000 * k + 0.001)], 450_000.0, 1),
+        ([step for k in range(50) for step in (1000 * k, 1000 * k + 0.001)], 50_000.0, 5),
+    ],
+)
+def test_times_that_a_file_forges_make_no_rate_without_bounds(tmp_path, times, length, rate):
+    found = Survey(times, length=length)
+    assert found.rate == rate
+    encoder = OpenCvEncoder(tmp_path / "a.mp4", found.rate)
+    encoder.put(gray(9))
+    encoder.close()
+
+
+def test_more_repeated_frames_than_an_encoder_ends_with_are_refused(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.avi", [gray(9)] * 2)
+    far = [Frame(gray(9), 0.0, 1.0), Frame(gray(9), 299_999.0, 1.0)]
+    monkeypatch.setattr(Clip, "frames", lambda self: (frame for frame in far))
+    drawer = ClipDrawer(Stylizer(write_tiny_preset(tmp_path / "tiny")), whole=True)
+    with pytest.raises(InputError, match="too far apart.*250,000 seconds.*2 frames in 300,000 s"):
+        drawer.draw(path, tmp_path / "out" / "a.mp4")
+    assert not (tmp_path / "out").exists()
 
 
 def test_one_picture_is_a_video():

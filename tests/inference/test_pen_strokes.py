@@ -399,6 +399,19 @@ def test_a_forged_name_moves_no_pen():
     assert len(forged.splitlines()) == len(plot_gcode(plot, PenMoves(), "a", "b").splitlines())
 
 
+def test_no_line_is_longer_than_grbl_takes_and_no_number_has_an_exponent():
+    plot = Plot([np.array([[10.0, 20], [4990, 4980]])], Page(5000, 5000, 5), 1)
+    moves = PenMoves(feed=1e6, up="M" * 78, delay=1e-3)
+    lines = plot_gcode(plot, moves, "ink:0.33, " * 20, "a" * 76).decode().splitlines()
+    assert max(map(len, lines)) == 78, "79 with its end"
+    assert lines[0].startswith("; ink:0.33, ink") and lines[0].endswith("...")
+    assert lines[1] == "; " + "a" * 76, "what fits is whole"
+    assert "G4 P0.001" in lines and "G1 X4990.00 Y20.00 F1000000" in lines
+    numbers = [word[1:] for line in lines for word in line.split(";")[0].split() if word[0] in "PF"]
+    assert numbers and not any("e" in number for number in numbers)
+    assert b"F0.5\n" in plot_gcode(plot, PenMoves(feed=0.5))
+
+
 def test_pages():
     assert page_size("a4") == (210, 297) and page_size("Letter") == (215.9, 279.4)
     assert page_size(" 150x99.5 ") == (150, 99.5)
@@ -496,8 +509,11 @@ def test_bad_options_end_in_one_line(portrait, tmp_path, options, text):
         ("-o out --engine local --single-line", "--single-line is for one drawing"),
         ("me.jpg -o out/ --single-line", "--single-line is for one drawing"),
         ("-o x.gcode --pen-down ", "--pen-down must be one line of G-code, such as"),
+        ("-o x.gcode --feed 2e6", "--feed must be from 0.001 to 1,000,000 millimetres a minute."),
+        ("-o x.gcode --feed 1e-4", "--feed must be from 0.001 to 1,000,000 millimetres a minute."),
+        ("-o x.gcode --pen-delay 1e6", "--pen-delay must be at most 3600 seconds. Received: 1e"),
         ("-o x.gcode --pen-down M3\n", "--pen-down must be one line of G-code, such as"),
-        (f"-o x.gcode --pen-up {'M' * 90}", "--pen-up must be at most 79 characters"),
+        (f"-o x.gcode --pen-up {'M' * 79}", "--pen-up must be at most 78 characters"),
     ],
 )
 def test_options_of_plotters_elsewhere(portrait, tmp_path, monkeypatch, options, text):

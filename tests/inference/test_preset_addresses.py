@@ -5,10 +5,13 @@ import hashlib
 import io
 import os
 import shutil
+import socket
 import ssl
 import stat
+import struct
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from http.server import BaseHTTPRequestHandler
@@ -21,7 +24,7 @@ from keras_portrait.cli.compare import _parted
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import cache_folder
 from keras_portrait.inference import metadata, presets
-from keras_portrait.inference.addresses import cache, contents
+from keras_portrait.inference.addresses import cache, contents, web
 from keras_portrait.inference.addresses.address import is_address, parse_address
 from keras_portrait.inference.addresses.archive import unpack
 from keras_portrait.inference.addresses.fetch import fetch_address
@@ -261,6 +264,36 @@ def test_redirects_stay_with_their_scheme(serve, host, tiny, cached, scheme):
     assert presets.load_preset(address).metadata.name == "tiny"
 
 
+def test_redirects_over_http_stay_on_this_machine(serve, host, cached):
+    address = serve(b"", status=302, Location="http://192.0.2.1/tiny.zip")
+    text = refused(address, cached)
+    assert "Expected https, or this machine. Received: 192.0.2.1 from" in text
+
+
+def test_a_server_that_sends_a_byte_now_and_then(monkeypatch, cached):
+    monkeypatch.setattr(web, "_LONGEST", 0.2)
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+        address = f"http://localhost:{port}/tiny.zip#sha256={SHA256}"
+        threading.Thread(target=drip, args=(server,), daemon=True).start()
+        assert "(it takes longer than 0.2 seconds)" in refused(address, cached)
+
+
+def drip(server):
+    """A header that never ends."""
+    with contextlib.suppress(OSError), server.accept()[0] as client:
+        client.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            client.sendall(b"x")
+            time.sleep(0.05)
+
+
+def test_a_disk_that_takes_no_file_is_not_the_network(serve, tiny, tmp_path):
+    address = parse_address(serve(zipped(tiny)))
+    with pytest.raises(InputError, match=r"^Cannot write the file \(No such file or directory\)"):
+        web.download(address, tmp_path / "none" / "fetched", 2**20)
+
+
 def test_files_that_are_too_large(serve, host, tiny, cached, monkeypatch):
     address = serve(zipped(tiny), **{"Content-Length": str(2**30 + 1)})
     assert "The file is too large. Expected at most 1073741824 bytes." in refused(address, cached)
@@ -337,6 +370,26 @@ def test_archives_that_are_damaged_or_forged(serve, tiny, cached):
     twice = zipped({**tiny, "b.md": b"1", "c.md": b"2"}).replace(b"c.md", b"b.md")
     assert "each once. Received: 'b.md'" in refused(serve(twice), cached)
     assert "Expected plain files" in refused(serve(zipped(tiny, zipfile.ZIP_LZMA)), cached)
+
+
+@pytest.mark.parametrize("kind", ["zip", "zip64"])
+def test_archives_of_very_many_files_are_not_looked_at(tmp_path, monkeypatch, kind):
+    one = zipped({"a.md": b""})
+    begin, end = one.index(b"PK\1\2"), one.index(b"PK\5\6")
+    count = 200_000
+    table = one[begin:end] * count
+    record = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count % 65536, 1, len(table), begin, 0)
+    if kind == "zip64":  # of which the old record says nothing
+        at = begin + len(table)
+        new = struct.pack(
+            "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, len(table), begin
+        )
+        record = new + struct.pack("<4sLQL", b"PK\6\7", 0, at, 1) + one[end:]
+    (tmp_path / "many.zip").write_bytes(one[:begin] + table + record)
+    (tmp_path / "made").mkdir()
+    monkeypatch.setattr(zipfile, "ZipInfo", lambda *_: pytest.fail("its rows are read"))
+    with pytest.raises(InputError, match=f"far more files.*131072 bytes. Received: {len(table)} b"):
+        unpack(tmp_path / "many.zip", tmp_path / "made", "there")
 
 
 def test_archives_that_are_damaged_anywhere(tiny, tmp_path):

@@ -12,7 +12,7 @@ from keras_portrait.errors import MissingExtra
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.ink import SPECKLE, without_speckle
 from keras_portrait.inference.svg import trace_drawing
-from tiny_preset import write_colour_preset
+from tiny_preset import write_colour_preset, write_whole_preset
 
 SVG, INKSCAPE = "{http://www.w3.org/2000/svg}", "{http://www.inkscape.org/namespaces/inkscape}"
 
@@ -189,6 +189,9 @@ def test_what_cannot_become_paths_is_refused(portrait, tmp_path):
     assert code == 2 and "-o must be a folder when the photos are a folder" in err
     assert not file.exists()
     assert portrait("stylize", EXAMPLE, "-o", file, "--background", "keep", "--crop")[0] == 0
+    pictures = write_whole_preset(tmp_path / "pictures")
+    command = "stylize", EXAMPLE, "-o", file, "--background", "keep"
+    assert portrait(*command, preset=pictures)[0] == 0, "whole pictures, too"
 
 
 def test_without_the_tracer_one_line_says_what_to_install(portrait, tmp_path, monkeypatch):

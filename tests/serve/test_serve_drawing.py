@@ -21,7 +21,12 @@ from keras_portrait.serve import photos
 from keras_portrait.serve.app import create_app
 from keras_portrait.serve.settings import Settings
 from mutated_pictures import CRAFTED, picture_case
-from tiny_preset import write_colour_preset, write_noise_preset, write_tiny_preset
+from tiny_preset import (
+    write_colour_preset,
+    write_noise_preset,
+    write_tiny_preset,
+    write_whole_preset,
+)
 
 PHOTO = EXAMPLE.read_bytes()
 
@@ -163,6 +168,16 @@ def test_colour_is_no_svg(tmp_path):
     with serving(Settings(presets=(str(preset),))) as client:
         answer = client.post("/draw?format=svg", PHOTO)
         assert answer.status == 422 and "in colour" in answer.error
+
+
+def test_whole_pictures_keep_their_background_as_svg(settings, tmp_path):
+    pytest.importorskip("vtracer")
+    preset = write_whole_preset(tmp_path / "pictures")
+    query = "/draw?format=svg&background=keep"
+    with serving(settings) as client:
+        assert "lines alone" in client.post(query, PHOTO).error
+    with serving(Settings(presets=(str(preset),))) as client:
+        assert client.post(query, PHOTO).status == 200
 
 
 def big_jpeg() -> bytes:

@@ -83,7 +83,7 @@ def _of_web(given: str) -> Address:
             "Not an address of a preset. Expected https://host/name.zip#sha256=..., without a "
             f"name and password. Received: {shown}"
         )
-    if parts.scheme != WEB and not _is_here(host):
+    if parts.scheme != WEB and not is_here(host):
         raise SettingError(f"Presets are fetched over https, not over http. Received: {shown}")
     if not parts.path.lower().endswith((ARCHIVE, MODEL)):
         raise SettingError(
@@ -109,7 +109,8 @@ def _split(given: str) -> tuple[SplitResult, str | None]:
         return SplitResult(WEB, "", given.partition("://")[2].rpartition("@")[2], "", ""), None
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host is this machine, by its name alone."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,6 +1,7 @@
 """Unpacks a preset from a ZIP archive of a stranger."""
 
 import errno
+import io
 import shutil
 import stat
 import zipfile
@@ -17,6 +18,10 @@ _MOST_RATIO = 200
 _ALWAYS_FITS = 2**20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
+_CHUNK = 2**16
+# Bytes of the table of files, of which each takes 46 and its name: more than some thousands are
+# not looked at. zipfile makes several times as many bytes of them.
+_MOST_TABLE = 2**17
 
 
 def unpack(archive: Path, folder: Path, where: str) -> None:
@@ -32,14 +37,14 @@ def unpack(archive: Path, folder: Path, where: str) -> None:
             that lead out, more bytes than a preset has.
     """
     try:
-        with zipfile.ZipFile(archive) as file:
+        with _Bounded(archive, where) as plain, zipfile.ZipFile(plain) as file:
             members = _members(file, where)
             check_files({name: info.file_size for name, info in members.items()}, where)
             _check_ratio(members.values(), archive.stat().st_size, where)
             for name, info in members.items():
                 # zipfile reads no more than the size that was checked.
                 with file.open(info) as source, (folder / name).open("xb") as target:
-                    shutil.copyfileobj(source, target)
+                    shutil.copyfileobj(source, target, _CHUNK)
     except InputError:
         raise
     # Of damage zipfile has many ways to tell.
@@ -51,6 +56,25 @@ def unpack(archive: Path, folder: Path, where: str) -> None:
         raise InputError(
             f"Cannot unpack the preset ({error.strerror or error}). Received: {where}"
         ) from error
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is read at once than a table of files may have.
+
+    Whichever end record zipfile believes, of the old kind or of ZIP64, it reads the table at once.
+    """
+
+    def __init__(self, path: Path, where: str):
+        super().__init__(io.FileIO(path))
+        self._where = where
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _MOST_TABLE:
+            raise InputError(
+                "The archive holds far more files than a preset. Expected a table of at most "
+                f"{_MOST_TABLE} bytes. Received: {size} bytes in {self._where}"
+            )
+        return super().read(size)
 
 
 def _damaged(where: str) -> InputError:

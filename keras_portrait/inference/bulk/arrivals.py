@@ -32,7 +32,7 @@ class Arrivals:
         own: names of files in it that are no photos of the user's.
 
     Attributes:
-        others: files that are no pictures.
+        others: files that are no pictures, of those that were there at the last look.
         passed: what the last look passed over.
     """
 
@@ -64,12 +64,13 @@ class Arrivals:
         """
         self.passed = PassedOver()
         before, now, standing = self._still, time.monotonic(), []
-        still = {}
+        still, seen = {}, set()
         for path in self._files():
             try:
                 status = path.stat()
             except OSError:  # it has just gone again
                 continue
+            seen.add(path)
             found = status.st_size, status.st_mtime_ns
             if self._taken.get(path) == found:
                 continue
@@ -80,8 +81,12 @@ class Arrivals:
             if known == found and status.st_size > 0:
                 standing.append((path, now - since >= PATIENCE))
         self._still = still
+        # A folder may be watched for years; what has gone, and comes back, is in the manifest.
+        self._taken = {path: found for path, found in self._taken.items() if path in seen}
+        self.others &= seen
         for path, is_patient in standing:
             if is_picture(path):
+                self.others.discard(path)
                 yield path, is_patient
             else:
                 self.others.add(path)

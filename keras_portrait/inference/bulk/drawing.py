@@ -86,7 +86,7 @@ def drawing_options(
 
 
 def style_text(weights: np.ndarray, styles: tuple[str, ...]) -> str:
-    """A style vector in words, such as "ink" or "ink:0.7,pen:0.3".
+    """A style vector in words, such as "ink" or "ink:0.7,line:0.3".
 
     Args:
         weights: float (K,).

@@ -13,10 +13,12 @@ from keras_portrait.inference.video.animation import AnimatedPicture, is_animate
 from keras_portrait.inference.video.decoding import open_video
 
 # Frames a second of a video whose file tells none, and above which a file is not believed.
-_USUAL_RATE, _MOST_RATE = 25.0, 240.0
+_USUAL_RATE, MOST_RATE = 25.0, 240.0
 # Seconds from one frame to the next above which a time is not believed that lies beyond what frames
 # and rate make of the clip: files tell the rate of unevenly spaced frames as an estimate.
 _LONGEST_STEP = 10.0
+# Seconds that frames and rate are believed at most to make of it: a day.
+_LONGEST = 24 * 3600.0
 # A video was cut short, and has not just ended, where more than this part of it and so many
 # seconds are missing: files tell their length as an estimate.
 _MISSING_PART, _MISSING_SECONDS = 0.02, 1.0
@@ -111,8 +113,8 @@ class Clip:
         capture = open_video(self.path)
         try:
             rate = capture.get(cv2.CAP_PROP_FPS)
-            interval = 1 / (rate if 1 <= rate <= _MOST_RATE else _USUAL_RATE)
-            end = (self.expected or 0) * interval
+            interval = 1 / (rate if 1 <= rate <= MOST_RATE else _USUAL_RATE)
+            end = min((self.expected or 0) * interval, _LONGEST)
             first, before, is_grabbed = None, -interval, True
             while is_grabbed:
                 taken, picture = capture.retrieve()

@@ -25,7 +25,13 @@ from keras_portrait.inference.video.encoding import (
     OpenCvEncoder,
 )
 from keras_portrait.inference.video.ffmpeg import FfmpegEncoder, add_sound, find_ffmpeg
-from keras_portrait.inference.video.survey import Survey, in_cells, largest_only, survey
+from keras_portrait.inference.video.survey import (
+    MOST_REPEATED,
+    Survey,
+    in_cells,
+    largest_only,
+    survey,
+)
 
 # Faces that are drawn at most, the largest: a row of so many squares of 512 pixels is as wide as
 # MPEG-4 can be, 8191.
@@ -64,7 +70,8 @@ class ClipDrawer:
         faces: "largest" or "all"; faces are looked for in every frame and followed from each to the
             next.
         crop: draw squares, side by side where there are several; each face keeps its place.
-        whole: draw each frame whole, without looking for a face.
+        whole: draw each frame whole, without looking for a face, as presets that were made for that
+            do anyway unless `crop` is asked for.
         background: "white" or "keep".
         threads: CPU threads of the search.
     """
@@ -82,6 +89,10 @@ class ClipDrawer:
         check_choice("background", self.background, BACKGROUNDS)
         if self.crop and self.whole:
             raise SettingError("Choose either crop or whole. Received: both")
+
+    @property
+    def _draws_whole(self) -> bool:
+        return self.stylizer.metadata.draws_whole(self.crop, self.whole)
 
     def draw(
         self,
@@ -105,9 +116,12 @@ class ClipDrawer:
         """
         clip = Clip(source)
         found = self._look(clip, report)
-        cells = in_cells(found.faces) if self.stylizer.crops(self.crop) else None
+        squares = self.stylizer.crops(self.crop) and not self._draws_whole
+        cells = in_cells(found.faces) if squares else None
         if target.suffix.lower() in ANIMATION_SUFFIXES:
-            _check_animation(found, target)
+            _check_animation(len(found.times), self._size(found, cells), target)
+        else:
+            _check_film(found, source)
         make_folder(target.parent)
         with _writer(clip, target, found.rate) as writer:
             with contextlib.closing(clip.frames()) as frames:
@@ -122,22 +136,22 @@ class ClipDrawer:
             writer.finish(found.length)
         return DrawnClip(
             frames=len(found.times),
-            without_face=0 if self.whole else sum(not faces for faces in found.faces),
+            without_face=0 if self._draws_whole else sum(not faces for faces in found.faces),
             missing=clip.missing(len(found.times), found.length),
             lost_sound=writer.lost_sound,
         )
 
     def _look(self, clip: Clip, report: Callable[[str, int | None], None]) -> Survey:
         """Finds out what is in the clip, and who is drawn."""
-        for least, stage in _NO_LOOK if self.whole else _LOOKS:
-            detector = None if self.whole else find_detector(least, self.threads)
+        for least, stage in _NO_LOOK if self._draws_whole else _LOOKS:
+            detector = None if self._draws_whole else find_detector(least, self.threads)
             tracker = detector and Tracker(every=1, faces=MOST_FACES, detector=detector)
             found = survey(clip.frames(), tracker, partial(report, stage, clip.expected))
             if not found.times:
                 raise InputError(f"The video holds no whole picture. Received: {clip.path}")
             if self.faces == "largest":
                 found.faces = largest_only(found.faces)
-            if self.whole or any(found.faces):
+            if self._draws_whole or any(found.faces):
                 return found
         upright = round(least * max(1.0, max(found.size) / DETECTION_SIDE))
         raise InputError(
@@ -146,10 +160,17 @@ class ClipDrawer:
             f"(whole=True) draws each frame as it is. Received: {clip.path}"
         )
 
+    def _size(self, found: Survey, cells: list[list[TrackedFace | None]] | None) -> tuple[int, int]:
+        """Height and width in pixels of a drawn frame."""
+        if cells is None:
+            return found.size
+        side = self.stylizer.metadata.size
+        return grid([np.empty((side, side), np.uint8)] * len(cells[0]), len(cells[0])).shape[:2]
+
     def _draw_frame(
         self, picture: np.ndarray, faces: list[TrackedFace | None], in_cells: bool
     ) -> np.ndarray:
-        if self.whole:
+        if self._draws_whole:
             return self.stylizer(picture, style=self.style, whole=True, background=self.background)
         if not in_cells:
             return self.stylizer.draw_in_place(picture, faces, self.style, self.background)
@@ -211,11 +232,20 @@ def _writer(clip: Clip, target: Path, rate: float) -> Iterator[_Writer]:
             writer.remove_silent()
 
 
-def _check_animation(found: Survey, target: Path) -> None:
-    pixels = len(found.times) * found.size[0] * found.size[1]
+def _check_film(found: Survey, source: Path) -> None:
+    most = max(len(found.times), MOST_REPEATED)
+    if found.length > most:  # at the least rate, of one a second
+        raise InputError(
+            f"The frames of the video are too far apart. Expected at most {most:,} seconds. "
+            f"Received: {len(found.times)} frames in {found.length:,.0f} seconds, {source}"
+        )
+
+
+def _check_animation(frames: int, size: tuple[int, int], target: Path) -> None:
+    pixels = frames * size[0] * size[1]
     if pixels > MOST_ANIMATED:
         raise SettingError(
             "An animated picture of this length would be too large. Expected at most "
             f"{MOST_ANIMATED // 1_000_000} million pixels in all frames together, or -o with .mp4. "
-            f"Received: {len(found.times)} frames of {found.size[1]} x {found.size[0]} for {target}"
+            f"Received: {frames} frames of {size[1]} x {size[0]} for {target}"
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_portrait.inference.faces.tracking import LOYALTY, TrackedFace, Tracker
-from keras_portrait.inference.video.clip import Frame
+from keras_portrait.inference.video.clip import MOST_RATE, Frame
 
 # Seconds that a face must be seen for, or the whole of a shorter clip.
 LEAST_SECONDS = 0.1
@@ -19,6 +19,13 @@ LEAST_SECONDS = 0.1
 _FAST_PART = 5
 # A step this much shorter than the mean one tells frames that are not evenly spaced.
 _UNEVEN = 0.8
+# Frames a second at least of a drawn video.
+_LEAST_RATE = 1.0
+# Frames up to which pictures are repeated so that each comes at its time: an hour at nearly 70 a
+# second. Of clips that would take more the fastest pictures may be passed over.
+MOST_REPEATED = 250_000
+# MPEG-4 counts time in at most 65,535 parts of a second, so that faster ones have two decimals.
+_FINE_RATE = 65.0
 
 
 @dataclass
@@ -39,11 +46,21 @@ class Survey:
 
     @property
     def rate(self) -> float:
-        """Frames a second that show every frame at its time; phones do not space them evenly."""
+        """Frames a second that show every frame at its time; phones do not space them evenly.
+
+        Files may tell any times, so it is bounded, and so is what a video of it repeats.
+        """
         mean = self.length / max(1, len(self.times))
         steps = np.diff([*self.times, self.length])
         shortest = float(np.percentile(steps, _FAST_PART, method="lower"))
-        return round(1 / (mean if shortest > _UNEVEN * mean else shortest), 3)
+        step = mean if shortest > _UNEVEN * mean else max(shortest, mean / self._repeats)
+        rate = min(max(1 / max(step, 1 / MOST_RATE), _LEAST_RATE), MOST_RATE)
+        return round(rate, 3 if rate <= _FINE_RATE else 2)
+
+    @property
+    def _repeats(self) -> float:
+        """How often a picture may be written, in the mean."""
+        return max(1.0, MOST_REPEATED / max(1, len(self.times)))
 
 
 def survey(frames: Iterable[Frame], tracker: Tracker | None, report: Callable[[], None]) -> Survey:
