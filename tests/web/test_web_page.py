@@ -502,6 +502,18 @@ def test_it_can_be_installed(page):
     assert page.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
 
 
+def test_what_else_lies_beside_the_page_is_neither_kept_nor_changed(page, out):
+    ask = """fetch('blog/?post=1', { cache: 'no-store' }).then(async (answer) => [
+      answer.headers.get('Content-Security-Policy'), await answer.text()])"""
+    (out / "blog").mkdir()
+    for text in ("first", "second"):
+        (out / "blog" / "index.html").write_text(text)
+        assert page.run(ask) == [None, text]
+    # The page's own files come from the service worker, whatever is asked after the question mark.
+    policy = "fetch('{}').then((answer) => answer.headers.get('Content-Security-Policy') !== null)"
+    assert page.run(policy.format("./?from=elsewhere")) and page.run(policy.format("main.js"))
+
+
 def test_who_is_early_is_served_and_not_interrupted(browser, out):
     early = """new MutationObserver((_, observer) => {
       if (document.body?.dataset.ready !== 'page') return;
