@@ -81,7 +81,9 @@ def test_every_text_is_used_and_every_used_one_exists(out):
     made = ("style.", "preset.", "error.", "facts_", "picture_", "drawn_")
     spare = {key for key in texts if key not in used and not key.startswith(made)}
     assert spare == {"description"}
-    codes = set(re.findall(r'(?:PortraitError|DrawingError|code:)\(?\s*"([a-z_-]+)"', scripts))
+    codes = set(re.findall(r'(?:PortraitError\(|code:)\s*"([^"]+)"', scripts))
+    codes |= set(re.findall(r'Error: "([^"]+)"', scripts))  # of cameras
+    assert [code for code in codes if not re.fullmatch("[a-z]+(-[a-z]+)*", code)] == []
     shown_as_failed = {"bad-setting"}
     assert {f"error.{code}" for code in codes - shown_as_failed} <= set(texts)
 
