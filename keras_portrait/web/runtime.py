@@ -14,7 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from keras_portrait.errors import InputError, MissingExtra
-from keras_portrait.files import UNFINISHED_PREFIX, cache_folder, make_folder, read_bounded
+from keras_portrait.files import (
+    UNFINISHED_PREFIX,
+    cache_folder,
+    make_folder,
+    read_bounded,
+    remove_forgotten,
+)
 from keras_portrait.terminal import remark
 
 _PINS = Path(__file__).with_name("npm")
@@ -88,6 +94,7 @@ def _fetch(folder: Path, pins: dict[str, str]) -> None:
         )
     remark("portrait: fetching the page's runtime with npm ...")
     make_folder(folder.parent)
+    remove_forgotten(folder.parent)
     try:
         with tempfile.TemporaryDirectory(prefix=UNFINISHED_PREFIX, dir=folder.parent) as place:
             for name in ("package.json", "package-lock.json"):

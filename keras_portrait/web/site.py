@@ -16,6 +16,7 @@ from keras_portrait.files import (
     make_folder,
     parse_json,
     read_bounded,
+    remove_forgotten,
     write_whole,
 )
 from keras_portrait.inference import segmentation
@@ -235,11 +236,13 @@ def _json(value) -> bytes:
 
 def _write_new(folder: Path, files: dict[str, bytes]) -> None:
     """Writes beside the folder first: it is there whole, or not at all."""
-    parent = folder.absolute().parent
+    parent, name = folder.absolute().parent, folder.absolute().name
     make_folder(parent)
+    remove_forgotten(parent, f"{name}-")
     try:
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED_PREFIX, dir=parent) as place:
-            part = Path(place) / folder.absolute().name
+        prefix = f"{UNFINISHED_PREFIX}{name}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as place:
+            part = Path(place) / name
             _write(part, files)
             part.rename(folder)
     except OSError as error:

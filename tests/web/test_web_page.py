@@ -441,7 +441,7 @@ def test_pictures_that_are_no_longer_needed_are_closed(drawn, tmp_path):
     page.run("letGo = 0")
     choose(page, gray_photo(tmp_path, 100, 80))
     page.wait_for(f"{SHAPE}[0] === 100 && {DRAWN}")
-    # The same with the photo, and the view's copy of the new one, which was shown until it was drawn.
+    # The same, the photo, and the copy of the new one that was shown until it was drawn.
     assert page.run("letGo") == 5
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from dataclasses import replace
 
 import pytest
@@ -141,7 +142,14 @@ def test_a_folder_of_something_else_is_left_alone(portrait, light_runtime, tmp_p
     folder.mkdir()
     file.write_text("mine")
     expected = "Expected a new or empty folder, or one that `portrait web` wrote."
-    lists = ("{", "[]", '{"files": 3}', '{"files": [1]}', '{"files": {"": 1}}', '{"files": {".": 1}}')
+    lists = (
+        "{",
+        "[]",
+        '{"files": 3}',
+        '{"files": [1]}',
+        '{"files": {"": 1}}',
+        '{"files": {".": 1}}',
+    )
     for foreign in (None, *lists):
         if foreign is not None:
             (folder / "site.json").write_text(foreign)
@@ -170,6 +178,17 @@ def test_a_list_that_names_no_files_is_one_line(portrait, light_runtime, out, tm
     code, _, complained = portrait("web", folder, "--preset", "fast")
     assert code == 2 and complained.count("\n") == 1
     assert complained.startswith("portrait: Cannot remove a file of the page before (")
+
+
+def test_what_killed_calls_left_beside_is_removed_after_a_day(light_runtime, tmp_path):
+    names = (".part-page-old", ".part-page-new", ".part-other-old")
+    old, *others = left = [tmp_path / name / "page" for name in names]
+    for folder in left:
+        folder.mkdir(parents=True)
+        if "old" in folder.parent.name:
+            os.utime(folder.parent, (time.time() - 2 * 86400,) * 2)
+    site.write_site(tmp_path / "page", presets=("fast",))
+    assert not old.parent.exists() and all(folder.exists() for folder in others)
 
 
 def test_an_empty_folder_is_filled_and_not_replaced(light_runtime, tmp_path, monkeypatch):
@@ -224,7 +243,7 @@ def test_presets_of_ones_own_come_along_as_folder_or_file(tiny_preset, light_run
 
 
 def test_the_contract_that_was_checked_comes_along(tiny_preset, light_runtime, tmp_path):
-    """Of a folder it is `portrait.json`, whatever the model file says of itself; of a file its own."""
+    """Of a folder it is `portrait.json`, of a model file what it says of itself."""
     beside = tiny_preset / "portrait.json"
     text = json.loads(beside.read_text()) | {"description": "changed by hand"}
     beside.write_text(json.dumps(text))
@@ -309,6 +328,15 @@ def test_a_damaged_cache_is_fetched_again(npm):
     kept.write_text("altered")
     assert b"altered" not in runtime.read_runtime()["core/dist/index.js"]
     assert len(npm.calls.read_text().splitlines()) == 2
+
+
+def test_what_killed_calls_left_in_the_cache_is_removed_after_a_day(npm):
+    old, new = npm.cache / ".part-old", npm.cache / ".part-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    runtime.read_runtime()
+    assert not old.exists() and new.exists()
 
 
 def test_another_process_that_was_quicker_is_left_alone(npm):
