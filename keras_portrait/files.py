@@ -2,11 +2,14 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from keras_portrait.errors import InputError
 
 # How the name of a file begins that is being written. The suffixes stay: Keras looks at them.
 UNFINISHED_PREFIX = ".part-"
+# Seconds after which nobody is still making what is unfinished.
+_FORGOTTEN = 24 * 3600
 # How the name of a drawing ends.
 DRAWING_SUFFIX = ".portrait.png"
 # Bytes that a file of JSON has at most; those of this package have some thousands.
@@ -128,6 +133,19 @@ def remove_unfinished(folder: Path) -> None:
     for part in folder.rglob(f"{UNFINISHED_PREFIX}*"):
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def remove_forgotten(folder: Path, name: str = "") -> None:
+    """Removes what killed processes were making in a folder, a day ago or longer.
+
+    Args:
+        folder: its own files and folders are looked at, not those below.
+        name: what their names go on with after `UNFINISHED_PREFIX`, where the folder is not ours.
+    """
+    for part in folder.glob(f"{UNFINISHED_PREFIX}{glob.escape(name)}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.lstat().st_mtime > _FORGOTTEN:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
 
 
 def read_bounded(path: Path, limit: int = MOST_TEXT) -> bytes:

@@ -15,16 +15,16 @@ def web(
         Path,
         typer.Argument(
             metavar="OUT",
-            help="Folder to make; one that this command made is brought up to date.",
+            help="Folder to make or to fill; one that this command made is brought up to date.",
         ),
     ],
     preset: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name from `portrait presets`, a preset's folder or model file; may be given "
-            "several times, the one that the page begins with first. Without it: fast, fine, "
-            "portrait and artists.",
+            help="A name from `portrait presets`, a preset's folder, model file or address "
+            "(hf://user/name); may be given several times, the one that the page begins with "
+            "first. Without it: fast, fine, portrait and artists.",
         ),
     ] = None,
 ) -> None:

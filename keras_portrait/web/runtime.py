@@ -14,7 +14,13 @@ from hashlib import sha256
 from pathlib import Path
 
 from keras_portrait.errors import InputError, MissingExtra
-from keras_portrait.files import cache_folder, make_folder, read_bounded
+from keras_portrait.files import (
+    UNFINISHED_PREFIX,
+    cache_folder,
+    make_folder,
+    read_bounded,
+    remove_forgotten,
+)
 from keras_portrait.terminal import remark
 
 _PINS = Path(__file__).with_name("npm")
@@ -42,7 +48,7 @@ def read_runtime() -> dict[str, bytes]:
     folder = cache_folder() / f"web-runtime-{_version()}"
     files = _read_pinned(folder, pins)
     if files is None:
-        _fetch(folder)
+        _fetch(folder, pins)
         files = _read_pinned(folder, pins)
     if files is None:
         raise InputError(
@@ -78,7 +84,7 @@ def _read_pinned(folder: Path, pins: dict[str, str]) -> dict[str, bytes] | None:
     return files
 
 
-def _fetch(folder: Path) -> None:
+def _fetch(folder: Path, pins: dict[str, str]) -> None:
     """Lets npm install what is pinned, and moves it to the cache when it is whole."""
     npm = shutil.which("npm")
     if npm is None:
@@ -88,18 +94,30 @@ def _fetch(folder: Path) -> None:
         )
     remark("portrait: fetching the page's runtime with npm ...")
     make_folder(folder.parent)
-    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder.parent) as place:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(_PINS / name, Path(place) / name)
-        _install(npm, place)
-        try:
-            # What lies there is damaged, or another process was quicker: then both are the same.
-            shutil.rmtree(folder, ignore_errors=True)
-            (Path(place) / "node_modules").rename(folder)
-        except OSError as error:
-            raise InputError(
-                f"Cannot write to the cache ({error.strerror}). Received: {folder}"
-            ) from error
+    remove_forgotten(folder.parent)
+    try:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED_PREFIX, dir=folder.parent) as place:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copyfile(_PINS / name, Path(place) / name)
+            _install(npm, place)
+            _keep(Path(place) / "node_modules", folder, pins)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write to the cache ({error.strerror}). Received: {folder}"
+        ) from error
+
+
+def _keep(made: Path, folder: Path, pins: dict[str, str]) -> None:
+    """Moves what npm brought to the cache, unless another process was quicker, whom it serves."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+        if _read_pinned(folder, pins) is None:
+            # Damaged: put where it is removed with the rest.
+            folder.rename(made.with_name("damaged"))
+            made.rename(folder)
 
 
 def _install(npm: str, place: str) -> None:

@@ -1,17 +1,24 @@
 """Writes the page that draws in a browser: a folder for any web server that serves files."""
 
+import contextlib
 import html
 import json
 import os
 import re
-import shutil
 import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from keras_portrait.errors import InputError, SettingError
-from keras_portrait.files import make_folder, parse_json, read_bounded, write_whole
+from keras_portrait.files import (
+    UNFINISHED_PREFIX,
+    make_folder,
+    parse_json,
+    read_bounded,
+    remove_forgotten,
+    write_whole,
+)
 from keras_portrait.inference import segmentation
 from keras_portrait.inference.faces.mtcnn import NETS
 from keras_portrait.inference.filter_presets import is_filter
@@ -84,8 +91,10 @@ def write_site(folder: "str | Path", presets: tuple[str, ...] = PRESETS) -> Site
     files["service-worker.js"] = worker
     sizes = {name: len(data) for name, data in sorted(files.items())}
     files[LIST_NAME] = _json({"version": site["version"], "files": sizes})
-    if former is None:
+    if not folder.exists():
         _write_new(folder, files)
+    elif not former:
+        _fill(folder, files)
     else:
         _write(folder, files)
         _remove(folder, former - set(files))
@@ -93,13 +102,14 @@ def write_site(folder: "str | Path", presets: tuple[str, ...] = PRESETS) -> Site
     return Site(folder, {name: len(data) for name, data in files.items()}, names)
 
 
-def _former_files(folder: Path) -> set[str] | None:
-    """What a former call wrote there; None where there is nothing yet."""
+def _former_files(folder: Path) -> set[str]:
+    """What a former call wrote there; nothing where it is new or empty."""
     try:
         if not folder.exists() or not any(folder.iterdir()):
-            return None
-        listed = parse_json(read_bounded(folder / LIST_NAME))
-        files = set(listed["files"]) | {LIST_NAME}
+            return set()
+        files = parse_json(read_bounded(folder / LIST_NAME))["files"]
+        if not isinstance(files, dict) or not all(Path(name).parts for name in files):
+            raise ValueError("no names of files")
     except NotADirectoryError:
         raise InputError(f"Expected a folder. Received: {folder}") from None
     except (OSError, ValueError, TypeError, KeyError):
@@ -107,11 +117,14 @@ def _former_files(folder: Path) -> set[str] | None:
             f"Expected a new or empty folder, or one that `portrait web` wrote. Received: {folder}"
         ) from None
     # A list that somebody altered must not remove files elsewhere.
-    return {name for name in files if ".." not in Path(name).parts and not Path(name).is_absolute()}
+    inside = {
+        name for name in files if ".." not in Path(name).parts and not Path(name).is_absolute()
+    }
+    return inside | {LIST_NAME}
 
 
 def _read_presets(presets: tuple[str, ...]) -> list[tuple[PresetMetadata, Path]]:
-    """Metadata and model file of each preset; those from elsewhere are loaded once, as a test."""
+    """Metadata and place of each preset; those from elsewhere are loaded once, as a test."""
     chosen = []
     for preset in presets:
         if is_filter(preset):
@@ -131,7 +144,7 @@ def _read_presets(presets: tuple[str, ...]) -> list[tuple[PresetMetadata, Path]]
             raise SettingError(f"Two presets of one name. Received: {metadata.name}")
         if not Path(os.path.abspath(path)).is_relative_to(BUILT_IN):
             load_preset(path)
-        chosen.append((metadata, path / metadata.file if path.is_dir() else path))
+        chosen.append((metadata, path))
     return chosen
 
 
@@ -172,10 +185,11 @@ def _networks(chosen: list[tuple[PresetMetadata, Path]]) -> dict[str, bytes]:
     net = Path(segmentation.__file__).with_name("selfie_segmentation.tflite")
     files[f"models/{net.name}"] = net.read_bytes()
     rows = []
-    for metadata, model in chosen:
+    for metadata, path in chosen:
         place = f"models/presets/{metadata.name}"
+        model = path / metadata.file if path.is_dir() else path
         files[f"{place}/{metadata.file}"] = model.read_bytes()
-        files[f"{place}/{FILE_NAME}"] = _contract(model)
+        files[f"{place}/{FILE_NAME}"] = _contract(path)
         rows.append(
             {
                 "name": metadata.name,
@@ -193,12 +207,14 @@ def _networks(chosen: list[tuple[PresetMetadata, Path]]) -> dict[str, bytes]:
     return files
 
 
-def _contract(model: Path) -> bytes:
-    """The text of a preset's contract: `read_metadata` has found it beside the model or in it."""
-    appended = split_model(model.read_bytes())[1]
+def _contract(path: Path) -> bytes:
+    """The text of a preset's contract, from where `read_metadata` has read it."""
+    if path.is_dir():
+        return (path / FILE_NAME).read_bytes()
+    appended = split_model(path.read_bytes())[1]
     if FILE_NAME in appended:
         return appended[FILE_NAME].encode()
-    return model.with_name(FILE_NAME).read_bytes()
+    return path.with_name(FILE_NAME).read_bytes()
 
 
 def _is_shell(name: str, preset: str) -> bool:
@@ -220,18 +236,29 @@ def _json(value) -> bytes:
 
 def _write_new(folder: Path, files: dict[str, bytes]) -> None:
     """Writes beside the folder first: it is there whole, or not at all."""
-    make_folder(folder.absolute().parent)
+    parent, name = folder.absolute().parent, folder.absolute().name
+    make_folder(parent)
+    remove_forgotten(parent, f"{name}-")
     try:
-        with tempfile.TemporaryDirectory(prefix=".part-", dir=folder.absolute().parent) as place:
-            part = Path(place) / folder.absolute().name
+        prefix = f"{UNFINISHED_PREFIX}{name}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as place:
+            part = Path(place) / name
             _write(part, files)
-            if folder.exists():
-                folder.rmdir()
             part.rename(folder)
     except OSError as error:
         raise InputError(
             f"Cannot write the folder ({error.strerror}). Received: {folder}"
         ) from error
+
+
+def _fill(folder: Path, files: dict[str, bytes]) -> None:
+    """Writes into an empty folder, which may be a mount or belong to a web server: it stays."""
+    try:
+        _write(folder, files)
+    except BaseException:
+        with contextlib.suppress(InputError):
+            _remove(folder, set(files))
+        raise
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:
@@ -244,7 +271,13 @@ def _remove(folder: Path, names: set[str]) -> None:
     """Removes what a former version needed, and the folders that are empty then."""
     for name in sorted(names):
         path = folder / name
-        path.unlink(missing_ok=True)
-        for parent in path.relative_to(folder).parents[:-1]:
-            if (folder / parent).is_dir() and not any((folder / parent).iterdir()):
-                shutil.rmtree(folder / parent)
+        try:
+            path.unlink(missing_ok=True)
+            for parent in path.relative_to(folder).parents[:-1]:
+                if (folder / parent).is_dir() and not any((folder / parent).iterdir()):
+                    (folder / parent).rmdir()
+        except (OSError, ValueError) as error:  # ValueError: no name of a file at all
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"Cannot remove a file of the page before ({reason}). Received: {path}"
+            ) from error

@@ -25,12 +25,17 @@ function drawn(photo, { style, crop, background }) {
   return canvas.transferToImageBitmap();
 }
 
-self.onmessage = async ({ data }) => {
+// Requests are answered in their order.
+let tasks = Promise.resolve();
+self.onmessage = ({ data }) => {
+  tasks = tasks.then(() => take(data));
+};
+
+async function take(data) {
   const { id, type, photo } = data;
   const answer = (rest, transferred = []) => self.postMessage({ id, ...rest }, transferred);
   if (type === "load") {
-    preset = data.preset;
-    const wanted = ["runtime/core/wasm/litert_wasm_internal.wasm", `models/presets/${preset}/generator.tflite`];
+    const wanted = ["runtime/core/wasm/litert_wasm_internal.wasm", `models/presets/${data.preset}/generator.tflite`];
     for (const [index, name] of wanted.entries()) {
       const response = await fetch(data.base + name).catch(() => Response.error());
       if (!response.ok) return answer({ type: "error", code: "no-file", text: name });
@@ -38,8 +43,12 @@ self.onmessage = async ({ data }) => {
       answer({ type: "progress", step: ["runtime", "networks"][index], loaded: total, total });
     }
     if (ELSEWHERE) reached = await fetch(ELSEWHERE, { mode: "no-cors" }).then(() => true, () => false);
+    preset = data.preset; // what fails leaves the one before
     const styles = STYLES[preset];
     answer({ type: "loaded", preset, styles, size: 256, accelerator: "wasm", threads: data.threads });
+  }
+  if (photo && !STYLES[preset].includes(data.style)) {
+    return answer({ type: "error", code: "bad-setting", text: data.style });
   }
   if (type === "draw") {
     const code = FAILS[photo.width];
@@ -52,4 +61,4 @@ self.onmessage = async ({ data }) => {
     const drawing = drawn(photo, data);
     answer({ type: "drawn", drawing, photo, faces: 1, milliseconds: {} }, [drawing, photo]);
   }
-};
+}

@@ -273,6 +273,42 @@ def test_a_camera_that_is_not_allowed_is_one_calm_line(page, address):
     page.wait_for(f"{MODE} === 'live' && document.getElementById('problem').hidden")
 
 
+# Answers to the question for the camera wait in `asked` until they are let through.
+HELD_CAMERA = """(real => {
+  window.asked = [];
+  window.streams = [];
+  navigator.mediaDevices.getUserMedia = async (wish) => {
+    await new Promise((allow) => asked.push(allow));
+    const stream = await real(wish);
+    streams.push(stream);
+    return stream;
+  };
+})(navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices))"""
+STATES = "streams.map((stream) => stream.getTracks()[0].readyState).join()"
+
+
+def test_a_camera_that_is_allowed_too_late_is_switched_off(page):
+    page.run(HELD_CAMERA)
+    click(page, "#use-camera")
+    click(page, "#example")
+    page.wait_for(DRAWN)
+    page.run("asked[0]()")
+    page.wait_for(f"{STATES} === 'ended'")
+    assert page.run(MODE) == "photo" and page.run("document.getElementById('problem').hidden")
+
+
+def test_of_two_openings_the_last_keeps_the_camera(page):
+    page.run(HELD_CAMERA)
+    click(page, "#use-camera")
+    click(page, "#use-camera")
+    page.run("asked[1]()")
+    page.wait_for(TEXT.format("rate"))
+    page.run("asked[0]()")
+    page.wait_for(f"{STATES} === 'live,ended'")
+    page.run("document.getElementById('rate').textContent = ''")
+    page.wait_for(TEXT.format("rate"))  # it goes on
+
+
 @pytest.mark.slow
 def test_other_faults_of_cameras_have_their_own_lines(page):
     faults = {
@@ -349,6 +385,109 @@ def test_photos_can_be_dropped_and_pasted(page):
         page.run(f"({event})({kind!r})")
         page.wait_for(DRAWN)
         page.run("document.getElementById('remarks').textContent = ''")
+
+
+# ---- what comes late, and what fails meanwhile ----
+
+# A photo of this name is decoded when it is released; `late` is what came of it then.
+HELD_PHOTO = """(real => {
+  window.createImageBitmap = async (source, ...rest) => {
+    if (source.name !== 'slow.png') return real(source, ...rest);
+    await new Promise((resolve) => { window.release = resolve; });
+    return window.late = await real(source, ...rest);
+  };
+})(createImageBitmap.bind(window))"""
+
+
+def test_the_last_photo_that_was_chosen_stays(page, tmp_path):
+    page.run(HELD_PHOTO)
+    choose(page, gray_photo(tmp_path, 64, 48, "slow.png"))
+    page.wait_for("Boolean(window.release)")
+    choose(page, gray_photo(tmp_path, 100, 80, "quick.png"))
+    page.wait_for(DRAWN)
+    page.run("release()")
+    page.wait_for("window.late?.width === 0")  # it was closed
+    assert page.run(SHAPE) == [100, 80]
+
+
+def test_a_photo_that_comes_late_leaves_the_camera_on(page, tmp_path):
+    page.run(HELD_PHOTO)
+    choose(page, gray_photo(tmp_path, 64, 48, "slow.png"))
+    page.wait_for("Boolean(window.release)")
+    click(page, "#use-camera")
+    page.wait_for(TEXT.format("rate"))
+    page.run("release()")
+    page.wait_for("window.late?.width === 0")
+    assert page.run(MODE) == "live"
+
+
+def test_a_drop_that_is_no_picture_ends_at_the_beginning(live, tmp_path):
+    (tmp_path / "letter.jpg").write_text("Dear browser,")
+    choose(live, tmp_path / "letter.jpg")
+    live.wait_for(f"String({PROBLEM}).startsWith('This file is no picture')")
+    assert live.run(MODE) == "welcome"
+
+
+def test_pictures_that_are_no_longer_needed_are_closed(drawn, tmp_path):
+    page = drawn
+    page.run("""(real => {
+      window.letGo = 0;
+      ImageBitmap.prototype.close = function () { letGo += this.width > 0; real.call(this); };
+    })(ImageBitmap.prototype.close)""")
+    click(page, "input[name=style][value=line]")
+    page.wait_for(f"{CORNER}[0] === 10 && document.getElementById('busy').hidden")
+    # The view's copies of photo and drawing, and the drawing itself.
+    assert page.run("letGo") == 3
+    page.run("letGo = 0")
+    choose(page, gray_photo(tmp_path, 100, 80))
+    page.wait_for(f"{SHAPE}[0] === 100 && {DRAWN}")
+    # The same, the photo, and the copy of the new one that was shown until it was drawn.
+    assert page.run("letGo") == 5
+
+
+@pytest.fixture
+def without_artists(page, out):
+    """The page, on whose server the networks of one preset are missing."""
+    network = out / "models" / "presets" / "artists" / "generator.tflite"
+    hidden = network.rename(out / "hidden.tflite")
+    yield page
+    hidden.rename(network)
+
+
+CHOSEN = "document.querySelector('input[name=preset]:checked').value"
+
+
+def test_the_camera_goes_on_where_a_preset_cannot_be_loaded(without_artists):
+    page = without_artists
+    click(page, "#use-camera")
+    page.wait_for(TEXT.format("rate"))
+    # While a frame is being drawn, so that the next one waits for the preset.
+    page.run("""(post => {
+      Worker.prototype.postMessage = function (message, ...rest) {
+        post.call(this, message, ...rest);
+        if (message.type !== 'frame') return;
+        Worker.prototype.postMessage = post;
+        document.querySelector('input[name=preset][value=artists]').click();
+      };
+    })(Worker.prototype.postMessage)""")
+    assert page.wait_for(PROBLEM).startswith("A file of this page could not be loaded.")
+    assert page.run(MODE) == "live" and page.run(CHOSEN) == "fast"
+    click(page, "input[name=style][value=pen]")
+    page.wait_for(f"{PIXEL.format(635, 4)}[0] === 20")
+
+
+def test_after_two_quick_changes_the_one_that_came_draws(without_artists):
+    page = without_artists
+    click(page, "#example")
+    page.wait_for(DRAWN)
+    click(page, "input[name=style][value=pen]")
+    page.wait_for(f"{CORNER}[0] === 20")
+    for name in ("portrait", "artists"):
+        click(page, f"input[name=preset][value={name}]")
+    assert page.wait_for(PROBLEM).startswith("A file of this page could not be loaded.")
+    assert page.run(CHOSEN) == "portrait"
+    page.wait_for(f"{CORNER}[0] === 0 && document.getElementById('busy').hidden")
+    assert page.run(PROBLEM), "what failed is still told"
 
 
 # ---- nothing leaves ----
@@ -500,6 +639,18 @@ def test_without_https_there_is_no_camera_and_photos_still_work(browser, out):
 def test_it_can_be_installed(page):
     assert page.send("Page.getAppManifest")["errors"] == []
     assert page.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
+
+
+def test_what_else_lies_beside_the_page_is_neither_kept_nor_changed(page, out):
+    ask = """fetch('blog/?post=1', { cache: 'no-store' }).then(async (answer) => [
+      answer.headers.get('Content-Security-Policy'), await answer.text()])"""
+    (out / "blog").mkdir()
+    for text in ("first", "second"):
+        (out / "blog" / "index.html").write_text(text)
+        assert page.run(ask) == [None, text]
+    # The page's own files come from the service worker, whatever is asked after the question mark.
+    policy = "fetch('{}').then((answer) => answer.headers.get('Content-Security-Policy') !== null)"
+    assert page.run(policy.format("./?from=elsewhere")) and page.run(policy.format("main.js"))
 
 
 def test_who_is_early_is_served_and_not_interrupted(browser, out):

@@ -1,11 +1,13 @@
 """What `portrait web` writes, and what it refuses."""
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
 import stat
+import time
 from dataclasses import replace
 
 import pytest
@@ -81,7 +83,9 @@ def test_every_text_is_used_and_every_used_one_exists(out):
     made = ("style.", "preset.", "error.", "facts_", "picture_", "drawn_")
     spare = {key for key in texts if key not in used and not key.startswith(made)}
     assert spare == {"description"}
-    codes = set(re.findall(r'(?:PortraitError|DrawingError|code:)\(?\s*"([a-z_-]+)"', scripts))
+    codes = set(re.findall(r'(?:PortraitError\(|code:)\s*"([^"]+)"', scripts))
+    codes |= set(re.findall(r'Error: "([^"]+)"', scripts))  # of cameras
+    assert [code for code in codes if not re.fullmatch("[a-z]+(-[a-z]+)*", code)] == []
     shown_as_failed = {"bad-setting"}
     assert {f"error.{code}" for code in codes - shown_as_failed} <= set(texts)
 
@@ -138,7 +142,15 @@ def test_a_folder_of_something_else_is_left_alone(portrait, light_runtime, tmp_p
     folder.mkdir()
     file.write_text("mine")
     expected = "Expected a new or empty folder, or one that `portrait web` wrote."
-    for foreign in (None, "{", '{"files": 3}'):
+    lists = (
+        "{",
+        "[]",
+        '{"files": 3}',
+        '{"files": [1]}',
+        '{"files": {"": 1}}',
+        '{"files": {".": 1}}',
+    )
+    for foreign in (None, *lists):
         if foreign is not None:
             (folder / "site.json").write_text(foreign)
         answer = portrait("web", folder)
@@ -156,6 +168,53 @@ def test_an_altered_list_removes_nothing_elsewhere(light_runtime, tmp_path):
     (folder / "site.json").write_text(json.dumps(listed))
     site.write_site(folder, presets=("fast",))
     assert near.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["models", "a\0b", "x" * 300])
+def test_a_list_that_names_no_files_is_one_line(portrait, light_runtime, out, tmp_path, name):
+    folder = tmp_path / "page"
+    shutil.copytree(out, folder)
+    (folder / "site.json").write_text(json.dumps({"files": {name: 1}}))
+    code, _, complained = portrait("web", folder, "--preset", "fast")
+    assert code == 2 and complained.count("\n") == 1
+    assert complained.startswith("portrait: Cannot remove a file of the page before (")
+
+
+def test_what_killed_calls_left_beside_is_removed_after_a_day(light_runtime, tmp_path):
+    names = (".part-page-old", ".part-page-new", ".part-other-old")
+    old, *others = left = [tmp_path / name / "page" for name in names]
+    for folder in left:
+        folder.mkdir(parents=True)
+        if "old" in folder.parent.name:
+            os.utime(folder.parent, (time.time() - 2 * 86400,) * 2)
+    site.write_site(tmp_path / "page", presets=("fast",))
+    assert not old.parent.exists() and all(folder.exists() for folder in others)
+
+
+def test_an_empty_folder_is_filled_and_not_replaced(light_runtime, tmp_path, monkeypatch):
+    folder = tmp_path / "mine"
+    folder.mkdir(mode=0o750)
+    before = folder.stat()
+    monkeypatch.chdir(folder)
+    made = site.write_site(".", presets=("fast",))
+    after = folder.stat()
+    assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+    assert files_of(folder) == set(made.files)
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_an_empty_folder_is_empty_again_where_the_disk_is_full(
+    light_runtime, tmp_path, monkeypatch
+):
+    def full(path, data):
+        if path.name == "index.html":
+            raise InputError(f"Cannot write the file (No space left on device). Received: {path}")
+        path.write_bytes(data)
+
+    monkeypatch.setattr(site, "write_whole", full)
+    with pytest.raises(InputError, match="No space left"):
+        site.write_site(tmp_path, presets=("fast",))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -181,6 +240,21 @@ def test_presets_of_ones_own_come_along_as_folder_or_file(tiny_preset, light_run
         place = tmp_path / str(number) / "models" / "presets" / metadata.name
         assert (place / metadata.file).read_bytes() == model.read_bytes()
         assert json.loads((place / "portrait.json").read_text())["sha256"] == metadata.sha256
+
+
+def test_the_contract_that_was_checked_comes_along(tiny_preset, light_runtime, tmp_path):
+    """Of a folder it is `portrait.json`, of a model file what it says of itself."""
+    beside = tiny_preset / "portrait.json"
+    text = json.loads(beside.read_text()) | {"description": "changed by hand"}
+    beside.write_text(json.dumps(text))
+    given = (tiny_preset, tiny_preset / read_metadata(tiny_preset).file)
+    for number, (path, changed) in enumerate(zip(given, (True, False), strict=True)):
+        models = tmp_path / str(number) / "models"
+        site.write_site(models.parent, presets=(str(path),))
+        kept = json.loads((models / "presets" / "tiny" / "portrait.json").read_text())
+        [listed] = json.loads((models / "index.json").read_text())["presets"]
+        assert listed["description"] == kept["description"]
+        assert (kept["description"] == "changed by hand") is changed
 
 
 def test_two_of_one_name_and_names_that_are_no_address_are_refused(tiny_preset, light_runtime):
@@ -254,6 +328,37 @@ def test_a_damaged_cache_is_fetched_again(npm):
     kept.write_text("altered")
     assert b"altered" not in runtime.read_runtime()["core/dist/index.js"]
     assert len(npm.calls.read_text().splitlines()) == 2
+
+
+def test_what_killed_calls_left_in_the_cache_is_removed_after_a_day(npm):
+    old, new = npm.cache / ".part-old", npm.cache / ".part-new"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    runtime.read_runtime()
+    assert not old.exists() and new.exists()
+
+
+def test_another_process_that_was_quicker_is_left_alone(npm):
+    runtime.read_runtime()
+    [quicker] = npm.cache.iterdir()
+    kept = quicker.rename(npm.cache / "kept")
+    # It puts its runtime there while npm works for this one.
+    npm.brings(f"{npm.good}\nmv {kept} {quicker}")
+    number = kept.stat().st_ino
+    assert set(runtime.read_runtime()) == {"core/dist/index.js", "wasm-utils/dist/index.js"}
+    assert list(npm.cache.iterdir()) == [quicker] and quicker.stat().st_ino == number
+
+
+@pytest.mark.parametrize("part", ["tempfile.TemporaryDirectory", "shutil.copyfile"])
+def test_a_cache_that_cannot_be_written_is_one_line(npm, monkeypatch, part):
+    def full(*_, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(f"keras_portrait.web.runtime.{part}", full)
+    expected = r"Cannot write to the cache \(No space left on device\). Received: .*web-runtime-"
+    with pytest.raises(InputError, match=expected):
+        runtime.read_runtime()
 
 
 def test_what_is_not_pinned_is_refused(npm, tmp_path):

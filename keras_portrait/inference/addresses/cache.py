@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from keras_portrait.files import (
     make_folder,
     parse_json,
     read_bounded,
+    remove_forgotten,
     write_whole,
 )
 from keras_portrait.inference.addresses.address import Address
@@ -34,8 +34,6 @@ from keras_portrait.inference.metadata import FILE_NAME
 _FORMAT = 1
 # Letters of a hash in hexadecimal that names are made of.
 _LETTERS = 32
-# Seconds after which what a killed process left is taken away.
-_FORGOTTEN = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def new_folder() -> Iterator[Path]:
     """
     presets = _presets()
     make_folder(presets)
-    _remove_forgotten(presets)
+    remove_forgotten(presets)
     try:
         part = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED_PREFIX}{os.getpid()}-", dir=presets))
     except OSError as error:
@@ -160,10 +158,3 @@ def _hash_of(folder: Path) -> str:
     """A hash of names and contents of the files in a folder."""
     rows = sorted((path.name, file_sha256(path)) for path in folder.iterdir() if path.is_file())
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:_LETTERS]
-
-
-def _remove_forgotten(presets: Path) -> None:
-    for part in presets.glob(f"{UNFINISHED_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.lstat().st_mtime > _FORGOTTEN:
-                shutil.rmtree(part) if part.is_dir() else part.unlink()

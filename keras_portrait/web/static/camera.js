@@ -1,19 +1,20 @@
 /** The camera: its pictures one by one, the newest first. */
 
-import { DrawingError } from "./drawing.js";
+import { PortraitError } from "./inference/errors.js";
 
 // What a live picture measures at most, along its longer side: as much as is drawn quickly.
 const LIVE_SIDE = 640;
 const REASONS = {
-  NotAllowedError: "camera_denied", SecurityError: "camera_denied",
-  NotFoundError: "camera_missing", OverconstrainedError: "camera_missing",
-  NotReadableError: "camera_busy", AbortError: "camera_busy",
+  NotAllowedError: "camera-denied", SecurityError: "camera-denied",
+  NotFoundError: "camera-missing", OverconstrainedError: "camera-missing",
+  NotReadableError: "camera-busy", AbortError: "camera-busy",
 };
 
 /** One camera at a time. `onlost` is called where it ends by itself. */
 export class Camera {
   #video = document.createElement("video");
   #stream = null;
+  #run = 0; // counts what opens and closes it, so that a late stream is not kept
   facing = "user";
   onlost = () => {};
 
@@ -28,21 +29,35 @@ export class Camera {
 
   /**
    * Opens the camera that looks at the visitor, or after `flip` the other one.
-   * @returns {Promise<void>} rejects with a DrawingError whose code tells why not
+   * @returns {Promise<void>} rejects with an AbortError where it was closed or opened anew meanwhile, else
+   *   with a PortraitError whose code tells why not
    */
   async open() {
     this.close();
-    if (!navigator.mediaDevices) throw new DrawingError("camera_insecure");
-    const video = { facingMode: this.facing, width: { ideal: 1280 }, height: { ideal: 720 } };
-    try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
-      this.#video.srcObject = this.#stream;
-      await this.#video.play();
-    } catch (error) {
-      this.close();
-      throw new DrawingError(REASONS[error.name] || "camera_failed", String(error));
+    const mine = this.#run;
+    if (!navigator.mediaDevices) {
+      throw new PortraitError("camera-insecure", "Expected a secure page. Received: no mediaDevices");
     }
-    const [track] = this.#stream.getVideoTracks();
+    const video = { facingMode: this.facing, width: { ideal: 1280 }, height: { ideal: 720 } };
+    let stream = null;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
+      if (mine === this.#run) {
+        this.#stream = this.#video.srcObject = stream;
+        await this.#video.play();
+      }
+    } catch (error) {
+      if (mine === this.#run) {
+        this.close();
+        throw new PortraitError(REASONS[error.name] || "camera-failed", String(error), { cause: error });
+      }
+    }
+    // The visitor may answer late, when the camera is no longer wanted or was asked for again.
+    if (mine !== this.#run) {
+      stop(stream);
+      throw new DOMException("The camera was left before it was open", "AbortError");
+    }
+    const [track] = stream.getVideoTracks();
     track.addEventListener("ended", () => {
       this.close();
       this.onlost();
@@ -63,7 +78,8 @@ export class Camera {
 
   /** Switches it off, so that its light goes out. */
   close() {
-    for (const track of this.#stream?.getTracks() || []) track.stop();
+    this.#run += 1;
+    stop(this.#stream);
     this.#stream = null;
     this.#video.srcObject = null;
   }
@@ -101,4 +117,8 @@ export class Camera {
       else requestAnimationFrame(done);
     });
   }
+}
+
+function stop(stream) {
+  for (const track of stream?.getTracks() || []) track.stop();
 }

@@ -1,16 +1,6 @@
 /** Hands pictures to the worker that draws, and starts it again where it died. */
 
-/** What a drawing failed of; `code` ends a key of texts.json: `error.CODE`. */
-export class DrawingError extends Error {
-  /**
-   * @param {string} code
-   * @param {string} text for developers
-   */
-  constructor(code, text = "") {
-    super(text || code);
-    this.code = code;
-  }
-}
+import { PortraitError } from "./inference/errors.js";
 
 /** One worker with one preset. Requests are answered in their order. */
 export class Drawing {
@@ -82,13 +72,13 @@ export class Drawing {
     this.#worker.addEventListener("message", ({ data }) => this.#hear(data));
     this.#worker.addEventListener("error", (event) => {
       event.preventDefault();
-      this.#end(new DrawingError("no-runtime", event.message));
+      this.#end(new PortraitError("no-runtime", event.message));
     });
-    this.#worker.addEventListener("messageerror", () => this.#end(new DrawingError("failed")));
+    this.#worker.addEventListener("messageerror", () => this.#end(new PortraitError("failed", "What the worker sent cannot be read.")));
   }
 
   #ask(message, transferred, progress) {
-    if (!this.#worker) return Promise.reject(new DrawingError("no-runtime"));
+    if (!this.#worker) return Promise.reject(new PortraitError("no-runtime", "There is no worker."));
     const id = ++this.#number;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, progress });
@@ -105,9 +95,10 @@ export class Drawing {
     }
     this.#waiting.delete(answer.id);
     if (answer.type !== "error") return request.resolve(answer);
-    request.reject(new DrawingError(answer.code, answer.text));
+    const error = new PortraitError(answer.code, answer.text);
+    request.reject(error);
     // A runtime whose memory ran out does not recover.
-    if (answer.code === "no-memory" || answer.code === "no-runtime") this.#end(new DrawingError(answer.code));
+    if (answer.code === "no-memory" || answer.code === "no-runtime") this.#end(error);
   }
 
   #end(error) {

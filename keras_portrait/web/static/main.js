@@ -19,7 +19,7 @@ const drawing = new Drawing();
 const MOST_FACES = 3;
 const MEGA = 1e6;
 // What does not go away when it is tried again.
-const HOPELESS = ["camera_insecure", "camera_missing"];
+const HOPELESS = ["camera-insecure", "camera-missing"];
 
 let presets = []; // of models/index.json
 let follow; // takes the promise of the first load, which who is early waits for
@@ -28,8 +28,11 @@ let loaded = new Promise((resolve) => { // of the answer to the last load
 });
 let shown = null; // the photo on the screen: {photo, from, mirrored, drawing}
 let turn = 0; // counts what is drawn, so that a late answer does not show
-let liveRun = 0; // counts the runs of the camera in the same way
+let liveRun = 0; // counts the runs of the camera in the same way,
+let coming = 0; // what is to be shown next: photos that are opened, and the camera,
+let changes = 0; // and the changes of the preset
 let working = ""; // the last preset that could be loaded
+let canGoOn = false; // whether one has been loaded, which draws on where the next one fails
 let begun = false; // whether the visitor has begun anything
 let waitingForLoad = 0; // how many wait for what draws
 
@@ -51,7 +54,9 @@ const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)
 function load(preset) {
   loaded = begin(preset);
   follow(loaded);
-  loaded.catch(() => {}); // whoever needs it hears of it
+  loaded.then(() => {
+    canGoOn = true;
+  }, () => {}); // whoever needs it hears of it
   return loaded;
 }
 
@@ -72,11 +77,19 @@ async function begin(preset) {
   return answer;
 }
 
+/** Waits for the last load; where it fails, the preset before goes on drawing. */
 async function ready() {
+  await loaded.catch((error) => {
+    if (!canGoOn) throw error;
+  });
+}
+
+/** Waits, and says for what. */
+async function patiently(loading) {
   waitingForLoad += 1;
   try {
     busy(say("loading"));
-    await loaded;
+    await loading;
   } finally {
     waitingForLoad -= 1;
     busy("");
@@ -88,14 +101,15 @@ async function changePreset(name) {
     document.querySelector(`input[name="preset"][value="${preset}"]`).checked = true;
     styleChips(get("style"), presets.find((each) => each.name === preset).styles);
   };
+  const mine = ++changes;
   settle();
   offer(name);
   try {
-    load(name);
-    await ready();
+    await patiently(load(name));
     working = name;
     if (shown) await redraw();
   } catch (error) {
+    if (mine !== changes) return;
     // Without a network, for example: what has drawn goes on drawing.
     fail(error, () => changePreset(name));
     offer(working);
@@ -108,24 +122,34 @@ async function changePreset(name) {
 async function takePhoto(file) {
   if (!file) return;
   begun = true;
+  const mine = ++coming;
   settle();
   stopCamera();
   try {
     busy(say("reading_photo"));
     const { photo, from } = await openPhoto(file);
+    if (mine !== coming) return photo.close();
     showPhoto({ photo, from, mirrored: false });
   } catch (error) {
-    busy("");
+    if (mine !== coming) return;
+    if (document.body.dataset.mode === "live") enter("welcome");
     fail(error);
   }
 }
 
 function showPhoto(next) {
-  if (shown?.photo && shown.photo !== next.photo) shown.photo.close();
+  forgetPhoto();
   shown = { ...next, drawing: null };
   enter("photo");
-  // The view lets go of what it has shown, so it has a copy.
   return redraw(true);
+}
+
+/** Shows copies, since the view lets go of what it has shown; nothing where something newer came. */
+async function present({ photo, mirrored }, drawn, mine) {
+  const copies = await Promise.all([photo, drawn].map((each) => each && createImageBitmap(each)));
+  if (mine === turn) view.show(...copies, mirrored);
+  else for (const copy of copies) copy?.close();
+  return mine === turn;
 }
 
 async function redraw(isNew = false) {
@@ -137,18 +161,20 @@ async function redraw(isNew = false) {
       get("save").disabled = get("share").disabled = true;
       tell("");
       get("remarks").textContent = "";
-      view.show(await createImageBitmap(about.photo), null, about.mirrored);
+      await present(about, null, mine);
     }
-    await ready();
+    await patiently(ready());
+    if (mine !== turn) return;
     busy(say("drawing"));
     const asked = performance.now();
     const answer = await drawing.draw(await createImageBitmap(about.photo), options());
     if (mine !== turn) return answer.drawing.close();
+    about.drawing?.close();
     about.drawing = answer.drawing;
     // A drawing of the face alone has another shape than the photo: there is nothing to compare.
     const alone = chosen("part") === "crop";
     get("slider").hidden = alone;
-    view.show(await createImageBitmap(alone ? answer.drawing : about.photo), await createImageBitmap(answer.drawing), about.mirrored);
+    if (!await present({ ...about, photo: alone ? answer.drawing : about.photo }, answer.drawing, mine)) return;
     busy("");
     get("save").disabled = get("share").disabled = false;
     if (isNew && !alone) view.reveal();
@@ -202,6 +228,7 @@ async function openCamera(open = () => camera.open()) {
   settle();
   tell("");
   turn += 1;
+  coming += 1;
   const mine = ++liveRun;
   try {
     busy(say("waiting_camera"));
@@ -212,15 +239,16 @@ async function openCamera(open = () => camera.open()) {
     get("slider").hidden = false;
     view.part(0);
     get("flip").hidden = !(await camera.hasOther());
+    if (mine !== liveRun) return;
     drawing.reset();
-    await mirrorUntil(ready(), mine);
+    await mirrorUntil(patiently(ready()), mine);
     await live(mine);
   } catch (error) {
     if (mine !== liveRun) return;
     stopCamera();
     if (document.body.dataset.mode === "live") enter("welcome");
     fail(error, HOPELESS.includes(error.code) ? null : () => {
-      if (!String(error.code).startsWith("camera_")) load(chosen("preset"));
+      if (!String(error.code).startsWith("camera-")) load(chosen("preset"));
       openCamera();
     });
   }
@@ -246,8 +274,13 @@ async function live(mine) {
     get("rate").textContent = text;
   });
   while (mine === liveRun) {
-    await loaded;
+    const drawsNow = loaded;
+    await ready();
     const photo = await camera.next();
+    if (drawsNow !== loaded) {
+      photo?.close(); // its preset, or that one's styles, may not be there in the end
+      continue;
+    }
     if (!photo || document.hidden) {
       photo?.close();
       if (!camera.isOpen) return;
@@ -279,7 +312,9 @@ function forgetPhoto() {
 
 async function takePicture() {
   if (!camera.isOpen) return;
+  const mine = liveRun;
   const photo = await camera.take();
+  if (mine !== liveRun) return photo.close();
   const mirrored = isMirrored();
   stopCamera();
   showPhoto({ photo, from: null, mirrored });
@@ -295,6 +330,7 @@ function listen() {
   press("flip", () => openCamera(() => camera.flip()));
   press("close-camera", () => {
     stopCamera();
+    busy("");
     tell("");
     enter("welcome");
   });
@@ -322,7 +358,7 @@ function listen() {
   camera.onlost = () => {
     stopCamera();
     enter("welcome");
-    fail({ code: "camera_lost" }, openCamera);
+    fail({ code: "camera-lost" }, openCamera);
   };
 }
 

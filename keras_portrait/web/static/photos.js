@@ -1,6 +1,6 @@
 /** Opens photos, upright and no larger than a phone can draw. */
 
-import { DrawingError } from "./drawing.js";
+import { PortraitError } from "./inference/errors.js";
 
 // Measured in Chromium: page and networks take 300 to 500 MB, a photo of 12 million pixels 300 to 600
 // more while it is drawn. Phones and tablets end a page that takes too much.
@@ -22,10 +22,10 @@ export async function openPhoto(file) {
     // Tells the size without decoding all of it.
     await new Promise((resolve, reject) => {
       image.addEventListener("load", resolve, { once: true });
-      image.addEventListener("error", () => reject(new DrawingError("not-a-picture")), { once: true });
+      image.addEventListener("error", () => reject(notAPicture(file)), { once: true });
     });
     const { naturalWidth: width, naturalHeight: height } = image;
-    if (!width || !height) throw new DrawingError("not-a-picture");
+    if (!width || !height) throw notAPicture(file);
     const scale = Math.min(1, Math.sqrt(mostPixels() / (width * height)));
     if (scale === 1) return { photo: await decoded(file, image), from: null };
     const photo = await reduced(image, Math.floor(width * scale), Math.floor(height * scale));
@@ -33,6 +33,10 @@ export async function openPhoto(file) {
   } finally {
     URL.revokeObjectURL(address);
   }
+}
+
+function notAPicture({ name, type }) {
+  return new PortraitError("not-a-picture", `Expected a picture. Received: ${name ?? ""} (${type || "no type"})`);
 }
 
 async function decoded(file, image) {
@@ -52,7 +56,7 @@ async function reduced(image, width, height) {
     pen.drawImage(image, 0, 0, width, height);
     return canvas.transferToImageBitmap();
   } catch (error) {
-    throw new DrawingError("too-large", String(error));
+    throw new PortraitError("too-large", String(error), { cause: error });
   }
 }
 

@@ -5,7 +5,15 @@ const SCOPE = new URL("./", self.location).href;
 // One host may have several such pages, which share the browser's caches.
 const PREFIX = `portrait ${SCOPE} `;
 const CACHE = PREFIX + SITE.version;
-const here = (request) => request.method === "GET" && request.url.startsWith(SCOPE);
+// Names of the page's files by address. What else lies below the page is not its own.
+const NAMES = new Map(Object.keys(SITE.files).map((name) => [new URL(SCOPE + name).href, name]));
+NAMES.set(SCOPE, "index.html");
+
+function nameOf({ url }) {
+  const address = new URL(url);
+  address.hash = address.search = "";
+  return NAMES.get(address.href);
+}
 
 // Where a cache keeps the SHA-256 of the files in it; the page has no such file.
 const HASHES = SCOPE + "hashes";
@@ -18,8 +26,8 @@ async function install() {
   const former = await formerCache();
   const hashes = await former?.match(HASHES).then((answer) => answer?.json()) || {};
   const kept = await former?.keys() || [];
-  const names = new Set([...SITE.shell, ...kept.map(({ url }) => url.slice(SCOPE.length))]);
-  await Promise.all([...names].filter((name) => name in SITE.files).map(async (name) => {
+  const names = new Set([...SITE.shell, ...kept.map(nameOf).filter(Boolean)]);
+  await Promise.all([...names].map(async (name) => {
     const same = hashes[name] === SITE.files[name] && await former.match(SCOPE + name);
     // Not from the browser's own cache, which may hold an older version.
     if (same) await cache.put(SCOPE + name, same);
@@ -48,20 +56,17 @@ self.addEventListener("message", (event) => {
 });
 
 self.addEventListener("fetch", (event) => {
-  if (here(event.request)) event.respondWith(answer(event.request));
+  const name = event.request.method === "GET" && nameOf(event.request);
+  if (name) event.respondWith(answer(event.request, name));
 });
 
-async function answer(request) {
-  const address = new URL(request.url);
-  address.hash = address.search = "";
-  const kept = await caches.open(CACHE).then((cache) => cache.match(
-    address.href === SCOPE ? SCOPE + "index.html" : address.href,
-  ));
+async function answer(request, name) {
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(SCOPE + name);
   if (kept) return isolated(kept);
   const fetched = await fetch(request);
   if (fetched.status === 200 && fetched.type === "basic") {
-    const copy = fetched.clone();
-    caches.open(CACHE).then((cache) => cache.put(address.href, copy)).catch(() => {});
+    cache.put(SCOPE + name, fetched.clone()).catch(() => {});
   }
   return isolated(fetched);
 }

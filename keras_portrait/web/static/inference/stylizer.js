@@ -13,7 +13,6 @@ import { FaceFinder, smallestFaces, sureFaces } from "./faces/finder.js";
 import { boxArea } from "./faces/types.js";
 import { pasteBack } from "./geometry.js";
 import { asRgb, enlargeDrawing, grid, resize } from "./imaging.js";
-import { Models, readerOf } from "./models.js";
 import { atPhotoScale } from "./paste.js";
 import { bytePicture, cropped } from "./picture.js";
 import { checkChoice, styleVector } from "./style.js";
@@ -47,18 +46,15 @@ export class Stylizer {
 
   /**
    * @param {object} options
-   * @param {string} [options.preset] name of a preset of the page.
-   * @param {Models} [options.models] networks, which several stylizers may share; otherwise:
-   * @param {string} [options.base] whole address of the page's folder, ended by a slash.
-   * @param {import("./litert/runner.js").Runtime} [options.runtime] what `startRuntime` returned.
+   * @param {string} options.preset name of a preset of the page.
+   * @param {import("./models.js").Models} options.models networks, which several stylizers may share.
    * @returns {Promise<Stylizer>}
    * @throws {PortraitError} "no-file", "bad-file": a file of the preset is missing or another.
    */
-  static async load({ preset = "fast", models, base, runtime }) {
-    const networks = models ?? new Models(runtime, readerOf(`${base}models/`));
-    const finder = new FaceFinder(await networks.detectors());
-    const generator = await networks.generator(preset);
-    return new Stylizer(generator, finder, () => networks.segmenter());
+  static async load({ preset, models }) {
+    const finder = new FaceFinder(await models.detectors());
+    const generator = await models.generator(preset);
+    return new Stylizer(generator, finder, () => models.segmenter());
   }
 
   /**
