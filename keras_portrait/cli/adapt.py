@@ -17,8 +17,8 @@ from keras_portrait.terminal import remark, tell
 RECIPE = "adapt"
 # Convolutions at the generator's end that --deep trains: the two behind the last enlargement.
 DEEP_LAYERS = 2
-# Ending of the folder beside the preset that holds the prepared pictures and the run.
-WORK = "-training"
+# What the folders beside the preset are called, of the prepared pictures and of the run.
+PICTURES, RUN = "{}-pictures", "{}-training"
 _EXPORTER = "keras_portrait_export.exporter"
 
 
@@ -36,8 +36,8 @@ def adapt(
             "-o",
             "--output",
             metavar="MINE",
-            help="Preset folder to make. Prepared pictures and the run lie in MINE-training; an "
-            "interrupted run goes on.",
+            help="Preset folder to make. Beside it MINE-pictures holds what is prepared, and "
+            "MINE-training the run; an interrupted one goes on.",
         ),
     ] = None,
     photos: Annotated[
@@ -79,9 +79,9 @@ def adapt(
 ) -> None:
     """Add a style to a preset or run, from ten to fifty drawings of one hand.
 
-    The other styles of the preset stay as they are. Ten drawings take about ten minutes on two
-    cores; MINE-training/run/index.html shows a preview after each. Ctrl-C saves and stops; the same
-    command goes on.
+    The other styles of the preset stay as they are. Ten drawings take less than ten minutes on two
+    cores; MINE-training/index.html shows a preview about each minute. Ctrl-C saves and stops; the
+    same command goes on.
     """
     if output is None:
         raise SettingError("Expected a folder for the preset, as -o MINE. Received: none")
@@ -94,16 +94,14 @@ def adapt(
     source = _absolute(source)
     size, alignment, data = _known_of(source)
     style = name or _style_name(drawings)
-    work = output.with_name(f"{output.name}{WORK}")
+    pictures, run = (output.with_name(form.format(output.name)) for form in (PICTURES, RUN))
     from keras_portrait.data.prepare.one_hand import check_hand, refuse_photos
 
     refuse_photos(drawings)
     given = photos or _photos_of(source, data)
     prepared = given.resolve() if _is_prepared(given) else None
-    rows = _prepare(
-        None if prepared else given, drawings, work / "data", size, alignment, landmarks
-    )
-    for line in check_hand(work / "data", rows):
+    rows = _prepare(None if prepared else given, drawings, pictures, size, alignment, landmarks)
+    for line in check_hand(pictures, rows):
         remark(f"{drawings}: {line}")
     overrides = {
         "train.start_from": source,
@@ -112,9 +110,9 @@ def adapt(
         "network.last_layers": DEEP_LAYERS if deep else 0,
         "data.size": size,
     }
-    _train(overrides, setting or [], work, dry_run)
+    _train(overrides, setting or [], pictures, run, dry_run)
     if not dry_run:
-        _export(work / "run", output, style if alone else None)
+        _export(run, output, style if alone else None)
 
 
 def _check_output(output: Path, drawings: Path) -> None:
@@ -205,14 +203,14 @@ def _prepare(photos, drawings, output, size, alignment, landmarks) -> list:
     return [row for row in summary.rows if row.kind == "drawing"]
 
 
-def _train(overrides: dict, setting: list[str], work: Path, dry_run: bool) -> None:
+def _train(overrides: dict, setting: list[str], pictures: Path, run: Path, dry_run: bool) -> None:
     from keras_portrait.models.load_recipe import load_recipe
 
     # JSON's strings are TOML's, too: a name such as 12 or true stays a name.
     texts = [f"{key}={json.dumps(value)}" for key, value in overrides.items()]
     recipe = load_recipe(RECIPE, [*texts, *setting])
     trainer = import_with_keras(recipe.trainer, "Adapting")
-    plan = trainer.make_plan(recipe, RECIPE, work / "data", work / "run")
+    plan = trainer.make_plan(recipe, RECIPE, pictures, run)
     if dry_run:
         tell(json.dumps(plan.options, indent=1))
         tell(plan.summary)

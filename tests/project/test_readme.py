@@ -52,7 +52,7 @@ def test_python_quickstart_draws(desk):
 def test_portrait_commands(command, desk, monkeypatch, capsys):
     program, subcommand, *_ = command
     elsewhere = any("runs/" in part or "hf://" in part for part in command)
-    if subcommand in ("prepare", "serve", "train") or elsewhere:
+    if subcommand in ("adapt", "prepare", "serve", "train") or elsewhere:
         command = [program, subcommand, "--help"]
     monkeypatch.setattr(sys, "argv", command)
     try:

@@ -14,7 +14,7 @@ from keras_portrait.errors import InputError, PortraitError
 from keras_portrait.inference.folders import list_images
 from keras_portrait.inference.imaging import read_image, reduced
 
-# With fewer drawings the mean over them says more of their sitters than of the hand. Ten are better.
+# With fewer the mean over them says more of their sitters than of the hand. Ten are better.
 LEAST_DRAWINGS, ENOUGH_DRAWINGS = 5, 10
 # A picture is looked at with its longer side at so many pixels. Gray is flat where the range of
 # levels in 3 x 3 pixels is below the first number, and gray between the others: in a scan of a
@@ -101,9 +101,7 @@ def check_hand(folder: Path, rows: Sequence[Row]) -> list[str]:
     if len(kept) < len(rows):
         remarks.append(f"{len(kept)} of {len(rows)} drawings can be used{_dropped(rows)}")
     if len(kept) < ENOUGH_DRAWINGS:
-        remarks.append(
-            f"{len(kept)} drawings are few: {ENOUGH_DRAWINGS} or more tell a hand better"
-        )
+        remarks.append(f"{len(kept)} drawings are few; {ENOUGH_DRAWINGS} tell a hand better")
     small = [row.scale for row in kept if row.scale is not None and row.scale < 1]
     if small:
         remarks.append(
