@@ -66,8 +66,8 @@ class AdaptationWeights:
     """
 
     adversarial: float = between(0.5, 0, 1e6)
-    style: float = between(3.0, 0, 1e6)
-    likeness: float = between(3.0, 0, 1e6)
+    style: float = between(4.0, 0, 1e6)
+    likeness: float = between(2.0, 0, 1e6)
     likeness_end: float = between(0.3, 0, 1)
     gray: float = between(3.0, 0, 1e6)
 
@@ -82,7 +82,7 @@ class AdaptationTrainSettings(DecayTrainSettings):
 
     epochs: int = between(5, 1, 1_000_000)
     steps_per_epoch: int = between(30, 0, 1_000_000_000)
-    learning_rate: float = between(2e-2, 1e-12, 1)
+    learning_rate: float = between(3e-2, 1e-12, 1)
     discriminator_learning_rate: float = between(4e-4, 1e-12, 1)
     last_layers_rate: float = between(0.01, 0, 1)
 

@@ -7,8 +7,8 @@ drawings.
 | code           | symbol | loss                                           | weight | source       |
 | -------------- | ------ | ---------------------------------------------- | ------ | ------------ |
 | `generator`    | G      | `g_adversarial`: (D(G(a, s)) - 1)^2            | 0.5    | Mao 2017     |
-|                |        | `style`: |Gram(G(a, s)) - Gram| / mean of Gram | 3      | Gatys 2016   |
-|                |        | `likeness`: LPIPS(G(a, s), T(a, m))            | 3      | Zhang 2018   |
+|                |        | `style`: |Gram(G(a, s)) - Gram| / mean of Gram | 4      | Gatys 2016   |
+|                |        | `likeness`: LPIPS(G(a, s), T(a, m))            | 2      | Zhang 2018   |
 |                |        | `gray`: 1 - G(a, s)^2                          | 3      | ours         |
 | `drawing_disc` | D      | `d_drawing`: D(d) against 1, D(G) against 0    | 1      | Mao 2017     |
 
@@ -61,7 +61,7 @@ class StyleAdaptation(AdversarialModel):
     headline_names = ("style", "likeness", "g_adversarial", "drawing_accuracy")
     batch_names = ("photo", "drawing")
 
-    learning_rate = 2e-2
+    learning_rate = 3e-2
 
     def __init__(
         self,
