@@ -276,6 +276,7 @@ def test_too_few_drawings_are_refused_with_the_reasons(prepared):
 
 def test_few_and_small_drawings_are_told(prepared, monkeypatch):
     folder, rows = prepared
+    assert all(row.scale > 1 for row in rows)  # `prepare` notes it; these sheets are large
     monkeypatch.setattr(one_hand, "LEAST_DRAWINGS", 4)
     sharp = [replace(row, scale=1.5) for row in rows]
     assert check_hand(folder, sharp) == ["4 drawings are few; 10 tell a hand better"]
