@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import keras_portrait
+from keras_portrait.cli.adapt import adapt
 from keras_portrait.cli.card import card
 from keras_portrait.cli.compare import compare
 from keras_portrait.cli.distill import distill
@@ -35,6 +36,7 @@ _COMMANDS = {
     "presets": (presets, "List what there is to draw with; get and push presets."),
     "prepare": (prepare, "Make photos, drawings or avatars ready for training."),
     "train": (train, "Train a model on prepared pictures: the recipe says which."),
+    "adapt": (adapt, "Add a style to a preset or run, from few drawings."),
     "distill": (distill, "Train a small generator to draw like a trained one."),
     "evaluate": (evaluate, "Measure how good the drawings of presets and runs are."),
     "card": (card, "Write the model card of a preset."),

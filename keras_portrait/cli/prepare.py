@@ -97,7 +97,7 @@ def prepare(
     from keras_portrait.data.manifest import NAME
     from keras_portrait.data.prepare.prepare import prepare as run
 
-    with _progress() as show:
+    with show_preparation() as show:
         summary = run(
             photos,
             drawings,
@@ -153,7 +153,7 @@ def _check(folder: Path) -> None:
     from keras_portrait.data.manifest import Summary, read_manifest
     from keras_portrait.data.prepare.check import check_prepared, find_hidden
 
-    with _progress() as show:
+    with show_preparation() as show:
         findings = check_prepared(folder, progress=show)
     for finding in findings:
         count = f": {len(finding.files)}" if finding.files else ""
@@ -201,7 +201,7 @@ def _text(name: str) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable]:
+def show_preparation() -> Iterator[Callable]:
     """A bar on terminals; gives the function that moves it and names what cannot be read."""
     from rich.console import Console
     from rich.progress import (

@@ -54,6 +54,8 @@ class Row:
         landmarks_given: whether the landmarks were given, and not found by the detector.
         turn: degrees by which the face stood turned in the picture, 0, 90 or 180; the square holds
             it upright.
+        scale: pixels of the picture along one of the square; below 1 it was enlarged. None where
+            no face was looked for, or found, and in folders of earlier versions.
     """
 
     file: str | None
@@ -71,6 +73,7 @@ class Row:
     style_shares: dict[str, float] | None = None
     landmarks_given: bool = False
     turn: int = 0
+    scale: float | None = None
 
     @property
     def broken(self) -> bool:

@@ -33,6 +33,7 @@ def row_fits(row) -> bool:
         and _landmarks_fit(row.landmarks)
         and isinstance(row.landmarks_given, bool)
         and row.turn in (0, 90, 180)
+        and (row.scale is None or _is_number(row.scale))
     )
 
 

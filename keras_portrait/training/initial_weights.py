@@ -195,9 +195,7 @@ def _fitting(generator, start):
             f"Received: preset {start.generator.name}"
         )
     values = [
-        _with_styles(layer.get_weights(), start.shares)
-        if _sees_style(layer)
-        else layer.get_weights()
+        with_styles(layer.get_weights(), start.shares) if sees_style(layer) else layer.get_weights()
         for layer in known
     ]
     shapes = [[array.shape for array in arrays] for arrays in values]
@@ -213,7 +211,7 @@ def _periods(model):
     return [layer.period for layer in model.layers if isinstance(layer, PlaneWave)]
 
 
-def _sees_style(layer: keras.Layer) -> bool:
+def sees_style(layer: keras.Layer) -> bool:
     """Whether the last channels that a layer sees are those of the style vector."""
     if not isinstance(layer, layers.Conv2D):
         return False
@@ -227,8 +225,14 @@ def _before(layer):
     return layer._inbound_nodes[0].parent_nodes[0].operation
 
 
-def _with_styles(weights, shares):
-    """The weights of a convolution whose last channels are those of other styles."""
+def with_styles(weights: list[np.ndarray], shares: np.ndarray) -> list[np.ndarray]:
+    """The weights of a convolution that sees the style vector, for other styles.
+
+    Args:
+        weights: its kernel (H, W, C, O), whose last L input channels are those of L styles, and
+            its bias where it has one.
+        shares: float (K, L), of which of these each of the K other styles is made.
+    """
     kernel, *bias = weights
     count = shares.shape[1]
     mixed = np.einsum("kl,hwlo->hwko", shares, kernel[:, :, -count:])

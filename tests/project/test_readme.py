@@ -53,7 +53,9 @@ def test_python_quickstart_draws(desk):
 @pytest.mark.parametrize("command", commands("portrait"), ids=" ".join)
 def test_portrait_commands(command, desk, monkeypatch, capsys):
     program, subcommand, *_ = command
-    endless_or_long = subcommand in ("prepare", "serve", "train", "web") or "--watch" in command
+    endless_or_long = (
+        subcommand in ("adapt", "prepare", "serve", "train", "web") or "--watch" in command
+    )
     needs_more = any("runs/" in part or "hf://" in part for part in command) or command[-1] == "0"
     if endless_or_long or needs_more:  # a run, a hub, a camera
         command = [program, subcommand, "--help"]

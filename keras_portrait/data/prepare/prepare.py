@@ -41,6 +41,7 @@ def prepare(
     shards: int | None = None,
     alignment: int | None = None,
     landmarks: str | Path | None = None,
+    drawings_alone: bool = False,
     dry_run: bool = False,
     face_limits: FaceLimits | None = None,
     ink_limits: InkLimits | None = None,
@@ -71,6 +72,7 @@ def prepare(
             was made with, as its `prepare.json` tells, and for the newest in a new folder.
         landmarks: CSV file of the landmarks of photos and drawings, see `given_landmarks`; where it
             has those of a picture, no face is looked for, and later runs without it look again.
+        drawings_alone: let drawings come without photos, for a training whose photos lie elsewhere.
         dry_run: look at everything and write nothing.
         face_limits: which faces are good enough; None for the defaults.
         ink_limits: which drawings are good enough; None for the defaults.
@@ -92,7 +94,7 @@ def prepare(
     _check_settings(size, holdout)
     if shards is not None:
         check_count(shards)
-    _check_given(*folders)
+    _check_given(*folders, drawings_alone)
     check_apart([folder for folder in folders if folder is not None], output)
     passed = PassedOver()
     sources = find_sources(*folders, passed)
@@ -160,7 +162,11 @@ def _check_settings(size: int, holdout: float) -> None:
         raise SettingError(f"The holdout must be from 0 to below 1. Received: {holdout}")
 
 
-def _check_given(photos: Path | None, drawings: Path | None, avatars: Path | None) -> None:
+def _check_given(
+    photos: Path | None, drawings: Path | None, avatars: Path | None, drawings_alone: bool
+) -> None:
+    if drawings_alone and drawings is not None:
+        return
     if avatars is None and photos is None:
         raise SettingError(
             "Expected photos, alone or with drawings or avatars, or avatars. "
@@ -256,6 +262,7 @@ class _Preparation:
             stamp=stamp,
             landmarks_given=landmarks is not None,
             turn=square.turn,
+            scale=None if square.scale is None else round(float(square.scale), 4),
         )
 
     def _write_files(self, source: Source, square: Square) -> None:

@@ -71,6 +71,7 @@ class Square:
             a fault.
         mask: uint8 (S, S, 3): eyes, nose, lips; None with a fault, and for avatars.
         turn: degrees by which the face stood turned in the photo: 0, 90 or 180.
+        scale: pixels of the picture along one of the square; None without landmarks.
     """
 
     fault: str | None
@@ -79,6 +80,7 @@ class Square:
     picture: np.ndarray | None = None
     mask: np.ndarray | None = None
     turn: int = 0
+    scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,9 @@ class SquareMaker:
             if alpha < LEAST_ALPHA:
                 fault = f"face lost in the segmentation (alpha {alpha:.2f}, at least {LEAST_ALPHA})"
         if fault is not None:
-            return Square(fault, score, aligned)
+            return Square(fault, score, aligned, scale=scale_of(transform))
         face = prepare_face(photo, landmarks, self.size, self.segmenter, self.alignment)
-        return Square(None, score, aligned, face.square, mask, turn)
+        return Square(None, score, aligned, face.square, mask, turn, scale_of(transform))
 
     def drawing(self, sheet: np.ndarray, given: np.ndarray | None = None) -> Square:
         """Aligns a face of a drawing and whitens the paper.
@@ -154,8 +156,9 @@ class SquareMaker:
         if fault is None:
             picture, fault = align_drawing(sheet, transform, self.size, self.ink_limits)
         if fault is not None:
-            return Square(fault, score, aligned)
-        return Square(None, score, aligned, picture, part_masks(aligned, self.size))
+            return Square(fault, score, aligned, scale=scale_of(transform))
+        masks = part_masks(aligned, self.size)
+        return Square(None, score, aligned, picture, masks, scale=scale_of(transform))
 
     def _misplaced(
         self, score: float | None, aligned: np.ndarray, transform: np.ndarray, most_misfit: float

@@ -1,0 +1,1 @@
+"""Style adaptation: one more style for a trained generator, learned from few drawings."""
