@@ -9,7 +9,7 @@ from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.inference.litert.silence import silent_stderr
 from keras_portrait.terminal import remark, running, tell
 from keras_portrait_export.commands import lines_on, with_tensorflow
-from keras_portrait_export.import_command import import_parser, run_import
+from keras_portrait_export.importing.command import import_parser, run_import
 
 # The keys of `convert.MODES`, `trained_generator.DIRECTIONS` and `targets.TARGETS`, which cannot be
 # asked without loading TensorFlow.

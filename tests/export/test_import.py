@@ -13,8 +13,8 @@ from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_export.__main__ import main
-from keras_portrait_export.import_card import side_by_side, write_card
-from keras_portrait_export.import_weights import (
+from keras_portrait_export.importing.card import side_by_side, write_card
+from keras_portrait_export.importing.importer import (
     Origin,
     compare_recorded,
     open_published,

@@ -34,7 +34,7 @@ def write_card(
         published: the network.
         licence: as the user gave it.
         credit: as the user gave it; empty for the network's source.
-        recorded: from `import_weights.read_recorded`; None where there is none.
+        recorded: from `importer.read_recorded`; None where there is none.
 
     Raises:
         InputError: a file cannot be written.
@@ -56,7 +56,7 @@ def side_by_side(
     Args:
         artefact: its folder holds the preset.
         published: says in which numbers pictures were recorded.
-        recorded: from `import_weights.read_recorded`.
+        recorded: from `importer.read_recorded`.
 
     Returns:
         uint8 RGB, a row for each picture; None where they have another size than the preset's.

@@ -12,7 +12,7 @@ from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import file_sha256
 from keras_portrait_export.exporter import export_generator
 from keras_portrait_export.foreign import ForeignGenerator, adopt, with_output_range
-from keras_portrait_export.import_card import write_card
+from keras_portrait_export.importing.card import write_card
 from keras_portrait_export.jobs import Artefact, ExportOptions
 from keras_portrait_export.published.catalog import Published, build_network, recognize
 from keras_portrait_export.weights import read_weights

@@ -97,10 +97,10 @@ def run_import(options: argparse.Namespace) -> list[str]:
         Lines for the user.
 
     Raises:
-        PortraitError: as `import_weights.import_weights`.
+        PortraitError: as `importer.import_weights`.
     """
     tell(f"Importing {options.weights} ...")
-    importing, exporter = with_tensorflow("import_weights"), with_tensorflow("exporter")
+    importing, exporter = with_tensorflow("importing.importer"), with_tensorflow("exporter")
     origin = importing.Origin(
         options.licence, options.credit, tuple(options.styles), options.network, options.recorded
     )
