@@ -425,6 +425,7 @@ def test_what_a_line_of_the_manifest_holds(avatars, tmp_path):
         "score": None,
         "landmarks": None,
         "mask": None,
+        "scale": None,
         "size": SIZE,
         "style_shares": None,
     }

@@ -38,7 +38,7 @@ def test_damaged_pictures_are_drawn_or_refused(bases, tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "count"),
-    [("preset", 30), ("model", 20), ("recipe", 40), ("data", 30)],
+    [("preset", 30), ("model", 20), ("recipe", 80), ("data", 30)],
 )
 def test_damaged_files_are_loaded_or_refused(bases, tmp_path, kind, count):
     run(kind, range(count), bases, tmp_path)

@@ -75,7 +75,7 @@ def test_the_notebook_that_draws_runs(monkeypatch, tmp_path, preset):
     assert names["row"].shape == (256, 3 * 256)
     assert np.ptp([square.mean() for square in np.hsplit(names["row"], 3)]) > 1, "all the same"
     errors = [line.partition(". ")[0] for line in names["told"]]
-    assert errors == ["InputError: No face found", "SettingError: No such style"]
+    assert errors == ["NoFaceError: No face found", "SettingError: No such style"]
     paths = (names["folder"] / "drawing.svg").read_text(encoding="utf-8").count("<path")
     assert paths == names["svg"].count("<path") > 10
 
