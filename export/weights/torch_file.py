@@ -134,7 +134,7 @@ def _legacy_storages(file, keys, tensors: dict[str, TensorRecord], path: Path) -
         raise InputError(
             f"The file of weights is damaged: its storages are others. Received: {path}"
         )
-    stored = {}
+    stored, size = {}, path.stat().st_size
     for key in keys:
         storage = known[key]
         head = file.read(8)
@@ -142,15 +142,11 @@ def _legacy_storages(file, keys, tensors: dict[str, TensorRecord], path: Path) -
         # Compared before it is read: a forged length asks for no memory.
         if len(head) < 8 or struct.unpack("<q", head)[0] != storage.length:
             raise InputError(f"The file of weights is damaged or cut short. Received: {path}")
-        if wanted > MOST_BYTES or wanted > path.stat().st_size:
+        left = min(MOST_BYTES, size - file.tell())
+        if wanted > left:
             raise InputError(
                 f"The file of weights is cut short. Expected: {wanted} bytes of storage {key}. "
-                f"Received: {path.stat().st_size} in all of {path}"
+                f"Received: {left} in {path}"
             )
         stored[key] = file.read(wanted)
-        if len(stored[key]) < wanted:
-            raise InputError(
-                f"The file of weights is cut short. Expected: {wanted} bytes of storage {key}. "
-                f"Received: {len(stored[key])} in {path}"
-            )
     return stored

@@ -72,8 +72,7 @@ def _plan_photo(photo: str, output: str | None) -> Plan:
     else:
         raise SettingError(
             f"-o must be a {', '.join(WRITABLE_SUFFIXES)}, {SVG_SUFFIX} or {GCODE_SUFFIX} file, or "
-            f"a folder. "
-            f"Received: {output}"
+            f"a folder. Received: {output}"
         )
     if source is not None:
         refuse_overwriting(target, source)
