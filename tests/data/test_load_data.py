@@ -81,6 +81,7 @@ def test_a_dataset_has_shapes_and_a_length(portraits):
         sequence.on_epoch_end()
 
 
+@pytest.mark.slow
 def test_pictures_serve_the_other_methods(pictures):
     batch = load_data(pictures, 64).batches(3)[0]
     assert {name: array.shape for name, array in batch.items()} == dict.fromkeys(
@@ -113,6 +114,7 @@ def test_a_preset_draws_the_photos(portraits, tiny_preset):
     assert np.isfinite(history["val_loss"]).all()
 
 
+@pytest.mark.slow
 def test_filters_draw_too(portraits):
     data = load_data(portraits, 64, drawn_by="filter:line")
     drawing = data.batches(1)[0]["drawing"]

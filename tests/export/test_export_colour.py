@@ -49,7 +49,9 @@ def operators(model):
     return [codes[operator.opcodeIndex] for operator in tree.subgraphs[0].operators]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", ["dcgan", "cyclegan", pytest.param("cartoongan", marks=pytest.mark.slow)]
+)
 def test_float_export_holds_to_keras(runs, tmp_path, method):
     metadata, fidelity = export(runs[method], tmp_path / "preset", "fp32")
     assert fidelity.max_error <= 2e-5 and fidelity.delegates == 1
@@ -90,7 +92,7 @@ def test_avatars_of_32_filters_fit_in_4_megabytes(tmp_path):
     assert (tmp_path / "preset" / metadata.file).stat().st_size < 2_300_000
 
 
-@pytest.mark.parametrize("mode", ["fp32", "fp16"])
+@pytest.mark.parametrize("mode", ["fp32", pytest.param("fp16", marks=pytest.mark.slow)])
 def test_lost_moving_averages_are_noticed(runs, tmp_path, monkeypatch, mode):
     fold = rebuild._folded_weights
 
@@ -104,6 +106,7 @@ def test_lost_moving_averages_are_noticed(runs, tmp_path, monkeypatch, mode):
     assert not (tmp_path / "preset").exists()
 
 
+@pytest.mark.slow
 def test_the_other_direction_of_cyclegan(runs, tmp_path, capsys):
     run, folder = runs["cyclegan"], tmp_path / "preset"
     arguments = [str(run), "-o", str(folder), "--mode", "fp32", "--direction", "b-to-a"]

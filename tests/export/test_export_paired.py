@@ -69,7 +69,9 @@ def test_it_is_rebuilt_to_the_same_numbers(styles):
         np.testing.assert_allclose(rebuilt(given), expected, atol=5e-6)
 
 
-@pytest.mark.parametrize(("mode", "least"), [("dynamic", 34), ("int8", 30)])
+@pytest.mark.parametrize(
+    ("mode", "least"), [pytest.param("dynamic", 34, marks=pytest.mark.slow), ("int8", 30)]
+)
 def test_it_is_one_piece_for_the_fast_kernels(run, faces, tmp_path, monkeypatch, mode, least):
     monkeypatch.setattr(artefacts, "LEAST", 2)
     options = ExportOptions(modes=(mode,), calibration=faces, force=True)

@@ -156,6 +156,12 @@ def with_random_weights(net):
 
 
 # 16 filters: the converter leaves weights of fewer than 1,024 numbers as they are.
+# One of each kind of generator: noise, a full one, a student.
+QUICK = ("avatars", "portrait", "fast")
+PRESETS = [
+    pytest.param(preset, marks=[pytest.mark.slow] * (preset not in QUICK))
+    for preset in list_presets()
+]
 GENERATORS = {
     "asymmetric_cycle": lambda: resnet_generator(
         3, 1, styles=3, filters=16, blocks=1, upsampling="nearest"
@@ -213,7 +219,9 @@ def signal_to_noise(drawn, expected, peak):
     return 10 * np.log10(peak**2 / np.mean(error**2))
 
 
-@pytest.mark.parametrize("method", GENERATORS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(x, marks=[pytest.mark.slow] * (x != "dcgan")) for x in GENERATORS]
+)
 def test_generators_draw_as_in_the_current_runtime(method, old_runtime, tmp_path, monkeypatch):
     generator = trained(method, tmp_path)
     modes = ("fp32", "fp16", "dynamic")
@@ -318,7 +326,7 @@ def test_equal_scales_are_why_one_bit_is_changed(old_runtime, tmp_path, monkeypa
     assert signal_to_noise(np.load(tmp_path / "mended.npy"), expected, peak=2) > 36
 
 
-@pytest.mark.parametrize("preset", list_presets())
+@pytest.mark.parametrize("preset", PRESETS)
 def test_shipped_presets_draw_as_in_the_current_runtime(preset, old_runtime, tmp_path, monkeypatch):
     folder = find_preset(preset)
     metadata = read_metadata(folder)
@@ -335,7 +343,7 @@ def test_shipped_presets_draw_as_in_the_current_runtime(preset, old_runtime, tmp
     assert signal_to_noise(drawn, expected, peak) > 26
 
 
-@pytest.mark.parametrize("preset", list_presets())
+@pytest.mark.parametrize("preset", PRESETS)
 def test_the_plain_interpreter_of_the_readme_draws(preset, old_runtime, tmp_path):
     folder = find_preset(preset)
     metadata = read_metadata(folder)

@@ -442,6 +442,7 @@ def test_a_restored_model_knows_whether_the_discriminator_is_due(run, faces):
     assert model.disc_is_due
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another(run, faces, tmp_path):
     start = f"train.start_from={run}"
     model = plan_of(faces, tmp_path / "next", start).experiment.build(6, 1)
@@ -454,6 +455,7 @@ def test_a_run_goes_on_from_another(run, faces, tmp_path):
         plan.experiment.begin(plan.experiment.build(6, 1))
 
 
+@pytest.mark.slow
 def test_a_run_that_moved_with_its_photos_grows(run, faces, tmp_path):
     shutil.copytree(faces, tmp_path / "data")
     shutil.copytree(run, tmp_path / "elsewhere")

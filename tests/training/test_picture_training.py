@@ -26,6 +26,10 @@ from tiny_training import (
 )
 
 METHODS = ("dcgan", "cyclegan", "cartoongan")
+# A short training of CartoonGAN takes longest: it goes through phases that the others lack.
+TRAINED = [
+    pytest.param(method, marks=[pytest.mark.slow] * (method == "cartoongan")) for method in METHODS
+]
 # What is switched on so that every phase is gone through.
 EXTRAS = {"cartoongan": ["loss.landmarks=3", "loss.gray_style=1", "loss.colour=1"]}
 PHASES = {"dcgan": [], "cyclegan": [], "cartoongan": ["landmarks", "initialization"]}
@@ -73,7 +77,7 @@ def losses_of(run):
     return [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINED)
 def test_a_training_leaves_its_run_folder(runs, method):
     run = runs(method)
     rows = losses_of(run)
@@ -91,7 +95,7 @@ def test_a_training_leaves_its_run_folder(runs, method):
     assert any((run / "tensorboard").iterdir())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINED)
 def test_samples_show_the_same_inputs_after_every_epoch(runs, method):
     samples = runs(method) / "samples"
     names = sorted(path.name for path in samples.iterdir())
@@ -111,7 +115,7 @@ def test_samples_show_the_same_inputs_after_every_epoch(runs, method):
     assert sheet.shape == (shape[0] + 20, columns * (side + 4) - 4, 3)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINED)
 def test_the_exported_generator_is_the_average(runs, faces, method):
     run = runs(method)
     plan = plan_for(method, faces, run)
@@ -130,7 +134,7 @@ def test_the_exported_generator_is_the_average(runs, faces, method):
         np.testing.assert_allclose(inverse(given), model.inverse_generator(given), atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINED)
 def test_held_back_pictures_judge_the_epochs(runs, method):
     run = runs(method)
     measured = [row["val_kid"] for row in losses_of(run) if "val_kid" in row]
@@ -224,10 +228,7 @@ def trained_weights(generator):
 
 @pytest.mark.parametrize(
     "method",
-    [
-        pytest.param(method, marks=pytest.mark.slow) if method == "cyclegan" else method
-        for method in METHODS
-    ],
+    [pytest.param(method, marks=[pytest.mark.slow] * (method != "dcgan")) for method in METHODS],
 )
 def test_a_training_starts_from_another_run(runs, faces, tmp_path, method):
     first = runs(method)
@@ -248,7 +249,7 @@ def test_a_training_starts_from_another_run(runs, faces, tmp_path, method):
 
 
 def test_a_generator_of_another_kind_starts_nothing_and_leaves_nothing(runs, faces, tmp_path):
-    for file in (runs("dcgan"), runs("cartoongan") / "best.keras"):
+    for file in (runs("dcgan"), runs("cyclegan") / "best.keras"):
         plan = plan_for("cyclegan", faces, tmp_path / "run", f"train.start_from={file}")
         with pytest.raises(SettingError, match="expected a generator of the size"):
             training.train(plan, verbose=0)
@@ -350,7 +351,7 @@ def test_a_run_folder_of_another_recipe_is_refused(runs, faces):
 
 # Keras says so of each network before it refuses.
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
-@pytest.mark.parametrize(("own", "foreign"), [("cyclegan", "dcgan"), ("dcgan", "cartoongan")])
+@pytest.mark.parametrize(("own", "foreign"), [("cyclegan", "dcgan"), ("dcgan", "cyclegan")])
 def test_a_checkpoint_of_another_recipe_is_refused(runs, faces, tmp_path, own, foreign):
     plan = plan_for(own, faces, tmp_path / "run")
     run_folder.open_run(plan.folder, plan.identity)

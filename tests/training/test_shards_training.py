@@ -43,6 +43,7 @@ def bucket(faces):
     fsspec.filesystem("memory").store.clear()
 
 
+@pytest.mark.slow
 def test_a_folder_and_an_object_store_train_alike(bucket, faces, tmp_path, monkeypatch):
     without_tracing(monkeypatch)
     runs = [
