@@ -435,6 +435,7 @@ def test_a_drawing_without_ink():
         plot_drawing(dust, Page(), 0.4)
 
 
+@pytest.mark.slow
 def test_a_drawing_that_is_all_ink_or_one_pixel():
     sheet = plot_drawing(np.zeros((30, 60), np.uint8), Page(100, 100, 20), 1.0)
     assert sheet.lifts == 1

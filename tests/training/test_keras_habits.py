@@ -56,6 +56,7 @@ def test_fit_moves_the_progress_by_itself():
     assert seen == [0.0, 0.25, 0.5, 0.75]
 
 
+@pytest.mark.slow
 def test_the_truncated_cycle_grows_with_the_epochs():
     history = fitted(model_for("asymmetric_cycle"), "asymmetric_cycle", epochs=3)
     assert history["truncated_cycle"][0] == 0
@@ -105,16 +106,8 @@ def test_fit_takes_batches_in_every_form(method, form):
     assert any(np.any(old != new) for old, new in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "paired",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("asymmetric_cycle", "cyclegan", "cartoongan", "dcgan")
-        ),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
 def test_batches_of_unknown_length_are_traced(method):
     model = model_for(method, run_eagerly=False)
     dataset = tf.data.Dataset.from_tensor_slices(arrays_for(method)).batch(2)
@@ -185,6 +178,7 @@ def optimizers_of(model):
     return {name: getattr(model, f"{name}_optimizer") for name in model.trainable_groups()}
 
 
+@pytest.mark.slow
 def test_one_optimizer_for_all_is_copied():
     model = METHODS["dcgan"]()
     given = keras.optimizers.Adam(1e-3)
@@ -199,10 +193,9 @@ def test_compile_refuses_what_is_no_group():
         METHODS["cyclegan"]().compile(loss="mse", metrics=["mae"])
 
 
+@pytest.mark.slow
 @TENSORFLOW_ALONE
-@pytest.mark.parametrize(
-    "how", [pytest.param({"jit_compile": True}, marks=pytest.mark.slow), {"steps_per_execution": 2}]
-)
+@pytest.mark.parametrize("how", [{"jit_compile": True}, {"steps_per_execution": 2}])
 def test_steps_are_compiled_and_bundled(how):
     model = model_for("dcgan", run_eagerly=False, **how)
     history = fitted(model, "dcgan", x=arrays_for("dcgan", 4), epochs=2)
@@ -230,6 +223,7 @@ def test_evaluate_measures_without_learning(method):
     assert measured["loss"] == pytest.approx(sum(measured[name] for name in own), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_validation_data_are_reported_beside_the_losses():
     model = model_for("asymmetric_cycle")
     held = arrays_for("asymmetric_cycle", seed=3)
@@ -336,6 +330,7 @@ def test_keras_is_told_of_every_registered_class():
 # Keras's own callbacks
 
 
+@pytest.mark.slow
 def test_checkpoints_of_keras(tmp_path):
     model = model_for("cyclegan")
     kept = [
@@ -397,6 +392,7 @@ def test_early_stopping_and_plateaus():
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
 
 
+@pytest.mark.slow
 @TENSORFLOW_ALONE
 def test_tensorboard_of_keras(tmp_path):
     board = keras.callbacks.TensorBoard(tmp_path / "logs", update_freq=1)
