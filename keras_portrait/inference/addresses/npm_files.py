@@ -56,29 +56,21 @@ class NpmFiles:
             MissingExtra: npm is missing, or cannot fetch them.
             InputError: the cache cannot be written to, or what npm brought is not what is pinned.
         """
-        folder = cache_folder() / f"{self.cached_as}-{self._version()}"
-        files = self._cached(folder)
+        files = self.cached()
         if files is None:
-            self._fetch(folder)
-            files = self._cached(folder)
+            self._fetch(self._folder())
+            files = self.cached()
         if files is None:
             raise InputError(
                 f"What npm brought is not {self.what} that this version is made for (a file's "
-                f"sha256 differs). Expected {self.package} {self._version()}. Received: {folder}"
+                f"sha256 differs). Expected {self.package} {self._version()}. "
+                f"Received: {self._folder()}"
             )
         return files
 
-    def hashes(self) -> dict[str, str]:
-        """SHA-256 by path below `node_modules`."""
-        return json.loads((self.pins / "files.json").read_text(encoding="utf-8"))
-
-    def _version(self) -> str:
-        lock = json.loads((self.pins / "package-lock.json").read_text(encoding="utf-8"))
-        return lock["packages"][f"node_modules/{self.package}"]["version"]
-
-    def _cached(self, folder: Path) -> dict[str, bytes] | None:
-        """The pinned files of a folder; None where one is missing or is another."""
-        files = {}
+    def cached(self) -> dict[str, bytes] | None:
+        """As `read`, of the cache alone; None where a file is missing or is another."""
+        folder, files = self._folder(), {}
         for name, expected in self.hashes().items():
             try:
                 data = read_bounded(folder / name, _MOST_BYTES)
@@ -88,6 +80,17 @@ class NpmFiles:
                 return None
             files[name] = data
         return files
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 by path below `node_modules`."""
+        return json.loads((self.pins / "files.json").read_text(encoding="utf-8"))
+
+    def _folder(self) -> Path:
+        return cache_folder() / f"{self.cached_as}-{self._version()}"
+
+    def _version(self) -> str:
+        lock = json.loads((self.pins / "package-lock.json").read_text(encoding="utf-8"))
+        return lock["packages"][f"node_modules/{self.package}"]["version"]
 
     def _fetch(self, folder: Path) -> None:
         """Lets npm install what is pinned, and moves the files to the cache when they are whole."""
@@ -130,7 +133,7 @@ class NpmFiles:
         except OSError:
             if not folder.exists():
                 raise
-            if self._cached(folder) is None:
+            if self.cached() is None:
                 # Damaged: put where it is removed with the rest.
                 folder.rename(made.with_name("damaged"))
                 made.rename(folder)
