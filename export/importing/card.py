@@ -8,6 +8,11 @@ import numpy as np
 from keras_portrait.files import write_whole
 from keras_portrait.inference.imaging import as_rgb, encode_image, from_signed, grid
 from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.recording import (
+    MOST_RECORDED,
+    RecordedPicture,
+    write_recording,
+)
 from keras_portrait_export.jobs import Artefact
 from keras_portrait_export.published.catalog import Published
 from keras_portrait_export.ranges import SIGNED, Range, rescaled
@@ -16,8 +21,6 @@ CARD_NAME = "README.md"
 PICTURE_NAME = "compared.png"
 # How the cards of this module begin: others are left as they are.
 _FIRST = "# Imported preset"
-# Pictures of a recording that are shown.
-_MOST_SHOWN = 4
 
 
 def write_card(
@@ -27,7 +30,9 @@ def write_card(
     credit: str,
     recorded: dict[str, np.ndarray] | None,
 ) -> None:
-    """Writes the card beside a preset, and the picture where there is a recording of its size.
+    """Writes the card beside a preset, and the recording where it has the preset's size.
+
+    A card that somebody else wrote stays.
 
     Args:
         artefact: as `exporter.export_generator` returned it.
@@ -39,44 +44,64 @@ def write_card(
     Raises:
         InputError: a file cannot be written.
     """
+    pictures = recorded_pictures(artefact, published, recorded)
+    write_recording(artefact.folder, artefact.metadata, pictures)
     card = artefact.folder / CARD_NAME
     if os.path.lexists(card) and not _is_ours(card):
         return
-    shown = None if recorded is None else side_by_side(artefact, published, recorded)
-    if shown is not None:
-        write_whole(artefact.folder / PICTURE_NAME, encode_image(shown))
-    write_whole(card, _text(artefact, published, licence, credit, shown is not None).encode())
+    if pictures:
+        write_whole(artefact.folder / PICTURE_NAME, encode_image(side_by_side(artefact, pictures)))
+    write_whole(card, _text(artefact, published, licence, credit, bool(pictures)).encode())
 
 
-def side_by_side(
-    artefact: Artefact, published: Published, recorded: dict[str, np.ndarray]
-) -> np.ndarray | None:
+def recorded_pictures(
+    artefact: Artefact, published: Published, recorded: dict[str, np.ndarray] | None
+) -> list[RecordedPicture]:
+    """The first pictures of a recording, as pixels.
+
+    Args:
+        artefact: what was made.
+        published: says in which numbers pictures were recorded.
+        recorded: from `importer.read_recorded`; None where there is none.
+
+    Returns:
+        The pictures; none where they have another size than the preset's.
+    """
+    size = artefact.metadata.size
+    if recorded is None or recorded["image"].shape[2:] != (size, size):
+        return []
+    images, outputs = recorded["image"][:MOST_RECORDED], recorded["output"]
+    styles = recorded.get("style", np.ones((len(images), 1), np.float32))
+    return [
+        RecordedPicture(
+            as_rgb(_pixels(image, published.input_range)),
+            _pixels(outputs[at], published.output_range),
+            styles[at][None],
+        )
+        for at, image in enumerate(images)
+    ]
+
+
+def side_by_side(artefact: Artefact, pictures: list[RecordedPicture]) -> np.ndarray:
     """What went in, what the original made of it, and what the preset makes.
 
     Args:
         artefact: its folder holds the preset.
-        published: says in which numbers pictures were recorded.
-        recorded: from `importer.read_recorded`.
+        pictures: from `recorded_pictures`.
 
     Returns:
-        uint8 RGB, a row for each picture; None where they have another size than the preset's.
+        uint8 RGB, a row for each picture.
     """
-    metadata = artefact.metadata
-    if recorded["image"].shape[2:] != (metadata.size, metadata.size):
-        return None
     generator, squares = load_preset(artefact.folder), []
-    styles = recorded.get("style", np.ones((len(recorded["image"]), 1), np.float32))
-    for at, image in enumerate(recorded["image"][:_MOST_SHOWN]):
-        square = _pixels(image, published.input_range)
-        original = _pixels(recorded["output"][at], published.output_range)
-        squares += [square, original, generator.draw(square, styles[at][None])]
+    for each in pictures:
+        made = generator.draw(each.square, each.style)
+        squares += [each.square, as_rgb(each.output), as_rgb(made)]
     return grid(squares, 3)
 
 
 def _pixels(picture: np.ndarray, span: Range) -> np.ndarray:
-    """(C, H, W) in numbers of a range as uint8 RGB (H, W, 3)."""
-    signed = rescaled(picture.transpose(1, 2, 0).astype(np.float32), span, SIGNED)
-    return as_rgb(from_signed(signed))
+    """(C, H, W) in numbers of a range as uint8 (H, W, C)."""
+    return from_signed(rescaled(picture.transpose(1, 2, 0).astype(np.float32), span, SIGNED))
 
 
 def _is_ours(card: Path) -> bool:

@@ -14,15 +14,13 @@ from keras_portrait.terminal import remark, tell
 
 @dataclass(frozen=True)
 class _Column:
+    given: str
     caption: str
     stylizer: object
     style: str | None
 
 
 def compare(
-    photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO", help="Photos; the largest face is drawn.")
-    ],
     presets: Annotated[
         str,
         typer.Option(
@@ -35,18 +33,47 @@ def compare(
         Path,
         typer.Option("-o", "--output", metavar="OUT", help="The sheet: a .png or .jpg file."),
     ],
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PHOTO",
+            help="Photos; the largest face is drawn. Without any, what an imported preset was "
+            "recorded with is drawn.",
+        ),
+    ] = None,
 ) -> None:
-    """Draw photos with several presets, on one sheet: a row for each photo."""
+    """Draw photos with several presets, on one sheet: a row for each photo.
+
+    Without photos the original of an imported preset stands beside the presets, with how far they
+    are from it.
+    """
     from keras_portrait.cli.photo_jobs import refuse_overwriting
-    from keras_portrait.files import make_folder
-    from keras_portrait.inference.imaging import write_image
-    from keras_portrait.inference.sheets import captioned_grid, check_output, check_sheet
-    from keras_portrait.inference.skipped import Skipped
+    from keras_portrait.inference.sheets import check_output
 
     check_output(output)
-    for photo in photos:
+    for photo in photos or ():
         refuse_overwriting(output, photo)
     columns = _open_columns(presets)
+    if photos:
+        _compare_photos(photos, columns, output)
+    else:
+        _compare_recorded(columns, output)
+
+
+def _compare_recorded(columns: list[_Column], output: Path) -> None:
+    from keras_portrait.cli.recorded import draw_recorded
+
+    sheet = draw_recorded(columns)
+    _write(output, sheet.cells, sheet.captions)
+    for line in sheet.lines:
+        tell(line)
+    tell(output)
+
+
+def _compare_photos(photos: list[Path], columns: list[_Column], output: Path) -> None:
+    from keras_portrait.inference.sheets import check_sheet
+    from keras_portrait.inference.skipped import Skipped
+
     side = max(column.stylizer.metadata.size for column in columns)
     check_sheet(len(columns) + 1, len(photos), side)
     cells, skipped = [], Skipped()
@@ -59,12 +86,19 @@ def compare(
     if skipped.count:
         remark(f"{skipped.count} of {len(photos)} pictures could not be drawn")
     if cells:
-        make_folder(output.parent)
-        captions = ["photo", *(column.caption for column in columns)]
-        write_image(output, captioned_grid(cells, captions))
+        _write(output, cells, ["photo", *(column.caption for column in columns)])
         tell(output)
     if skipped.count:
         raise typer.Exit(2)
+
+
+def _write(output: Path, cells: list, captions: list[str]) -> None:
+    from keras_portrait.files import make_folder
+    from keras_portrait.inference.imaging import write_image
+    from keras_portrait.inference.sheets import captioned_grid
+
+    make_folder(output.parent)
+    write_image(output, captioned_grid(cells, captions))
 
 
 def _open_columns(presets: str) -> list[_Column]:
@@ -81,7 +115,7 @@ def _open_columns(presets: str) -> list[_Column]:
         metadata = loaded[name].metadata
         chosen = metadata.styles[style_vector(style, metadata.styles).argmax()]
         caption = f"{metadata.name}, {chosen}" if len(metadata.styles) > 1 else metadata.name
-        columns.append(_Column(caption, loaded[name], style))
+        columns.append(_Column(name, caption, loaded[name], style))
     return columns
 
 

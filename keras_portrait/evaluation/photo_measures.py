@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_portrait.evaluation.baselines import BASELINES, edge_drawing, flow_lines
 from keras_portrait.evaluation.border import border_line
-from keras_portrait.evaluation.content import EdgeDistance, Identity, find_landmarks, landmark_error
+from keras_portrait.evaluation.content import EdgeDistance, find_landmarks, landmark_error
 from keras_portrait.evaluation.drawing_measures import (
     empty_parts,
     gray_figures,
@@ -24,6 +24,7 @@ from keras_portrait.evaluation.drawing_measures import (
 )
 from keras_portrait.evaluation.extractors import Extractor
 from keras_portrait.evaluation.eyes import readable_eyes
+from keras_portrait.evaluation.identity.gallery import Gallery
 from keras_portrait.evaluation.inputs import Source, safe_key
 from keras_portrait.evaluation.report.files import EDGES, PHOTOS, picture_path
 from keras_portrait.evaluation.subjects import Subject
@@ -46,13 +47,13 @@ class Scorers:
         distance: edges and their distance.
         extractor: features and texture.
         detector: finds faces.
-        identity: face embeddings, or None.
+        gallery: tells sitters among other people, or None.
     """
 
     distance: EdgeDistance
     extractor: Extractor
     detector: Detector
-    identity: Identity | None
+    gallery: Gallery | None
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ def measure_drawings(
         How dark upper lip and face are in the edge map of the photo.
     """
     subject, edges = drawn.subject, drawn.edges
+    if scorers.gallery is not None:
+        # Cheap enough to ask of all drawings, also of baselines that are not measured otherwise.
+        found = scorers.gallery.look_for(drawn.index, np.stack(drawn.drawings), subject.landmarks)
+        for method, row in zip(methods, found, strict=True):
+            method.entry.identity.append(row)
     kept = [i for i, method in enumerate(methods) if measured or method.entry.kind != "baseline"]
     methods, drawings = [methods[i] for i in kept], np.stack([drawn.drawings[i] for i in kept])
     # Enlargement steepens the tones, and so would wash gray away.
@@ -182,11 +188,9 @@ def measure_drawings(
 
 def _measure_each(subject, methods, drawings, scorers):
     """What needs no large network, of each drawing."""
-    lines, person, rows = fade_ink(flow_lines(subject.square), subject.inside), None, []
-    if scorers.identity is not None:
-        person = scorers.identity.features(subject.square, subject.landmarks)
+    lines, rows = fade_ink(flow_lines(subject.square), subject.inside), []
     for method, drawing in zip(methods, drawings, strict=True):
-        row = _found_again(drawing, subject, scorers, person)
+        row = _found_again(drawing, subject, scorers)
         if method.entry.name != _LINES:
             row["line_f1"] = line_agreement(drawing, lines)
         rows.append(row | _as_seen(drawing, subject) | _as_drawing(drawing, subject, method.entry))
@@ -241,19 +245,14 @@ def _keep(folder, key, index, picture):
     write_image(path, picture)
 
 
-def _found_again(drawing, subject, scorers, person):
-    """The face in the drawing: where it is, and whose it is."""
+def _found_again(drawing, subject, scorers):
+    """The face in the drawing: where it is."""
     points = find_landmarks(drawing, subject.landmarks, scorers.detector)
     lost = points is None
-    row = {
+    return {
         "face_found": float(not lost),
         "landmark_error": np.nan if lost else landmark_error(subject.landmarks, points),
     }
-    if person is not None:
-        row["identity"] = (
-            np.nan if lost else float(scorers.identity.features(drawing, points) @ person)
-        )
-    return row
 
 
 def _as_seen(drawing, subject):

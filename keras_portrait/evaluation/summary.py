@@ -22,7 +22,7 @@ _PARTS_WEIGHT, _LOST = 20, 100
 # Shares of gray that count against a drawing above their goals, and what they are called.
 _GRAYS = {"mid_gray": "mid-gray", "smudge": "smudge"}
 # Measures of one photo that are shares of drawings, and so percent as a figure.
-_SHARES = ("readable_eyes", "face_found", "empty_parts", "style_accuracy")
+_SHARES = ("readable_eyes", "face_found", "empty_parts", "style_accuracy", "identity")
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Entry:
         widths, features, texture: see `drawing_measures` and `extractors`.
         empty: names of empty parts.
         lips: how dark upper lip and face are.
+        identity: a number by measure of identity, of every photo, measured or not; empty where it
+            is not looked at.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Entry:
     texture: list[np.ndarray] = field(default_factory=list)
     empty: list[list[str]] = field(default_factory=list)
     lips: list[tuple[float, float]] = field(default_factory=list)
+    identity: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -87,21 +90,23 @@ class Summarizer:
             wanted = self.references.styles.index(entry.style)
             for row, style in zip(entry.rows, told, strict=True):
                 row["style_accuracy"] = float(style == wanted)
-        figures = self._means(entry.style, entry.rows)
+        figures = self._means(entry.style, entry.rows) | self._means(entry.style, entry.identity)
         figures |= self._strokes(entry.style, np.stack(entry.widths))
         figures |= self._lips(entry)
         reference, against = None, {}
         if self.references is not None:
             reference, against = self._against(entry, told)
             figures |= against[reference]
-        rows = dict(zip(entry.indices, entry.rows, strict=True))
+        rows = dict(enumerate(entry.identity))
+        for index, row in zip(entry.indices, entry.rows, strict=True):
+            rows[index] = rows.get(index, {}) | row
         per_photo = {
             key: [
                 _json_number(rows.get(index, {}).get(key, np.nan))
                 for index in range(len(self.photo_names))
             ]
             for key in self.measures
-            if any(key in row for row in entry.rows)
+            if any(key in row for row in rows.values())
         }
         return self._entry(entry, reference, figures) | {
             "against": against if entry.kind == "baseline" else {},

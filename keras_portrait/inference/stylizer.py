@@ -51,6 +51,7 @@ class Stylizer:
 
     Attributes:
         metadata: what the preset says about itself, such as the names of its styles.
+        generator: what draws squares.
 
     Raises:
         SettingError: there is no such preset, or it takes noise instead of photos.
@@ -68,13 +69,13 @@ class Stylizer:
                 "The preset makes pictures out of noise, not of photos; use `portrait sample`. "
                 f"Received: {self.metadata.name if loaded else preset}"
             )
-        self._generator = generator
+        self.generator = generator
         self._drawer = FaceDrawer(generator)
         self._finder = FaceFinder(self._threads)
         self._segmenter, self._lock = None, threading.Lock()
 
     def __reduce__(self) -> tuple:
-        return Stylizer, (self._generator, self._threads)
+        return Stylizer, (self.generator, self._threads)
 
     def __call__(
         self,
@@ -210,10 +211,8 @@ class Stylizer:
     def _draw_whole(self, photo: np.ndarray, vector: np.ndarray, background: str) -> np.ndarray:
         segmenter = self._find_segmenter() if background == "white" else None
         height, width = photo.shape[:2]
-        square, place = prepare_whole(
-            photo, self._generator.side_for(max(height, width)), segmenter
-        )
-        drawing = self._generator.draw(square, vector, has_face=False)
+        square, place = prepare_whole(photo, self.generator.side_for(max(height, width)), segmenter)
+        drawing = self.generator.draw(square, vector, has_face=False)
         if self.metadata.channels == 3:
             return resize(drawing[place], width, height)
         drawing = keep_paper(drawing[..., 0], square)[place]
@@ -234,7 +233,7 @@ class Stylizer:
         for face in sorted(faces, key=lambda face: face.box.area):
             # As many pixels as the photo has there, where the generator can draw so many.
             pixels = scale_of(square_to_photo(face.landmarks, 1))
-            side = self._generator.side_for(pixels)
+            side = self.generator.side_for(pixels)
             drawing, transform = self._drawer.draw(
                 photo, face.landmarks, vector, self._find_segmenter(), side, in_place=True
             )

@@ -84,7 +84,7 @@ def test_a_report_is_a_folder_of_page_figures_and_pictures(
 
 
 def test_options_reach_the_evaluation(portrait, evaluation, tiny_preset, place):
-    more = ("--drawings", "data", "--groups", "who.csv", "--face-model", "face.onnx")
+    more = ("--drawings", "data", "--groups", "who.csv", "--identity", "--among", "more")
     assert portrait(*given(tiny_preset, place, *more, "--count", 7, "--no-classical"))[0] == 0
     [(sources, photos, options)] = evaluation.calls
     assert [(source.name, source.kind) for source in sources] == [("tiny", "preset")]
@@ -93,7 +93,8 @@ def test_options_reach_the_evaluation(portrait, evaluation, tiny_preset, place):
     assert {name: value if value is None else str(value) for name, value in options.items()} == {
         "drawings": "data",
         "groups": "who.csv",
-        "face_model": "face.onnx",
+        "identity": "True",
+        "among": "more",
         "limit": "7",
         "baselines": "False",
     }
@@ -105,7 +106,8 @@ def test_without_options_all_photos_and_baselines_are_measured(
     portrait(*given(tiny_preset, place))
     [(_, _, options)] = evaluation.calls
     assert options["limit"] is None and options["baselines"] is True
-    assert options["drawings"] is options["groups"] is options["face_model"] is None
+    assert options["drawings"] is options["groups"] is options["among"] is None
+    assert options["identity"] is False
 
 
 def test_sources_are_called_what_a_person_calls_them(
@@ -200,11 +202,21 @@ def test_a_page_of_its_own_is_refused(portrait, evaluation, tiny_preset, place):
 
 def test_a_report_among_the_photos_is_refused(portrait, evaluation, tiny_preset, place):
     folder = place.parent
-    for option, more in (("--photos", ()), ("--drawings", ("--drawings", folder))):
+    among = ("--identity", "--among", folder)
+    options = {"--photos": (), "--drawings": ("--drawings", folder), "--among": among}
+    for option, more in options.items():
         photos = folder if option == "--photos" else "faces"
         arguments = ("evaluate", tiny_preset, "--photos", photos, "-o", place, *more)
         err = refusal(portrait, *arguments)
         assert f"-o lies in the folder of {option}" in err
+    assert evaluation.calls == []
+
+
+def test_other_people_are_of_no_use_where_nobody_is_looked_for(
+    portrait, evaluation, tiny_preset, place
+):
+    err = refusal(portrait, *given(tiny_preset, place, "--among", "more"))
+    assert "--among says where --identity looks. Expected both. Received: more" in err
     assert evaluation.calls == []
 
 

@@ -8,6 +8,9 @@ from conftest import EXAMPLE
 from keras_portrait.errors import InputError
 from keras_portrait.inference.geometry import square_to_photo, warp
 from keras_portrait.inference.imaging import enlarge_drawing, read_image, resize
+from keras_portrait.inference.metadata import read_metadata
+from keras_portrait.inference.presets import load_preset
+from keras_portrait.inference.recording import RecordedPicture, read_recording, write_recording
 from keras_portrait.inference.sheets import GAP, HEADER, captioned_grid
 from keras_portrait.inference.stylizer import Stylizer
 from tiny_preset import write_colour_preset, write_tiny_preset
@@ -134,7 +137,94 @@ def test_mistakes_are_one_line_and_leave_nothing_behind(portrait, tiny_preset, t
         assert (code, stdout) == (2, "") and err.count("\n") == 1, err
         assert text in err and "Received: " in err
     assert photo.read_bytes() == before and not out.parent.exists()
-    assert portrait("compare", "--presets", tiny_preset, "-o", out)[0] == 2
+    code, _, err = portrait("compare", "--presets", tiny_preset, "-o", out)
+    assert code == 2 and "Nothing to draw. Expected photos, or a preset with a recording" in err
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A preset whose original drew two pictures, in a mixed style: lighter by 3, and by 3 and 9."""
+    folder = write_tiny_preset(tmp_path / "theirs")
+    rng, style = np.random.default_rng(0), np.float32([[0.75, 0.25]])
+    pictures = []
+    for most in (3, 9):
+        square = rng.integers(80, 200, (64, 64, 3), np.uint8)
+        output = load_preset(folder).draw(square, style) + np.uint8(3)
+        output[:32] += np.uint8(most - 3)
+        pictures.append(RecordedPicture(square, output, style))
+    write_recording(folder, read_metadata(folder), pictures)
+    return folder, pictures
+
+
+def test_without_photos_the_original_stands_beside_its_export(portrait, recorded, colour, tmp_path):
+    folder, pictures = recorded
+    small = write_tiny_preset(tmp_path / "small", size=32)
+    target = tmp_path / "new" / "sheet.png"
+    presets = f"{folder},{folder}:bold,{small},{colour}"
+    code, out, err = portrait("compare", "--presets", presets, "-o", target)
+    assert (code, err) == (0, "")
+    *lines, bold, reduced, coloured, last = out.splitlines()
+    # 3 everywhere but for half of the second picture.
+    assert lines == [
+        "tiny, thin: 4.50 of 255 levels off the original in the mean, 9 at most; 2 picture(s)"
+    ]
+    assert bold.startswith("tiny, bold: ") and last == str(target)
+    assert reduced.startswith("tiny, thin: not measured, since its pictures are not 64 x 64 x 1")
+    assert coloured.startswith("colour: not measured")
+    captions, rows = cells(target, 2, 6)
+    for row, picture in zip(rows, pictures, strict=True):
+        np.testing.assert_array_equal(row[0], picture.square)
+        np.testing.assert_array_equal(row[1][..., :1], picture.output)
+        np.testing.assert_array_equal(
+            row[2][..., 0], load_preset(folder).draw(picture.square, picture.style)[..., 0]
+        )
+        thick = load_preset(folder).draw(picture.square, np.float32([[0, 1]]))
+        np.testing.assert_array_equal(row[3][..., 0], thick[..., 0])
+        assert row[4].std() > 1 and np.array_equal(row[5], picture.square[..., ::-1])
+    assert all((captions[:, at * 68 :][:, :64] < 128).any() for at in range(6))
+
+
+def test_what_was_recorded_of_another_model_is_not_shown(portrait, recorded, tmp_path):
+    folder, _ = recorded
+    other = write_tiny_preset(tmp_path / "other", offsets=(0.1, 0.2))
+    for file in folder.glob("recorded*"):
+        shutil.copy(file, other)
+    target = tmp_path / "sheet.png"
+    presets = f"filter:ink,{other},{other / 'tiny.tflite'}"
+    code, out, err = portrait("compare", "--presets", presets, "-o", target)
+    assert (code, out) == (2, "") and not target.exists()
+    assert "Expected photos, or a preset with a recording" in err
+    assert err.endswith(f"Received: filter, {other}, {other / 'tiny.tflite'}\n")
+
+
+@pytest.mark.parametrize(("name", "content", "text"), [
+    ("recorded.txt", b"\nink", "not a list of numbers"),
+    ("recorded.txt", b"\n1 0 0", "2 weight(s) of styles"),
+    ("recorded-1-output.png", b"PNG", "Not a picture that can be read"),
+    ("recorded-2-input.png", None, "No such file"),
+])  # fmt: skip
+def test_a_damaged_recording_is_one_line(portrait, recorded, tmp_path, name, content, text):
+    file = recorded[0] / name
+    if content is None:
+        file.unlink()
+    else:
+        head = file.read_bytes().split(b"\n")[0] if name.endswith(".txt") else b""
+        file.write_bytes(head + content)
+    target = tmp_path / "sheet.png"
+    code, out, err = portrait("compare", "--presets", recorded[0], "-o", target)
+    assert (code, out) == (2, "") and err.count("\n") == 1 and not target.exists()
+    assert text in err and "Received: " in err
+
+
+def test_a_new_recording_takes_the_place_of_the_former(recorded):
+    folder, pictures = recorded
+    metadata = read_metadata(folder)
+    write_recording(folder, metadata, pictures[1:])
+    (kept,) = read_recording(folder, metadata)
+    assert np.array_equal(kept.output, pictures[1].output)
+    assert kept.style.tolist() == [[0.75, 0.25]]
+    write_recording(folder, metadata, [])
+    assert read_recording(folder, metadata) == [] and not list(folder.glob("recorded*"))
 
 
 def test_captions_that_are_too_long_are_cut():

@@ -1,11 +1,13 @@
 """Three invented faces, from photo to result."""
 
 import json
+import sys
 
 import keras
 import numpy as np
 import pytest
 
+from face_weights import random_weights
 from found_faces import FoundFaces
 from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError
@@ -18,10 +20,13 @@ from keras_portrait.evaluation import (
     references,
 )
 from keras_portrait.evaluation.drawing_measures import gray_figures
+from keras_portrait.evaluation.identity import judge
 from keras_portrait.evaluation.references import measure_references
 from keras_portrait.inference.imaging import enlarge_drawing, read_image, write_image
 from keras_portrait.inference.presets import load_preset
 
+# The module: in its package the function of the same name stands before it.
+evaluation = sys.modules["keras_portrait.evaluation.evaluate"]
 SIZE = 128
 NAMES = ("women/a.png", "women/b.png", "men/c.png")
 
@@ -75,14 +80,17 @@ def sources(tiny_preset):
 
 
 @pytest.mark.usefixtures("small_networks")
-def test_three_faces_from_photo_to_result(photos, sources, tmp_path):
+def test_three_faces_from_photo_to_result(photos, sources, tmp_path, monkeypatch):
     write_drawn_faces(tmp_path / "data", 8, 160)
     told = []
+    monkeypatch.setattr(judge, "read_weights", random_weights)
+    monkeypatch.setattr(evaluation, "BASELINE_PHOTOS", 2)
     result = evaluate(
         sources,
         photos,
         tmp_path / "first",
         drawings=tmp_path / "data" / "drawings",
+        identity=True,
         size=SIZE,
         progress=lambda *given: told.append(given),
     )
@@ -102,8 +110,22 @@ def test_three_faces_from_photo_to_result(photos, sources, tmp_path):
         ("real against real", "drawn", "floor"),
     ]
     assert len({each["key"] for each in result["entries"]}) == 6
-    assert {stage for stage, _, _ in told} == {"photos", "training drawings", "drawings"}
+    stages = {stage for stage, _, _ in told}
+    assert stages == {"photos", "people", "training drawings", "drawings"}
     assert told[-1] == ("drawings", 3, 3)
+    assert "among 3 people, of 3 photos" in result["measures"]["identity"]["explanation"]
+    for entry in result["entries"][:-1]:
+        # Baselines, measured on fewer photos, are asked for the sitters of all.
+        assert entry["figures"]["identity"]["count"] == 3
+        assert set(entry["per_photo"]["identity"]) <= {0.0, 1.0}
+        distances = entry["per_photo"]["identity_distance"]
+        assert entry["figures"]["identity_distance"]["value"] == pytest.approx(
+            np.mean(distances), abs=1e-3
+        )
+        assert np.isfinite(distances).all() and min(distances) > 0
+    flat = result["entries"][2]
+    assert [value is None for value in flat["per_photo"]["mid_gray"]].count(True) == 1
+    assert "identity" not in result["entries"][-1]["figures"]
 
 
 @pytest.mark.usefixtures("small_networks")

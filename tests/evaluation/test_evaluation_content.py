@@ -1,12 +1,10 @@
 """What a drawing keeps of its photo, with stand-ins for the large networks."""
 
-import cv2
 import keras
 import numpy as np
 import pytest
 
 from found_faces import FoundFaces
-from keras_portrait.errors import InputError
 from keras_portrait.evaluation import content
 from keras_portrait.evaluation.content import find_landmarks, landmark_error
 from keras_portrait.inference.faces import Box, Face
@@ -106,36 +104,3 @@ def test_a_dtype_policy_is_put_back():
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
         _ = 1 / 0
     assert keras.config.dtype_policy().name == before
-
-
-def test_identity_hands_over_bgr_and_points_and_takes_the_direction_alone(monkeypatch):
-    class Recognizer:
-        def alignCrop(self, picture, row):  # noqa: N802  OpenCV's name
-            self.picture, self.row = picture, row
-            return picture
-
-        def feature(self, aligned):
-            return np.array([[3.0, 4.0]], np.float32)
-
-    recognizer = Recognizer()
-
-    class Factory:
-        @staticmethod
-        def create(model, config):
-            return recognizer
-
-    monkeypatch.setattr(cv2, "FaceRecognizerSF", Factory)
-    identity = content.Identity("face.onnx")
-    square = np.zeros((256, 256, 3), np.uint8)
-    square[..., 0] = 200
-    assert identity.features(square, TEMPLATE) == pytest.approx([0.6, 0.8])
-    assert recognizer.picture[0, 0].tolist() == [0, 0, 200]
-    assert recognizer.row[0, 4:14] == pytest.approx(TEMPLATE.ravel(), abs=1e-3)
-    assert identity.features(square[..., 0], TEMPLATE) == pytest.approx([0.6, 0.8])
-
-
-def test_a_file_that_is_no_face_model_is_refused(tmp_path):
-    file = tmp_path / "face.onnx"
-    file.write_bytes(b"no model")
-    with pytest.raises(InputError, match="face recognition model .* Received: .*face.onnx"):
-        content.Identity(file)

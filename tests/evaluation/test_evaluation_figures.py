@@ -16,7 +16,7 @@ from keras_portrait.inference.presets import load_preset
 from keras_portrait.metrics import frechet_distance, kernel_distance
 from tiny_preset import write_colour_preset, write_noise_preset
 
-TABLE = measures("_vgg16", "VGG16", identity=False)
+TABLE = measures("_vgg16", "VGG16")
 
 
 def test_bootstrap_is_repeatable_and_as_wide_as_it_must_be():

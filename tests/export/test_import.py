@@ -11,9 +11,10 @@ import torch_files
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.metadata import read_metadata
+from keras_portrait.inference.recording import read_recording
 from keras_portrait.inference.stylizer import Stylizer
 from keras_portrait_export.__main__ import main
-from keras_portrait_export.importing.card import side_by_side, write_card
+from keras_portrait_export.importing.card import write_card
 from keras_portrait_export.importing.importer import (
     Origin,
     compare_recorded,
@@ -195,13 +196,22 @@ def test_a_card_shows_the_original_beside_the_preset(tmp_path):
     (preset / "README.md").unlink()
     write_card(artefact, published, "CC0 | none", "", recorded)
     assert "CC0 \\| none" in (preset / "README.md").read_text()
-    shown = read_image(preset / "compared.png")
+    tiles = read_image(preset / "compared.png")
     expected = np.rint(recorded["image"][0].transpose(1, 2, 0) * 255)
-    tiles = side_by_side(artefact, published, recorded)
-    assert np.array_equal(shown, tiles)
     columns = [tile.max() for tile in np.split(tiles[:, : tiles.shape[1] // 3 * 3], 3, axis=1)]
-    assert np.abs(tiles[:64, :64].astype(float) - expected).max() <= 1 and min(columns) > 0
-    assert side_by_side(artefact, published, {"image": np.zeros((1, 3, 32, 32))}) is None
+    assert np.abs(tiles[:64, :64].astype(float) - expected).max() <= 1
+    assert columns[0] > 0 and columns[2] > 0 and (tiles[:64, 68:132] == 0).all()
+    # `portrait compare` shows the same.
+    kept = read_recording(preset, artefact.metadata)
+    assert [picture.style.tolist() for picture in kept] == [[[0.5, 0.5]]] * 2
+    assert np.abs(kept[0].square - expected).max() <= 1 and kept[0].output.shape == (64, 64, 1)
+    assert not kept[1].output.any()
+    # A preset of another size, or without a recording, keeps none of the former.
+    write_card(artefact, published, "CC0", "", {"image": np.zeros((1, 3, 32, 32))})
+    assert read_recording(preset, artefact.metadata) == []
+    assert (
+        not list(preset.glob("recorded*")) and "compared" not in (preset / "README.md").read_text()
+    )
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_landmarks_reach_the_filter(drawn, monkeypatch):
         seen.append((len(square), landmarks, has_face))
         return np.full((*square.shape[:2], 1), 255, np.uint8)
 
-    monkeypatch.setattr(type(stylizer._generator), "draw", staticmethod(spy))
+    monkeypatch.setattr(type(stylizer.generator), "draw", staticmethod(spy))
     stylizer(photo)
     ((side, landmarks, has_face),) = seen
     assert has_face and np.abs(landmarks - face_template(side)).max() < 0.05 * side

@@ -13,6 +13,8 @@ from dataclasses import replace
 import pytest
 
 from keras_portrait.errors import InputError, MissingExtra
+from keras_portrait.evaluation.identity.weights import WEIGHTS
+from keras_portrait.inference.addresses.npm_files import NpmFiles
 from keras_portrait.inference.metadata import read_metadata, write_metadata
 from keras_portrait.inference.presets import BUILT_IN
 from keras_portrait.web import runtime, site
@@ -303,7 +305,7 @@ def npm(tmp_path, monkeypatch):
     made.good = "\n".join(["test -f package-lock.json || exit 3", *lines])
     made.brings(made.good)
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in pins.items()}
-    monkeypatch.setattr(runtime, "_pins", lambda: hashes)
+    monkeypatch.setattr(NpmFiles, "hashes", lambda self: hashes)
     monkeypatch.setenv("PATH", f"{made.command.parent}:/usr/bin:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return made
@@ -355,7 +357,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(npm, monkeypatch, part):
     def full(*_, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(f"keras_portrait.web.runtime.{part}", full)
+    monkeypatch.setattr(f"keras_portrait.inference.addresses.npm_files.{part}", full)
     expected = r"Cannot write to the cache \(No space left on device\). Received: .*web-runtime-"
     with pytest.raises(InputError, match=expected):
         runtime.read_runtime()
@@ -363,7 +365,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(npm, monkeypatch, part):
 
 def test_what_is_not_pinned_is_refused(npm, tmp_path):
     npm.brings(npm.good.replace("'a'", "'b'"))
-    with pytest.raises(InputError, match="What npm brought is not the runtime .*core 2.5.3"):
+    with pytest.raises(InputError, match="What npm brought is not the page's runtime .*core 2.5.3"):
         runtime.read_runtime()
 
 
@@ -385,12 +387,13 @@ def test_no_npm_is_one_line(npm, monkeypatch):
         runtime.read_runtime()
 
 
-def test_versions_and_integrity_are_pinned():
-    lock = json.loads((runtime._PINS / "package-lock.json").read_text())["packages"]
-    wanted = json.loads((runtime._PINS / "package.json").read_text())["dependencies"]
+@pytest.mark.parametrize("pins", [runtime._RUNTIME.pins, WEIGHTS.pins])
+def test_versions_and_integrity_are_pinned(pins):
+    lock = json.loads((pins / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((pins / "package.json").read_text())["dependencies"]
     packages = {name.removeprefix("node_modules/"): pinned for name, pinned in lock.items() if name}
     assert {name: pinned["version"] for name, pinned in packages.items()} == wanted
     assert all(pinned["integrity"].startswith("sha512-") for pinned in packages.values())
-    pins = json.loads((runtime._PINS / "files.json").read_text())
-    assert {"/".join(name.split("/")[:2]) for name in pins} == set(packages)
-    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in pins.values())
+    hashes = json.loads((pins / "files.json").read_text())
+    assert {"/".join(name.split("/")[:2]) for name in hashes} == set(packages)
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes.values())
