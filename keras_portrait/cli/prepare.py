@@ -1,5 +1,6 @@
 """`portrait prepare`: folders of photos, drawings and avatars become a folder to train on."""
 
+import enum
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,20 @@ from keras_portrait.terminal import tell
 _LISTED = 5
 
 
+class Masks(enum.StrEnum):
+    """Where masks are from that do not lie beside the pictures."""
+
+    BOXES = "boxes"
+    FACEMESH = "facemesh"
+
+
 def prepare(
     photos: Annotated[
-        Path | None, typer.Argument(help="Folder of photos; subfolders are searched too.")
+        Path | None,
+        typer.Argument(
+            help="Folder of photos; subfolders are searched too. Without DRAWINGS also a training "
+            "folder in the layout of Unpaired-Portrait-Drawing, which holds both."
+        ),
     ] = None,
     drawings: Annotated[
         Path | None, typer.Argument(help="Folder of drawings; each subfolder is a style.")
@@ -67,6 +79,14 @@ def prepare(
             "seen. They count wherever they are given, also where the detector would find a face.",
         ),
     ] = None,
+    masks: Annotated[
+        Masks,
+        typer.Option(
+            help="Where the masks of eyes, nose and lips are from: soft boxes around the five "
+            "landmarks, or the outlines of FaceMesh (extra facemesh). Masks that lie beside the "
+            "pictures, as in the release of the paper, are taken in any case.",
+        ),
+    ] = Masks.BOXES,
     dry_run: Annotated[
         bool, typer.Option(help="Look at every picture and report; nothing is written.")
     ] = False,
@@ -109,6 +129,7 @@ def prepare(
             shards=shards,
             alignment=alignment,
             landmarks=landmarks,
+            masks=masks.value,
             dry_run=dry_run,
             progress=show,
         )

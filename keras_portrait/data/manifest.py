@@ -24,6 +24,8 @@ NAME = "manifest.jsonl"
 UNREADABLE = "cannot be read"
 # Folder of the edge-promoted twins of avatars and drawings; each is named like its picture.
 SMOOTH = "smooth"
+# What the summary calls masks by their `mask_source`.
+_MASKS = {"files": "masks given", "facemesh": "masks from FaceMesh"}
 # Names of files that cannot be read which the summary tells of each kind.
 _NAMED = 5
 
@@ -56,6 +58,8 @@ class Row:
             it upright.
         scale: pixels of the picture along one of the square; below 1 it was enlarged. None where
             no face was looked for, or found, and in folders of earlier versions.
+        mask_source: where the mask is from: "files" beside the picture, "facemesh", or "" for the
+            boxes around the landmarks.
     """
 
     file: str | None
@@ -74,6 +78,7 @@ class Row:
     landmarks_given: bool = False
     turn: int = 0
     scale: float | None = None
+    mask_source: str = ""
 
     @property
     def broken(self) -> bool:
@@ -125,6 +130,7 @@ class Summary:
         rows: one for each picture of the input, in order.
         reused: pictures that an earlier run had finished.
         alignment: of the photos, one of `alignment.ALIGNMENTS`.
+        facemesh: whether masks from FaceMesh were asked for.
         remarks: lines on the input that no picture tells of.
         unreadable_folders: why folders of the input could not be read, a line each.
     """
@@ -132,6 +138,7 @@ class Summary:
     rows: list[Row] = field(default_factory=list)
     reused: int = 0
     alignment: int = ALIGNMENT
+    facemesh: bool = False
     remarks: list[str] = field(default_factory=list)
     unreadable_folders: list[str] = field(default_factory=list)
 
@@ -173,6 +180,10 @@ class Summary:
         aligned = sum(row.landmarks_given for row in self.rows)
         if aligned:
             lines.append(f"landmarks given: {aligned}")
+        masks = Counter(row.mask_source for row in self.rows if row.mask is not None)
+        lines += [f"{told}: {masks[name]}" for name, told in _MASKS.items() if masks[name]]
+        if self.facemesh and masks[""]:
+            lines.append(f"masks of boxes, no mesh was found there: {masks['']}")
         turned = Counter(row.turn for row in self.rows if row.turn)
         if turned:
             ways = ", ".join(f"{count} by {turn} degrees" for turn, count in turned.items())
@@ -294,7 +305,7 @@ def append_row(folder: Path, row: Row) -> None:
 def row_fields(row: Row) -> dict:
     """The fields of a row, as a line of the manifest holds them."""
     values = {name: getattr(row, name) for name in _FIELDS}
-    for name in ("landmarks_given", "turn"):
+    for name in ("landmarks_given", "turn", "mask_source"):
         if not values[name]:  # an older version reads the row, too
             del values[name]
     return values

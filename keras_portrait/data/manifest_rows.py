@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 KINDS = ("photo", "drawing", "avatar")
 SPLITS = ("train", "test")
+MASK_SOURCES = ("", "files", "facemesh")
 
 
 def row_fits(row) -> bool:
@@ -34,6 +35,7 @@ def row_fits(row) -> bool:
         and isinstance(row.landmarks_given, bool)
         and row.turn in (0, 90, 180)
         and (row.scale is None or _is_number(row.scale))
+        and row.mask_source in MASK_SOURCES
     )
 
 

@@ -41,7 +41,7 @@ DRAWING_DETECTION_SIDE = 320
 # Rows that are laid on a photo at a time, so that a large one is not in memory as floats.
 _ROWS = 128
 # Width of a mask's soft edge in pixels of the 512 x 512 square.
-_SOFT_EDGE = 8.0
+SOFT_EDGE_512 = 8.0
 
 
 def face_template(size: int) -> np.ndarray:
@@ -277,7 +277,7 @@ def part_mask(landmarks: np.ndarray, size: int, part: str) -> np.ndarray:
 
 def _soft_box(size: int, start: float, stop: float) -> np.ndarray:
     """float32 (size,): 1 between start and stop, 1/2 at them, linear in between."""
-    soft = _SOFT_EDGE * size / 512
+    soft = SOFT_EDGE_512 * size / 512
     where = np.arange(size)
     rise = np.clip((where - start) / soft + 0.5, 0, 1)
     fall = np.clip((stop - where) / soft + 0.5, 0, 1)

@@ -110,6 +110,7 @@ def test_the_page_names_every_direct_dependency(required):
         "train",
         "svg",
         "plotter",
+        "facemesh",
         "heif",
         "store",
         "ray",

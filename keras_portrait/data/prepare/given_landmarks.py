@@ -40,8 +40,8 @@ class GivenLandmarks:
     remarks: list[str] = field(default_factory=list)
 
     def of(self, source: Source) -> np.ndarray | None:
-        """The landmarks of a picture, float (5, 2), or None."""
-        return self.points.get((source.kind, source.relative))
+        """The landmarks of a picture, float (5, 2), or None: of the file, else those beside it."""
+        return self.points.get((source.kind, source.relative), source.points)
 
     def stamp(self, source: Source) -> str:
         """What tells other landmarks of a picture from these; "" where it has none."""

@@ -16,9 +16,11 @@ from keras_portrait.data.folder_options import FORMAT, OPTIONS_NAME, read_alignm
 from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.prepare.avatars import avatar_square
 from keras_portrait.data.prepare.drawings import VERSION, InkLimits
+from keras_portrait.data.prepare.face_mesh import FaceMesh
 from keras_portrait.data.prepare.given_landmarks import GivenLandmarks, match_landmarks
 from keras_portrait.data.prepare.prepared_folder import PreparedFolder
 from keras_portrait.data.prepare.preview import write_preview
+from keras_portrait.data.prepare.release_layout import release_folders
 from keras_portrait.data.prepare.sources import Source, check_apart, find_sources
 from keras_portrait.data.prepare.squares import FaceLimits, Square, SquareMaker
 from keras_portrait.data.shards.writer import check_count, pack_shards, remove_shards
@@ -27,6 +29,9 @@ from keras_portrait.files import make_folder
 from keras_portrait.inference.alignment import ALIGNMENT, ALIGNMENTS
 from keras_portrait.inference.folders import PassedOver
 from keras_portrait.inference.imaging import read_image, write_image
+
+# Where masks are from.
+MASKS = ("boxes", "facemesh")
 
 
 def prepare(
@@ -41,6 +46,7 @@ def prepare(
     shards: int | None = None,
     alignment: int | None = None,
     landmarks: str | Path | None = None,
+    masks: str = "boxes",
     drawings_alone: bool = False,
     dry_run: bool = False,
     face_limits: FaceLimits | None = None,
@@ -55,10 +61,12 @@ def prepare(
     are the styles. Drawings in a subfolder `untagged`, and files that lie beside the folders of
     styles, have none; where no such folder is, the files that lie in `drawings` directly form a
     style named after it. The subfolders of `avatars` are the labels; what lies in it directly has
-    none and goes to `avatars/*.png`.
+    none and goes to `avatars/*.png`. Masks, landmarks and style features that lie beside photos and
+    drawings as in the release of the paper are taken (`release_layout`).
 
     Args:
-        photos: folder of photos, with or without subfolders; needs drawings or avatars beside it.
+        photos: folder of photos, with or without subfolders; or, without `drawings`, a folder of
+            photos and drawings in the layout of the release.
         drawings: folder of drawings; needs photos or avatars beside it.
         output: the data folder; new, empty, or made by an earlier run.
         size: side of the squares in pixels, a multiple of 4.
@@ -72,6 +80,8 @@ def prepare(
             was made with, as its `prepare.json` tells, and for the newest in a new folder.
         landmarks: CSV file of the landmarks of photos and drawings, see `given_landmarks`; where it
             has those of a picture, no face is looked for, and later runs without it look again.
+        masks: where the masks of pictures are from that have none beside them, one of `MASKS`:
+            soft boxes around the landmarks, or the parts of a face mesh.
         drawings_alone: let drawings come without photos, for a training whose photos lie elsewhere.
         dry_run: look at everything and write nothing.
         face_limits: which faces are good enough; None for the defaults.
@@ -85,19 +95,22 @@ def prepare(
     Raises:
         InputError: an input folder is missing, cannot be read or holds no picture; the output
             folder lies in an input folder, holds one or holds something else, or cannot be
-            written to; the file of landmarks is none, or does not fit the input.
+            written to; the file of landmarks is none, or does not fit the input; masks, landmarks
+            or style features beside the pictures are incomplete or broken.
         SettingError: too few input folders; a size, a holdout, a number of shards or an alignment
-            out of range.
+            out of range; other masks.
+        MissingExtra: the face mesh is asked for and not installed.
     """
     folders = [None if folder is None else Path(folder) for folder in (photos, drawings, avatars)]
     output = Path(output)
-    _check_settings(size, holdout)
+    _check_settings(size, holdout, masks)
     if shards is not None:
         check_count(shards)
     _check_given(*folders, drawings_alone)
     check_apart([folder for folder in folders if folder is not None], output)
+    *folders[:2], remarks = release_folders(*folders[:2])
     passed = PassedOver()
-    sources = find_sources(*folders, passed)
+    sources = find_sources(*folders, passed, remarks)
     given = GivenLandmarks() if landmarks is None else match_landmarks(landmarks, sources)
     face_limits, ink_limits = face_limits or FaceLimits(), ink_limits or InkLimits()
     alignment = _alignment(output, alignment)
@@ -109,10 +122,12 @@ def prepare(
         "face_limits": asdict(face_limits),
         "ink_limits": asdict(ink_limits),
         "edge_promote": edge_promote,
+        **({} if masks == MASKS[0] else {"masks": masks}),
     }
     makers = {"avatar": functools.partial(avatar_square, size=size)}
     if photos is not None or drawings is not None:
-        maker = SquareMaker(size, face_limits, ink_limits, alignment)
+        mesh = None if masks == MASKS[0] else FaceMesh()
+        maker = SquareMaker(size, face_limits, ink_limits, alignment, mesh=mesh)
         makers |= {"photo": maker.photo, "drawing": maker.drawing}
     preparation = _Preparation(
         makers, given, size, holdout, edge_promote, None if dry_run else output
@@ -120,7 +135,8 @@ def prepare(
     prepared = PreparedFolder(output, options, dry_run=dry_run)
     summary = Summary(
         alignment=alignment,
-        remarks=[*given.remarks, *([passed.told()] if passed.hidden else ())],
+        facemesh=masks != MASKS[0],
+        remarks=[*remarks, *given.remarks, *([passed.told()] if passed.hidden else ())],
         unreadable_folders=[str(error) for error in passed.unreadable.values()],
     )
     for number, source in enumerate(sources, start=1):
@@ -153,13 +169,15 @@ def _alignment(output: Path, wanted: int | None) -> int:
     return wanted or made
 
 
-def _check_settings(size: int, holdout: float) -> None:
+def _check_settings(size: int, holdout: float, masks: str) -> None:
     if size % 4 or not 32 <= size <= 2048:
         raise SettingError(
             f"The size must be a multiple of 4 from 32 to 2048 pixels. Received: {size}"
         )
     if not 0 <= holdout < 1:
         raise SettingError(f"The holdout must be from 0 to below 1. Received: {holdout}")
+    if masks not in MASKS:
+        raise SettingError(f"The masks must be from {' or '.join(MASKS)}. Received: {masks}")
 
 
 def _check_given(
@@ -230,11 +248,17 @@ class _Preparation:
             OSError: the picture cannot be looked at.
         """
         version = VERSION if source.kind == "drawing" else ""
-        parts = source.stamp(), version, self.given.stamp(source)
+        masks = "" if source.masks is None else source.masks.stamp()
+        shares = "" if source.shares is None else f"shares {sorted(source.shares.items())}"
+        parts = source.stamp(), version, self.given.stamp(source), masks, shares
         return ", ".join(part for part in parts if part)
 
     def make(self, source: Source) -> Row:
-        """Prepares one picture; what is wrong with it ends up in the row."""
+        """Prepares one picture; what is wrong with it ends up in the row.
+
+        Raises:
+            InputError: masks that lie beside it cannot be read, or do not fit it.
+        """
         stamp, landmarks = "", self.given.of(source)
         try:
             stamp = self.stamp(source)
@@ -242,8 +266,10 @@ class _Preparation:
         except (PortraitError, OSError) as error:
             square = Square(f"{UNREADABLE} ({error})")
         else:
-            given = () if landmarks is None else (landmarks,)
-            square = self.makers[source.kind](picture, *given)
+            given = {"given": landmarks, "masks": source.masks}
+            given = {name: value for name, value in given.items() if value is not None}
+            square = self.makers[source.kind](picture, **given)
+        by_template = square.landmarks is not None and square.score is None
         kept = square.fault is None
         if kept and self.output is not None:
             self._write_files(source, square)
@@ -260,9 +286,11 @@ class _Preparation:
             mask=source.mask if kept else None,
             size=self.size,
             stamp=stamp,
-            landmarks_given=landmarks is not None,
+            style_shares=source.shares,
+            landmarks_given=landmarks is not None or by_template,
             turn=square.turn,
             scale=None if square.scale is None else round(float(square.scale), 4),
+            mask_source=square.mask_source,
         )
 
     def _write_files(self, source: Source, square: Square) -> None:

@@ -4,10 +4,14 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from keras_portrait.data.manifest import smooth_twin
+from keras_portrait.data.prepare.given_masks import GivenMasks
+from keras_portrait.data.prepare.release_layout import Beside, look_beside, without_masks
 from keras_portrait.errors import InputError
 from keras_portrait.inference.folders import PassedOver, list_images
 
@@ -30,6 +34,9 @@ class Source:
         style: name of a drawing's style or of an avatar's label; None for photos and for what has
             no tag.
         file: where its square goes, relative to the data folder.
+        masks: the masks that lie beside it, or None.
+        points: the landmarks that lie beside it, float (5, 2), 0-based pixels, or None.
+        shares: the style features that lie beside a drawing, a share of each style, or None.
     """
 
     folder: Path
@@ -37,6 +44,9 @@ class Source:
     kind: str
     style: str | None
     file: str
+    masks: GivenMasks | None = None
+    points: np.ndarray | None = field(default=None, compare=False)
+    shares: dict[str, float] | None = None
 
     @property
     def path(self) -> Path:
@@ -86,22 +96,32 @@ def find_sources(
     drawings: Path | None,
     avatars: Path | None = None,
     passed: PassedOver | None = None,
+    remarks: list[str] | None = None,
 ) -> list[Source]:
     """Lists the pictures of the given folders: photos, drawings, avatars, each sorted by path.
 
     The subfolders of `drawings` are the styles. Drawings in a subfolder `untagged`, and files
     that lie beside the folders of styles, have none; where no such folder is, the files that lie
     in `drawings` directly form a style named after it. The subfolders of `avatars` are the labels;
-    files that lie in it directly have none. `passed` notes what is passed over in the folders.
+    files that lie in it directly have none. `passed` notes what is passed over in the folders,
+    `remarks` what lies beside photos and drawings (`release_layout`).
 
     Raises:
-        InputError: a folder is missing, cannot be read or holds no picture.
+        InputError: a folder is missing, cannot be read or holds no picture; or what lies beside the
+            pictures is incomplete or broken.
     """
     passed, found = PassedOver() if passed is None else passed, []
-    if photos is not None:
-        found += _named(photos, "photo", [(path, None) for path in _pictures(photos, passed)])
-    if drawings is not None:
-        found += _named(drawings, "drawing", find_tagged(drawings, passed))
+    for folder, kind in ((photos, "photo"), (drawings, "drawing")):
+        if folder is None:
+            continue
+        pictures = without_masks(folder, _pictures(folder, passed))
+        beside = look_beside(folder, pictures, kind)
+        tagged = [(path, None) for path in beside.pictures]
+        if kind == "drawing":
+            tagged = _tagged(folder, beside.pictures)
+        found += _named(folder, kind, tagged, beside)
+        if remarks is not None:
+            remarks += beside.remarks
     if avatars is not None:
         found += _named(avatars, "avatar", _labelled(avatars, passed))
     return found
@@ -113,7 +133,11 @@ def find_tagged(drawings: Path, passed: PassedOver | None = None) -> list[tuple[
     Raises:
         InputError: the folder is missing, cannot be read or holds no picture.
     """
-    parts = [(path, path.relative_to(drawings).parts) for path in _pictures(drawings, passed)]
+    return _tagged(drawings, _pictures(drawings, passed))
+
+
+def _tagged(drawings: Path, pictures: list[Path]) -> list[tuple[Path, str | None]]:
+    parts = [(path, path.relative_to(drawings).parts) for path in pictures]
     folders = {names[0] for _, names in parts if len(names) > 1}
     styles = {name for name in folders if name.casefold() != UNTAGGED}
     loose = None if styles else drawings.resolve().name
@@ -128,9 +152,18 @@ def _labelled(avatars: Path, passed: PassedOver) -> list[tuple[Path, str | None]
     return [(path, names[0] if len(names) > 1 else None) for path, names in parts]
 
 
-def _named(folder: Path, kind: str, tagged: list[tuple[Path, str | None]]) -> list[Source]:
+def _named(
+    folder: Path,
+    kind: str,
+    tagged: list[tuple[Path, str | None]],
+    beside: Beside | None = None,
+) -> list[Source]:
     """Gives every picture a file of its own; a hash parts names that would fall together."""
     places, taken = set(), Counter()
+    beside = beside or Beside([])
+    if beside.shares:
+        leading = {path: max(shares, key=shares.get) for path, shares in beside.shares.items()}
+        tagged = [(path, leading[path]) for path, _ in tagged]
     # Twice the same names, instead of keeping them: there may be 100,000 pictures.
     for path, style in tagged:
         place, stem = _place(path.relative_to(folder), kind, style)
@@ -145,7 +178,8 @@ def _named(folder: Path, kind: str, tagged: list[tuple[Path, str | None]]) -> li
         if too_long or taken[_key(place, stem)] > 1:
             start = os.fsencode(stem)[:LONGEST].decode(errors="ignore") if too_long else stem
             stem = f"{start}-{hashlib.sha256(os.fsencode(relative)).hexdigest()[:8]}"
-        named.append(Source(folder, relative, kind, style, f"{place}/{stem}.png"))
+        found = [each.get(path) for each in (beside.masks, beside.points, beside.shares)]
+        named.append(Source(folder, relative, kind, style, f"{place}/{stem}.png", *found))
     return named
 
 

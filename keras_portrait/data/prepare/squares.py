@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_portrait.data.prepare.drawings import InkLimits, align_drawing, find_face_in_drawing
+from keras_portrait.data.prepare.face_mesh import FaceMesh, mesh_masks
+from keras_portrait.data.prepare.given_masks import GivenMasks
 from keras_portrait.inference.alignment import ALIGNMENT, cut_square, prepare_face
 from keras_portrait.inference.faces import (
     Detector,
@@ -17,7 +19,7 @@ from keras_portrait.inference.faces import (
     quarter_turns,
 )
 from keras_portrait.inference.geometry import (
-    PART_BOXES,
+    PARTS,
     TEMPLATE_512,
     face_template,
     invert,
@@ -72,6 +74,7 @@ class Square:
         mask: uint8 (S, S, 3): eyes, nose, lips; None with a fault, and for avatars.
         turn: degrees by which the face stood turned in the photo: 0, 90 or 180.
         scale: pixels of the picture along one of the square; None without landmarks.
+        mask_source: as in a row of the manifest.
     """
 
     fault: str | None
@@ -81,6 +84,7 @@ class Square:
     mask: np.ndarray | None = None
     turn: int = 0
     scale: float | None = None
+    mask_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ class SquareMaker:
         photo_finder: finds faces in photos, whichever way they lie.
         drawing_detector: finds faces in drawings.
         segmenter: finds persons in photos.
+        mesh: finds the parts of a face; None for boxes around its landmarks.
     """
 
     size: int
@@ -104,18 +109,28 @@ class SquareMaker:
     photo_finder: FaceFinder = field(default_factory=lambda: FaceFinder(smaller=False))
     drawing_detector: Detector = field(default_factory=lambda: find_detector(LEAST_FACE_DRAWING))
     segmenter: PersonSegmenter = field(default_factory=PersonSegmenter)
+    mesh: FaceMesh | None = None
 
-    def photo(self, photo: np.ndarray, given: np.ndarray | None = None) -> Square:
+    def photo(
+        self,
+        photo: np.ndarray,
+        given: np.ndarray | None = None,
+        masks: GivenMasks | None = None,
+    ) -> Square:
         """Aligns a face of a photo and whitens the background.
 
         Args:
             photo: uint8 RGB (H, W, 3).
             given: landmarks, float (5, 2), pixels of the photo; None for those of the largest face.
+            masks: those that lie beside the photo; None to make them.
+
+        Raises:
+            InputError: given masks cannot be read, or do not fit the photo.
         """
         turn, found = 0, (given, None)
         if given is None:
             face = largest_face(self.photo_finder.find(photo))
-            found = None if face is None else (face.landmarks, face.score)
+            found = _unfound(photo, masks) if face is None else (face.landmarks, face.score)
             turn = 0 if face is None else quarter_turns(face)
         fault = _unusable(found, photo.shape)
         if fault is not None:
@@ -125,7 +140,8 @@ class SquareMaker:
         aligned = transform_points(landmarks, invert(transform))
         fault = self._misplaced(score, aligned, transform, self.face_limits.most_misfit_photo)
         if fault is None:
-            mask = part_masks(aligned, self.size)
+            mask, mask_source, fault = self._masks(photo, transform, aligned, masks)
+        if fault is None:
             cut = cut_square(photo, transform, self.size, self.alignment)
             alpha = self.segmenter(cut)[mask.max(axis=2) > 127].mean()
             if alpha < LEAST_ALPHA:
@@ -133,17 +149,27 @@ class SquareMaker:
         if fault is not None:
             return Square(fault, score, aligned, scale=scale_of(transform))
         face = prepare_face(photo, landmarks, self.size, self.segmenter, self.alignment)
-        return Square(None, score, aligned, face.square, mask, turn, scale_of(transform))
+        scale = scale_of(transform)
+        return Square(None, score, aligned, face.square, mask, turn, scale, mask_source)
 
-    def drawing(self, sheet: np.ndarray, given: np.ndarray | None = None) -> Square:
+    def drawing(
+        self,
+        sheet: np.ndarray,
+        given: np.ndarray | None = None,
+        masks: GivenMasks | None = None,
+    ) -> Square:
         """Aligns a face of a drawing and whitens the paper.
 
         Args:
             sheet: uint8 RGB (H, W, 3).
             given: landmarks, float (5, 2), pixels of the sheet; None for those of the surest face.
+            masks: those that lie beside the drawing; None to make them.
+
+        Raises:
+            InputError: given masks cannot be read, or do not fit the drawing.
         """
         if given is None:
-            found = find_face_in_drawing(sheet, self.drawing_detector)
+            found = find_face_in_drawing(sheet, self.drawing_detector) or _unfound(sheet, masks)
         else:
             found = given, None
         fault = _unusable(found, sheet.shape)
@@ -155,10 +181,32 @@ class SquareMaker:
         fault = self._misplaced(score, aligned, transform, self.face_limits.most_misfit_drawing)
         if fault is None:
             picture, fault = align_drawing(sheet, transform, self.size, self.ink_limits)
+        if fault is None:
+            mask, mask_source, fault = self._masks(sheet, transform, aligned, masks)
         if fault is not None:
             return Square(fault, score, aligned, scale=scale_of(transform))
-        masks = part_masks(aligned, self.size)
-        return Square(None, score, aligned, picture, masks, scale=scale_of(transform))
+        scale = scale_of(transform)
+        return Square(None, score, aligned, picture, mask, 0, scale, mask_source)
+
+    def _masks(
+        self,
+        picture: np.ndarray,
+        transform: np.ndarray,
+        aligned: np.ndarray,
+        given: GivenMasks | None,
+    ) -> tuple[np.ndarray, str, str | None]:
+        """The masks of a square, where they are from, and what is wrong with them, or None."""
+        if given is not None:
+            masks = given.cut(picture.shape, transform, self.size)
+            empty = [part for part, inside in zip(PARTS, _inside(masks), strict=True) if not inside]
+            return masks, "files", f"empty mask ({', '.join(empty)})" if empty else None
+        if self.mesh is not None:
+            points = self.mesh(picture, transform, self.size, aligned)
+            if points is not None:
+                masks = mesh_masks(points, self.size)
+                if all(_inside(masks)):
+                    return masks, "facemesh", None
+        return part_masks(aligned, self.size), "", None
 
     def _misplaced(
         self, score: float | None, aligned: np.ndarray, transform: np.ndarray, most_misfit: float
@@ -182,6 +230,19 @@ class SquareMaker:
         return None
 
 
+def _unfound(
+    picture: np.ndarray, masks: GivenMasks | None
+) -> tuple[np.ndarray, float | None] | None:
+    """The template where masks that lie beside a picture say that it is aligned already."""
+    template = None if masks is None else masks.template(picture.shape)
+    return None if template is None else (template, None)
+
+
+def _inside(masks: np.ndarray) -> list[bool]:
+    """Whether each of the masks (S, S, 3) holds something."""
+    return (masks > 127).any(axis=(0, 1)).tolist()
+
+
 def _unusable(found: tuple[np.ndarray, float | None] | None, shape: tuple) -> str | None:
     """Says why there are no landmarks to align by."""
     if found is None:
@@ -203,5 +264,5 @@ def part_masks(landmarks: np.ndarray, size: int) -> np.ndarray:
     Returns:
         uint8 (size, size, 3), 255 inside.
     """
-    masks = [part_mask(landmarks, size, part) for part in PART_BOXES]
+    masks = [part_mask(landmarks, size, part) for part in PARTS]
     return np.rint(np.dstack(masks) * 255).astype(np.uint8)
