@@ -163,7 +163,7 @@ def test_unknown_layer_is_refused():
     ("upsampling", "styles", "policy", "style_input"),
     [
         ("nearest", STYLES[:1], "float32", "appended"),
-        ("transposed", STYLES, "mixed_bfloat16", "appended"),
+        pytest.param("transposed", STYLES, "mixed_bfloat16", "appended", marks=pytest.mark.slow),
         ("nearest", STYLES, "float32", "modulated"),
     ],
 )

@@ -388,7 +388,7 @@ def deep(tmp_path_factory, faces):
     return write_run(folder, net, "distillation", STYLES, str(faces))
 
 
-@pytest.mark.parametrize("mode", ["fp16", "int8"])
+@pytest.mark.parametrize("mode", [pytest.param("fp16", marks=pytest.mark.slow), "int8"])
 def test_a_preset_is_exported_again(deep, tmp_path, mode, monkeypatch):
     monkeypatch.setattr(artefacts, "LEAST", 3)
     (first,) = export(deep, tmp_path / "first", mode, force=True)
