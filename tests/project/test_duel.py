@@ -128,8 +128,8 @@ def test_presets_filters_and_rivals_meet(benchmark, tmp_path, monkeypatch, capsy
     ]
     assert all(name in table for name in rows)
     assert {row["delegates"] for row in rows.values() if row["macs"]} == {1}
-    assert rows["U2-Net"]["file_mb"] == pytest.approx(176, rel=0.01)
-    assert rows["U2-Net"]["parameters"] == pytest.approx(44e6, rel=0.01)
+    assert rows["U2-Net"]["file_mb"] == pytest.approx(176, rel=0.02)
+    assert rows["U2-Net"]["parameters"] == pytest.approx(44e6, rel=0.02)
     # Counted by others at 1024 px: 604 billion.
     assert rows["U2-Net"]["macs"] == pytest.approx(604.007e9 / 16**2, rel=0.02)
     assert rows["`fast`"]["macs"] < rows["U2-Net"]["macs"] / 30
