@@ -202,7 +202,7 @@ def _show_window(live: Live, watch: _Watch, booth: Booth) -> None:
                 _write(picture, line, (8, picture.shape[0] - 12 - 24 * row))
             if count is not None:
                 _write_count(picture, count)
-            cv2.imshow(_TITLE, picture)
+            cv2.imshow(_TITLE, _as_large_as_window(picture))
         key = cv2.waitKey(1) & 0xFF  # the window is painted meanwhile
         if result is not None:
             live.displayed(number)
@@ -213,6 +213,18 @@ def _show_window(live: Live, watch: _Watch, booth: Booth) -> None:
         if number >= 0 and cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:
             break
     cv2.destroyAllWindows()
+
+
+def _as_large_as_window(picture: np.ndarray) -> np.ndarray:
+    """Enlarges a picture to the window, smoothly: the window itself repeats pixels."""
+    try:
+        _, _, width, height = cv2.getWindowImageRect(_TITLE)
+    except cv2.error:  # closed meanwhile
+        return picture
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    if scale <= 1:
+        return picture
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
 
 
 def _write(picture: np.ndarray, text: str, corner: tuple[int, int]) -> None:

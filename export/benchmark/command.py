@@ -1,4 +1,4 @@
-"""Times model files against each other, and estimates what they take on a Raspberry Pi 4."""
+"""Times model files against each other, and estimates what they take on a Raspberry Pi 4 and 5."""
 
 import time
 from collections.abc import Sequence
@@ -19,6 +19,15 @@ PI4_MS = {"float": 77.0, "int8": 24.0}
 PI4_SOURCE = (
     "README of TensorFlow Lite's XNNPACK delegate, February 2022: Raspberry Pi 4 at 1.5 GHz, "
     "64 bits, all four cores"
+)
+# How many times as fast a Raspberry Pi 5 is, at least and at most. MobileNet v2, 224 px: 46 ms on
+# a Pi 4 (the same README), 10.9 on a Pi 5 (Arm's course "ExecuTorch on Arm"), in float by XNNPACK;
+# in int8 17 and 4.0, which lies between. SSD MobileNet v1, 300 px, in TensorFlow Lite: 82.7 ms and
+# 16.9 (aallan/benchmarking-ml-on-the-edge).
+PI5_TIMES = (46 / 10.9, 82.7 / 16.9)
+PI5_SOURCE = (
+    "MobileNet v2 by XNNPACK, in the same README and in Arm's course ExecuTorch on Arm, and SSD "
+    "MobileNet v1 by TensorFlow Lite, in aallan/benchmarking-ml-on-the-edge"
 )
 # Rounds at least, whatever the time.
 LEAST_ROUNDS = 5
@@ -57,6 +66,14 @@ class BenchRow:
     best_ms: float
     times_first: float
     pi4_ms: tuple[float, float] | None
+
+    @property
+    def pi5_ms(self) -> tuple[float, float] | None:
+        """The same of a Raspberry Pi 5, from `pi4_ms`."""
+        if self.pi4_ms is None:
+            return None
+        least, most = PI5_TIMES
+        return self.pi4_ms[0] / most, self.pi4_ms[1] / least
 
 
 @dataclass(frozen=True)
@@ -231,7 +248,7 @@ def format_table(table: BenchTable) -> str:
     """The table as text, with what it means below."""
     heads = ["model", "kB", "MMAC", "computes in", "delegates", "load ms", "threads"]
     heads += ["median ms", "p95 ms", "best ms", "x first"]
-    heads += ["Pi 4 ms, estimate"] if table.factors else []
+    heads += ["Pi 4 ms, estimate", "Pi 5 ms, estimate"] if table.factors else []
     lines = [heads, *(_cells(row)[: len(heads)] for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     machine = ", ".join(
@@ -247,10 +264,6 @@ def format_table(table: BenchTable) -> str:
 
 def _cells(row: BenchRow) -> list[str]:
     kinds = row.statistics.macs_by_arithmetic
-    low, high = row.pi4_ms or (None, None)
-    estimate = (
-        "-" if low is None else _short(low) if low == high else f"{_short(low)}-{_short(high)}"
-    )
     return [
         row.name,
         f"{row.statistics.file_bytes / 1000:.0f}",
@@ -261,8 +274,14 @@ def _cells(row: BenchRow) -> list[str]:
         f"{row.threads}",
         *(_short(value) for value in (row.median_ms, row.p95_ms, row.best_ms)),
         f"{row.times_first:.2f}",
-        estimate,
+        _estimate(row.pi4_ms),
+        _estimate(row.pi5_ms),
     ]
+
+
+def _estimate(limits: tuple[float, float] | None) -> str:
+    """Lowest and highest, once where they are the same."""
+    return "-" if limits is None else "-".join(dict.fromkeys(map(_short, limits)))
 
 
 def _short(milliseconds: float) -> str:
@@ -288,7 +307,9 @@ def _remarks(table: BenchTable) -> list[str]:
     if table.factors:
         remarks += [
             f"Published: {PI4_SOURCE}.",
-            "The times of a Raspberry Pi 4 are estimates, not measurements: float models by the "
+            f"A Raspberry Pi 5 is taken as {PI5_TIMES[0]:.1f} to {PI5_TIMES[1]:.1f} times as fast "
+            f"as a Raspberry Pi 4: {PI5_SOURCE}.",
+            "The times of both are estimates, not measurements: float models by the "
             "first factor, int8 models by the second, dynamic and mixed models between the two. "
             "Networks of other shapes may be well off.",
         ]

@@ -68,17 +68,19 @@ def test_rows_hold_what_was_measured(two_models, light_calibration, slow_calls):
     assert table.factors[1] == {"float": 77 / 16, "int8": 24 / 20}
     assert fp32.pi4_ms == (77, 77)
     assert small.pi4_ms == (32 * 77 / 16, 32 * 77 / 16)
+    # Published for MobileNet v2 and SSD MobileNet v1: the Pi 5's time over that of a Pi 4.
+    assert small.pi5_ms == pytest.approx((154 * 16.9 / 82.7, 154 * 10.9 / 46))
 
 
 def test_without_calibration_there_is_no_estimate(two_models, monkeypatch):
     monkeypatch.setattr(bench_module, "mobilenet", None)  # not to be called
     table = bench(two_models, seconds=0.2, calibration=False)
-    assert [row.pi4_ms for row in table.rows] == [None, None]
+    assert [(row.pi4_ms, row.pi5_ms) for row in table.rows] == [(None, None)] * 2
     assert table.factors == {}
     assert table.rounds[1] > bench_module.LEAST_ROUNDS
     for row in table.rows:
         assert 0 < row.best_ms <= row.median_ms <= row.p95_ms
-    assert "Pi 4" not in format_table(table)
+    assert "Pi" not in format_table(table)
 
 
 def test_a_generator_of_noise_is_timed_too(tmp_path):
@@ -108,13 +110,16 @@ def test_estimates_follow_the_arithmetic(kinds, expected):
 def test_the_table_says_what_it_is(two_models, light_calibration, slow_calls):
     text = format_table(bench(two_models, seconds=0))
     head = next(line for line in text.splitlines() if line.startswith("model"))
-    assert head.endswith("Pi 4 ms, estimate")
+    assert head.endswith("Pi 4 ms, estimate  Pi 5 ms, estimate")
     small, large = (next(x for x in text.splitlines() if x.startswith(str(p))) for p in two_models)
-    assert re.search(r"1\s+0\s+float\s+1\s+\d+\s+1\s+32.0\s+32.0\s+32.0\s+1.00\s+154.0$", small)
-    assert large.split()[-2:] == ["0.50", "308.0"]
+    assert re.search(
+        r"1\s+0\s+float\s+1\s+\d+\s+1\s+32.0\s+32.0\s+32.0\s+1.00\s+154.0\s+31.5-36.5$", small
+    )
+    assert large.split()[-3:] == ["0.50", "308.0", "62.9-73.0"]
     assert "a Raspberry Pi 4 takes 4.8 times as long for MobileNet v1 in fp32 (77 ms" in text
     assert "1.2 times in int8 (24 ms published)" in text
     assert "README of TensorFlow Lite's XNNPACK delegate" in text
+    assert "A Raspberry Pi 5 is taken as 4.2 to 4.9 times as fast" in text
     assert "estimates, not measurements" in text
 
 

@@ -320,15 +320,24 @@ def test_a_window_that_cannot_be_opened(tiny_preset, monkeypatch, capsys):
     assert set(threading.enumerate()) <= before
 
 
-def test_a_window_shows_until_a_key_is_pressed(tiny_preset, monkeypatch):
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ((100, 50, 1920, 1080), (720, 1920, 3)),  # a full screen
+        ((0, 0, 640, 480), (480, 1280, 3)),  # a smaller one, which the window itself reduces to
+        ((-1, -1, -1, -1), (480, 1280, 3)),  # not known
+    ],
+)
+def test_a_window_shows_until_a_key_is_pressed(tiny_preset, monkeypatch, window, expected):
     shown = []
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda winname: window)
     monkeypatch.setattr(cv2, "namedWindow", lambda winname, flags=0: None)
     monkeypatch.setattr(cv2, "imshow", lambda winname, mat: shown.append(mat))
     monkeypatch.setattr(cv2, "waitKey", lambda delay=0: ord("q") if len(shown) > 2 else -1)
     monkeypatch.setattr(cv2, "getWindowProperty", lambda winname, prop_id: 1.0)
     monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
     show.show_live("synthetic", "window", preset=str(tiny_preset), layout="side-by-side")
-    assert [picture.shape for picture in shown] == [(480, 1280, 3)] * 3
+    assert [picture.shape for picture in shown] == [expected] * 3
 
 
 def test_signals_end_it_cleanly_and_in_time():

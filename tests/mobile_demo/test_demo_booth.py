@@ -308,6 +308,7 @@ def test_the_space_bar_takes_a_picture(tiny_preset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(booth_module, "COUNTDOWN", 0.5)
     monkeypatch.setattr(cv2, "namedWindow", lambda winname, flags=0: None)
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda winname: (0, 0, 64, 48))
     monkeypatch.setattr(cv2, "imshow", imshow)
     monkeypatch.setattr(cv2, "putText", write)
     monkeypatch.setattr(cv2, "waitKey", key)

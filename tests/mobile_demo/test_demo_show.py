@@ -53,6 +53,7 @@ def window(monkeypatch):
     """Pictures that a window was given; there is no display here."""
     shown = []
     monkeypatch.setattr(cv2, "namedWindow", lambda winname, flags=0: None)
+    monkeypatch.setattr(cv2, "getWindowImageRect", lambda winname: (0, 0, 64, 48))
     monkeypatch.setattr(cv2, "imshow", lambda winname, mat: shown.append(mat))
     monkeypatch.setattr(cv2, "waitKey", lambda delay=0: -1)
     monkeypatch.setattr(cv2, "getWindowProperty", lambda winname, prop_id: 1.0)
