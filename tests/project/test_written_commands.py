@@ -13,17 +13,24 @@ import shutil
 import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from cartoon_faces import cartoon_of
+from conftest import EXAMPLE
 from keras_portrait import cli
 from keras_portrait.data.prepare import prepare as preparation
 from keras_portrait.data.prepare.squares import Square
-from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.inference.geometry import face_template
-from keras_portrait.inference.imaging import write_image
+from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.models import recipe_files
+from keras_portrait.models.cartoongan import experiment as cartoongan
+from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait_demo import __main__ as demo
 from keras_portrait_export import __main__ as export
+from tiny_preset import write_tiny_preset
+from tiny_training import light_features
+from videos import write_video
 from written_commands import written_commands
 
 COMMANDS = written_commands()
@@ -165,3 +172,100 @@ def without_landmarks(words):
     """The words of a preparation without a file of landmarks that is not there."""
     place = words.index("--landmarks") if "--landmarks" in words else len(words)
     return (*words[:place], *words[place + 2 :])
+
+
+# Of each method what makes a training of a few seconds, at the size that its recipe has.
+SHORT = ["train.epochs=1", "train.steps_per_epoch=1", "train.precision=float32"]
+NARROW = ["network.filters=2", "network.blocks=1", "network.discriminator_filters=2"]
+SCALED_DOWN = {
+    "asymmetric_cycle": [
+        *(*SHORT, *NARROW, "network.inverse_filters=2", "network.inverse_blocks=1"),
+        *("network.part_filters=2", "train.pool=2", "train.warm_start_steps=1"),
+    ],
+    "paired": [*SHORT, *NARROW, "data.batch=1", "loss.adversarial_from=0"],
+    "cyclegan": [*SHORT, *NARROW, "data.batch=1", "train.pool=2"],
+    "cartoongan": [
+        *(*SHORT, *NARROW, "data.batch=1", "network.trunk=vgg16"),
+        "train.initialization_steps=1",
+    ],
+    "dcgan": [*SHORT, "network.filters=2", "network.noise=5", "data.batch=2"],
+    "distillation": [*SHORT, *NARROW, "data.batch=1", "data.views=1"],
+    "style_adaptation": ["train.epochs=1", "train.steps_per_epoch=1"],
+    "style_classifier": ["train.epochs=1", "data.views=1", "data.batch=2"],
+}
+
+
+@pytest.fixture
+def faces(tmp_path, monkeypatch):
+    """The current folder: invented faces as photos, drawings in two styles, and cartoons."""
+    for seed, style in enumerate(("ink", "pen")):
+        write_drawn_faces(tmp_path / style, 10, seed=100 * seed)
+        shutil.copytree(tmp_path / style / "drawings" / "drawn", tmp_path / "DRAWINGS" / style)
+    shutil.copytree(tmp_path / "ink" / "photos", tmp_path / "PHOTOS")
+    for index in range(6):
+        cartoon = cartoon_of(draw_face(1000 + index, 256))
+        for name in ("AVATARS", "CARTOONS"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            write_image(tmp_path / name / f"{index}.png", cartoon)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", recipe_files())
+def test_a_recipe_is_followed_from_its_head_to_the_first_steps(
+    name, faces, light, monkeypatch, portrait
+):
+    monkeypatch.setattr(cartoongan, "VGGFeatures", light_features)
+    commands = [command.words for command in COMMANDS if command.text == name]
+    if not any("prepare" in words for words in commands) and name != "adapt.toml":
+        commands.insert(0, ("portrait", "prepare", "PHOTOS", "DRAWINGS", "-o", "DATA"))
+    for _, subcommand, *words in commands:
+        settings = []
+        if subcommand != "prepare":
+            recipe = words[0] if subcommand == "train" else name
+            for setting in SCALED_DOWN[load_recipe(recipe).method]:
+                settings += ["-s", setting]
+        code, output, errors = portrait(subcommand, *words, *settings, preset=None)
+        assert code == 0, errors
+    assert os.path.isdir(output.splitlines()[-1])
+
+
+@pytest.fixture
+def album(tmp_path, monkeypatch):
+    """The current folder: the photos, videos and presets that the docs speak of."""
+    photo = read_image(EXAMPLE)
+    for name in ("me.jpg", "a.jpg", "b.jpg", "holiday/a.jpg", "shared/photos/a.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(EXAMPLE, tmp_path / name)
+    for name in ("clip.mp4", "clip.mov", "a.mp4", "b.mov"):
+        write_video(tmp_path / name, [photo] * 2, codec="mp4v")
+    Image.fromarray(photo).save(
+        tmp_path / "wave.gif", save_all=True, append_images=[Image.fromarray(photo[:, ::-1])]
+    )
+    for name, style in (("mine", "DRAWINGS"), ("theirs", "second")):
+        write_tiny_preset(tmp_path / name, styles=("first", style))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        command
+        for command in COMMANDS
+        if command.words[1] in ("stylize", "compare", "sample", "presets")
+        and command.text != "README.md"  # see test_readme.py
+        and not {"--watch", "get", "push", "ray"} & set(command.words)
+        and "://" not in " ".join(command.words)
+    ],
+    ids=str,
+)
+def test_what_draws_draws(command, album, portrait):
+    words = [word for word in local(command.words[1:], album) if word != "*.png"]
+    code, _, errors = portrait(*words, preset=None)
+    assert code == 0, errors
+    if place := output_of(command.words):
+        assert os.path.exists(local([place], album)[0])

@@ -18,7 +18,8 @@ smoothed (`data.edge_promoting`), y(b) its grayscale, l(a) the heat maps of a ph
 |                 |        | `d_smooth`: -log(1 - D(e))                 | 1      | sec. 3.2.1     |
 
 The paper's features are conv4_4 of VGG19; the authors' code takes them before the ReLU. The paper
-has no style loss; the report has one and gives no weight.
+has no style loss; the report has one and gives no weight. Both losses are shares of what they aim
+at, see `CartoonGANWeights`.
 """
 
 from collections.abc import Callable
