@@ -204,12 +204,14 @@ def gram(features):
     return matrix / ops.cast(height * width * channels, "float32")
 
 
-def content(features_a, features_b):
+def content(features_a, features_b, relative: bool = False):
     """What is in two pictures: L1 between their feature maps.
 
     Args:
         features_a: list of float (N, H, W, C), feature maps of one picture.
         features_b: the same of the other.
+        relative: whether the L1 of each picture is divided by the mean magnitude of its map in
+            `features_b`: a share, whatever the scale of the trunk's features.
 
     Returns:
         float32 scalar, the sum over the maps of the list.
@@ -217,21 +219,32 @@ def content(features_a, features_b):
     Reference:
         Chen, Lai, Liu, CVPR 2018, sec. 3.2.2, which prefers L1 to L2 on purpose.
     """
-    return sum(l1(a, b) for a, b in zip(features_a, features_b, strict=True))
+    distance = _relative_l1 if relative else l1
+    return sum(distance(a, b) for a, b in zip(features_a, features_b, strict=True))
 
 
-def style(features_a, features_b):
+def style(features_a, features_b, relative: bool = False):
     """How two pictures are drawn: L1 between the Gram matrices of their feature maps.
 
     Args:
         features_a: list of float (N, H, W, C), feature maps of one picture.
         features_b: the same of the other; H and W may differ.
+        relative: as in `content`, of the matrices.
 
     Returns:
         float32 scalar, the sum over the maps of the list.
     """
+    distance = _relative_l1 if relative else l1
     pairs = zip(features_a, features_b, strict=True)
-    return sum(l1(gram(a), gram(b)) for a, b in pairs)
+    return sum(distance(gram(a), gram(b)) for a, b in pairs)
+
+
+def _relative_l1(a, b):
+    """Mean absolute difference as a share of the mean magnitude of `b`, picture by picture."""
+    a, b = ops.cast(a, "float32"), ops.cast(b, "float32")
+    axes = tuple(range(1, len(b.shape)))
+    size = ops.maximum(ops.mean(ops.abs(b), axes), 1e-6)
+    return ops.mean(ops.mean(ops.abs(a - b), axes) / size)
 
 
 def grayscale(pictures):

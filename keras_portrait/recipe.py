@@ -1,7 +1,7 @@
 """How recipes are declared: numbers with their range, words with their choices; what all share."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import ClassVar
 
 from keras_portrait.errors import SettingError
@@ -17,6 +17,11 @@ def one_of(default: str, allowed: tuple[str, ...], refusals: dict[str, str] | No
     return field(default=default, metadata={"choices": allowed, "refusals": refusals or {}})
 
 
+def added(default: bool, before: bool):
+    """A yes or no that recipes had not always: its default, and what held in runs begun before."""
+    return field(default=default, metadata={"before": before})
+
+
 BACKENDS = ("tensorflow", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16")
 PRECISIONS_REFUSED = {
@@ -26,6 +31,8 @@ PRECISIONS_REFUSED = {
 }
 # How adversarial losses are computed: squared errors, or logarithms.
 ADVERSARIAL = ("lsgan", "log")
+# When a learning rate that falls changes.
+DECAYS = ("step", "epoch")
 UPSAMPLINGS = ("transposed", "nearest")
 STYLE_INPUTS = ("appended", "modulated")
 # Times that the plane wave of a line generator repeats along a side of the square.
@@ -131,6 +138,11 @@ class TrainSettings:
     seed: int = between(0, 0, 2**31)
     start_from: str = ""
 
+    @property
+    def planned_epochs(self) -> int:
+        """How many epochs the schedules are made for."""
+        return self.epochs
+
 
 @dataclass(frozen=True)
 class DecayTrainSettings(TrainSettings):
@@ -138,11 +150,30 @@ class DecayTrainSettings(TrainSettings):
 
     Attributes:
         discriminator_learning_rate: of Adam, for the discriminators.
-        decay_from: share of the training after which the learning rates fall linearly to 0.
+        decay_from: share of the schedule after which the learning rates fall linearly to 0.
+        decay_by: whether they fall with every "step", or once an "epoch", before it begins.
+        schedule_epochs: how many epochs the schedule has, `decay_from` and the progress that
+            weights of losses follow; 0 for as many as the training. A shorter training stops on
+            the way.
     """
 
     discriminator_learning_rate: float = between(2e-4, 1e-12, 1)
     decay_from: float = between(0.5, 0, 1)
+    decay_by: str = one_of("step", DECAYS)
+    schedule_epochs: int = between(0, 0, 1_000_000)
+
+    def check(self, prefix: str):
+        """Refuses a schedule that ends before the training."""
+        if 0 < self.schedule_epochs < self.epochs:
+            raise SettingError(
+                f"{prefix}schedule_epochs: expected 0, or {prefix}epochs ({self.epochs}) at least. "
+                f"Received: {self.schedule_epochs}"
+            )
+
+    @property
+    def planned_epochs(self) -> int:
+        """How many epochs the schedule has."""
+        return self.schedule_epochs or self.epochs
 
 
 @dataclass(frozen=True)
@@ -183,6 +214,26 @@ class Recipe:
 def as_options(recipe: Recipe) -> dict:
     """A recipe as `options.json` holds it and as it is read back: JSON has lists, no tuples."""
     return json.loads(json.dumps(asdict(recipe)))
+
+
+def earlier_options(kind: type[Recipe]) -> dict:
+    """What holds in a run whose `options.json` does not name a key, as it is older than the key.
+
+    Args:
+        kind: the recipe of the run's method.
+    """
+    return as_options(_as_before(kind()))
+
+
+def _as_before(settings):
+    changed = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value):
+            changed[item.name] = _as_before(value)
+        elif "before" in item.metadata:
+            changed[item.name] = item.metadata["before"]
+    return replace(settings, **changed)
 
 
 def check_values(settings, prefix: str = "") -> None:

@@ -14,16 +14,22 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         learning_rate: float, the flat value.
         total_steps: int, step at which it reaches 0.
         decay_from: float in [0, 1], share of the steps after which it falls.
+        hold: int, steps after each of which it takes the value of that step and keeps it: those of
+            an epoch where, as in the paper's code, it changes between epochs alone.
     """
 
-    def __init__(self, learning_rate: float, total_steps: int, decay_from: float = 0.5):
+    def __init__(
+        self, learning_rate: float, total_steps: int, decay_from: float = 0.5, hold: int = 1
+    ):
         self.learning_rate = learning_rate
         self.total_steps = total_steps
         self.decay_from = decay_from
+        self.hold = hold
 
     def __call__(self, step):
         """The learning rate at a step."""
-        done = ops.cast(step, "float32") / self.total_steps
+        held = ops.floor(ops.cast(step, "float32") / self.hold) * self.hold
+        done = held / self.total_steps
         left = (1.0 - done) / max(1.0 - self.decay_from, 1e-9)
         return self.learning_rate * ops.clip(left, 0.0, 1.0)
 
@@ -33,6 +39,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "learning_rate": self.learning_rate,
             "total_steps": self.total_steps,
             "decay_from": self.decay_from,
+            "hold": self.hold,
         }
 
 

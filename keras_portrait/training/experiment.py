@@ -96,9 +96,12 @@ class Experiment:
             rate: at the start.
             total_steps: steps of the whole training.
         """
-        if isinstance(self.recipe.train, DecayTrainSettings):
-            return LinearDecay(rate, total_steps, self.recipe.train.decay_from)
-        return StepDecay(rate, ())
+        train = self.recipe.train
+        if not isinstance(train, DecayTrainSettings):
+            return StepDecay(rate, ())
+        epoch = total_steps // train.epochs
+        hold = epoch if train.decay_by == "epoch" else 1
+        return LinearDecay(rate, epoch * train.planned_epochs, train.decay_from, hold)
 
     def adam(self, rate: float, total_steps: int, **settings) -> keras.optimizers.Optimizer:
         """An optimizer with the recipe's schedule and decay.

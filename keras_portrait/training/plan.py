@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from keras_portrait.recipe import Recipe, as_options
+from keras_portrait.recipe import Recipe, as_options, earlier_options
 from keras_portrait.storage import full_name
 from keras_portrait.training.checkpoints import newest_step
 from keras_portrait.training.distributed.devices import Devices
@@ -62,8 +62,8 @@ class Plan:
     @property
     def identity(self) -> RunIdentity:
         """What tells this run from another."""
-        defaults = as_options(type(self.recipe)())
-        return RunIdentity(self.options, self.experiment.pictures(), defaults)
+        before = earlier_options(type(self.recipe))
+        return RunIdentity(self.options, self.experiment.pictures(), before)
 
     @property
     def digest(self) -> str:
@@ -84,10 +84,16 @@ class Plan:
         if known is None:
             return []
         lines, former = identity.moves(known), identity.former_epochs(known)
-        return lines if former is None else [*lines, self._growth(former)]
+        growth = None if former is None else self._growth(former)
+        return lines if growth is None else [*lines, growth]
 
     def _growth(self, former):
-        """What more epochs do to the schedules, at the step where the run goes on."""
+        """What more epochs do to the schedules, at the step where the run goes on.
+
+        None where the recipe says how many epochs they are made for.
+        """
+        if self.recipe.train.planned_epochs != self.recipe.train.epochs:
+            return None
         step, epochs = max(newest_step(self.folder), 0), self.recipe.train.epochs
         (rate, progress), (old_rate, old_progress) = (
             self._schedules_at(step, count) for count in (epochs, former)

@@ -184,7 +184,7 @@ def _go_through_phases(model, plan, request, verbose):
 def _fit(model, plan, step, request, verbose):
     steps, epochs = plan.steps_per_epoch, plan.recipe.train.epochs
     batches = plan.experiment.batches(plan.folder)
-    used = [callbacks.Progress(epochs)]
+    used = [callbacks.Progress(plan.recipe.train.planned_epochs)]
     if plan.devices.is_chief:
         used += _writers(plan, batches, step, request, verbose)
     else:

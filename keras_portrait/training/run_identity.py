@@ -36,8 +36,7 @@ class RunIdentity:
         options: what `options.json` holds: the recipe, what the pictures are, and for a setting
             that is a path, `NAME`, what lies there, as `NAME_sha256`.
         pictures: what `pictures.json` holds, a fingerprint by file.
-        defaults: the options of the method's recipe that nobody changed: what a run has that began
-            before there was such an option.
+        defaults: what a run has that began before there was such an option, of the method's recipe.
     """
 
     options: dict

@@ -392,7 +392,7 @@ def test_large_squares_ask_for_no_larger_faces():
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        ({"size": 130}, SettingError, "multiple of 4"),
+        ({"size": 31}, SettingError, "32 to 2048 pixels. Received: 31"),
         ({"size": 16}, SettingError, "Received: 16"),
         ({"holdout": 1.0}, SettingError, "Received: 1.0"),
         ({"holdout": float("nan")}, SettingError, "Received: nan"),

@@ -123,6 +123,41 @@ def test_gradient_through_truncation_only_where_asked(straight_through):
     )
 
 
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_one_hot_maps_leave_the_soft_weights_of_the_style_losses(one_hot):
+    weights = AsymmetricCycleWeights(one_hot_maps=one_hot, anchor=1.0)
+    model, batch = (
+        tiny(weights=weights, draw_anchor=lambda photo, style: anchored(style)),
+        (tiny_batch(count=2)),
+    )
+    seen, anchors, draw = [], [], model.draw
+
+    def anchored(style):
+        anchors.append(ops.convert_to_numpy(style))
+        return batch["drawing"]
+
+    def noted(photos, style):
+        seen.append(ops.convert_to_numpy(style))
+        return draw(photos, style)
+
+    model.draw = noted
+    soft = np.float32([[0.2, 0.5, 0.3], [0.6, 0.0, 0.4]])
+    batch["style"] = ops.convert_to_tensor(soft)
+    values, drawing, photo = model._generator_losses(batch, model._seen_of(batch))
+    wanted = np.eye(3, dtype=np.float32)[[1, 0]] if one_hot else soft
+    assert len(seen) == 2 and len(anchors) == 1
+    for style in (*seen, *anchors):
+        np.testing.assert_array_equal(style, wanted)
+    _, logits = model.drawing_disc(drawing)
+    expected = losses.style_classification(logits, soft)
+    assert float(values["g_style"]) == pytest.approx(float(expected), rel=1e-5)
+    masks = {part: batch[f"photo_{part}"] for part in PARTS}
+    values, _ = model._discriminator_losses(batch, drawing, masks, photo)
+    _, real = model.drawing_disc(batch["drawing"])
+    expected = 0.5 * (expected + losses.style_classification(real, soft))
+    assert float(values["d_style"]) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_one_style_needs_no_style_head():
     model = tiny(styles=1)
     reported = model.train_step((tiny_batch(styles=1),))

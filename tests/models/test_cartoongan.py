@@ -1,6 +1,7 @@
 """CartoonGAN: three sets of pictures, losses that can be switched on, the initialization."""
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.models.cartoongan.config import CartoonGANWeights
 from keras_portrait.models.cartoongan.heat_maps import landmark_network, peaks
 from keras_portrait.models.cartoongan.landmark_regressor import LandmarkRegressor
 from keras_portrait.models.cartoongan.model import CartoonGAN, ContentStart
@@ -27,6 +29,7 @@ class Weights:
     gray_style: float = 0.0
     colour: float = 0.0
     landmarks: float = 0.0
+    relative: bool = False
     mode: str = "log"
 
 
@@ -142,6 +145,39 @@ def test_reported_terms_are_those_of_the_table():
     assert reported_by(model, batch) == pytest.approx(expected, rel=1e-3)
     gray_style = losses.gray_style(maps, batch["b"], Edges())
     assert expected["gray_style"] == pytest.approx(3 * float(gray_style), rel=1e-4)
+
+
+def test_relative_losses_are_shares_of_what_they_aim_at():
+    model = tiny(0.0, 0.0, weights=Weights(style=2.0, gray_style=3.0, relative=True))
+    batch = batch_of(2)
+    maps, of_a, of_b = (
+        Edges()(x)[0] for x in (model.generator(batch["a"]), batch["a"], batch["b"])
+    )
+    gray = losses.gram(Edges()(losses.grayscale(batch["b"]))[0])
+
+    def share(made, wanted):
+        made, wanted = (ops.convert_to_numpy(x).reshape(2, -1) for x in (made, wanted))
+        return np.mean(np.abs(made - wanted).mean(axis=1) / np.abs(wanted).mean(axis=1))
+
+    reported = reported_by(model, batch)
+    expected = {
+        "content": 10 * share(maps, of_a),
+        "style": 2 * share(losses.gram(maps), losses.gram(of_b)),
+        "gray_style": 3 * share(losses.gram(maps), gray),
+    }
+    assert {name: reported[name] for name in expected} == pytest.approx(expected, rel=1e-3)
+
+
+def test_weights_without_a_choice_of_their_scale_mean_what_they_meant():
+    weights = SimpleNamespace(**{n: v for n, v in vars(Weights()).items() if n != "relative"})
+    model = CartoonGAN(
+        SIZE,
+        generator=plain_generator(),
+        discriminator=plain_discriminator(),
+        features=Edges(),
+        weights=weights,
+    )
+    assert not model.relative and CartoonGANWeights().relative
 
 
 def test_lsgan_mode_is_squared_error_everywhere():
@@ -329,7 +365,7 @@ def test_the_initialization_teaches_the_generator_in_place():
 
 def test_the_initialization_reports_the_loss_that_follows():
     model, batch = tiny(0.0, 0.0), batch_of()
-    starter = ContentStart(model.generator, model.features, weight=10.0)
+    starter = ContentStart(model.generator, model.features, weight=10.0, relative=False)
     starter.compile(generator=keras.optimizers.SGD(0.0))
     expected = reported_by(model, batch)["content"]
     assert reported_by(starter, batch)["content"] == pytest.approx(expected, rel=1e-5)

@@ -2,7 +2,6 @@
 
 import json
 import re
-from importlib import resources
 
 import cv2
 import keras
@@ -14,6 +13,7 @@ from cartoon_faces import write_cartoon_faces
 from keras_portrait import losses
 from keras_portrait.data.manifest import SMOOTH
 from keras_portrait.metrics import kernel_distance
+from keras_portrait.models import recipe_files
 from keras_portrait.models.dcgan.networks import dcgan_generator
 from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait.perceptual import PerceptualDistance
@@ -32,7 +32,7 @@ def faces(tmp_path_factory):
 
 def promised(name, figure):
     """A number that the header of a recipe states, as "FIGURE below NUMBER"."""
-    text = (resources.files("keras_portrait") / "presets/recipes" / f"{name}.toml").read_text()
+    text = recipe_files()[f"{name}.toml"].read_text(encoding="utf-8")
     return float(re.search(rf"`{figure}` below ([0-9.]+)", text)[1])
 
 

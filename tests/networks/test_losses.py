@@ -129,6 +129,23 @@ def test_content_and_style_add_the_layers_up():
     assert float(losses.style(a, b)) == pytest.approx((9 - 1) + 1 / 2)
 
 
+def test_relative_losses_do_not_know_the_scale_of_the_features():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 3, 4, 5, 6)).astype("float32")
+    for loss, power in ((losses.content, 1), (losses.style, 2)):
+        value = float(loss([a, b], [b, a], relative=True))
+        assert float(loss([50 * a, b], [50 * b, a], relative=True)) == pytest.approx(value, 1e-4)
+        assert float(loss([50 * a], [50 * b])) == pytest.approx(
+            50**power * float(loss([a], [b])), 1e-4
+        )
+    # Each picture counts by its own magnitude: 2 of 4 and 1 of 1; maps without any are no error.
+    wanted = np.stack([np.full((2, 2, 1), 4.0), np.full((2, 2, 1), -1.0)])
+    made = np.stack([np.full((2, 2, 1), 6.0), np.full((2, 2, 1), 0.0)])
+    assert float(losses.content([made], [wanted], relative=True)) == pytest.approx((0.5 + 1) / 2)
+    assert float(losses.style([made], [wanted], relative=True)) == pytest.approx((20 / 16 + 1) / 2)
+    assert float(losses.content([wanted * 0], [wanted * 0], relative=True)) == 0.0
+
+
 def test_style_is_taken_picture_by_picture():
     a = np.stack([np.full((2, 2, 1), 1.0), np.full((2, 2, 1), 2.0)])
     assert float(losses.style([a], [a])) == 0.0

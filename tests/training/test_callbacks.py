@@ -3,10 +3,13 @@
 import os
 
 import keras
+import numpy as np
 import pytest
 
 from keras_portrait.errors import InputError
+from keras_portrait.inference.imaging import read_image
 from keras_portrait.training import callbacks
+from keras_portrait.training.callbacks import samples
 
 
 @pytest.mark.parametrize("failing", ["__init__", "add_scalar", "flush", "close"])
@@ -29,6 +32,24 @@ def test_without_tensorboard_the_training_goes_on(tmp_path, monkeypatch, capsys,
     assert capsys.readouterr().err == (
         "No more files for TensorBoard: [Errno 28] No space left on device\n"
     )
+
+
+@pytest.mark.parametrize(("seconds", "first"), [(0.0, 1), (1e9, 3)])
+def test_the_first_grid_does_not_keep_a_training_of_large_networks_waiting(
+    tmp_path, monkeypatch, seconds, first
+):
+    monkeypatch.setattr(samples, "FIRST_SECONDS", seconds)
+    batch = {"photo": np.zeros((3, 8, 8, 3), np.float32)}
+    grid = callbacks.SampleGrid(tmp_path, batch)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.visuals = lambda one: {"photo": one["photo"], "drawing": one["photo"][..., :1]}
+    grid.set_model(model)
+    grid.on_train_begin()
+    grid.on_epoch_end(0)
+    sizes = [
+        read_image(tmp_path / "samples" / f"epoch-000{epoch}.png").shape[:2] for epoch in (0, 1)
+    ]
+    assert sizes == [(12 * first - 4, 20), (32, 20)]
 
 
 def test_tensorboard_has_the_losses_at_their_steps(tmp_path, capsys):

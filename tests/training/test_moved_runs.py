@@ -11,7 +11,7 @@ from cartoon_faces import write_cartoon_faces
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.imaging import write_image
 from keras_portrait.models.load_recipe import load_recipe
-from keras_portrait.recipe import as_options
+from keras_portrait.recipe import as_options, earlier_options
 from keras_portrait.training import run as training
 from keras_portrait.training.checkpoints import list_checkpoints
 from keras_portrait.training.run_folder import (
@@ -24,6 +24,8 @@ from keras_portrait.training.run_folder import (
 from keras_portrait.training.run_identity import RunIdentity, content_of
 from tiny_training import picture_plan_of, plan_of, state_of
 
+# Options of trainings that there were not from the beginning.
+LATER = ("start_from", "decay_by", "schedule_epochs")
 PICTURES = {"photos/a.png": [100, 20, None], "drawings/b.png": [70, 10, [1.0]]}
 
 
@@ -138,15 +140,31 @@ def test_files_that_cannot_be_read_have_no_content(tmp_path):
 def test_runs_that_began_before_there_was_an_option_go_on(tmp_path, recipe):
     own = load_recipe(recipe)
     now = as_options(own)
-    before = {**now, "train": {k: v for k, v in now["train"].items() if k != "start_from"}}
+    before = {**now, "train": {k: v for k, v in now["train"].items() if k not in LATER}}
     options = {"method": own.method, "data": "/data"}
     open_run(tmp_path / "run", RunIdentity({**options, "recipe": before}, PICTURES))
-    defaults = as_options(type(own)())
+    defaults = earlier_options(type(own))
     refuse_other_run(tmp_path / "run", RunIdentity({**options, "recipe": now}, PICTURES, defaults))
     other = as_options(replace(own, train=replace(own.train, start_from="runs/001")))
     with pytest.raises(SettingError, match="train.start_from: nothing there, runs/001 now"):
         refuse_other_run(
             tmp_path / "run", RunIdentity({**options, "recipe": other}, PICTURES, defaults)
+        )
+
+
+def test_what_an_option_said_before_there_was_one_is_told_apart_from_its_default(tmp_path):
+    """A CartoonGAN of before took features as large as they are; content weight 10 meant those."""
+    own = load_recipe("cartoongan", ["loss.relative=false"])
+    now = as_options(own)
+    before = {**now, "loss": {k: v for k, v in now["loss"].items() if k != "relative"}}
+    options = {"method": own.method, "data": "/data"}
+    open_run(tmp_path / "run", RunIdentity({**options, "recipe": before}, PICTURES))
+    defaults = earlier_options(type(own))
+    refuse_other_run(tmp_path / "run", RunIdentity({**options, "recipe": now}, PICTURES, defaults))
+    shares = as_options(replace(own, loss=replace(own.loss, relative=True)))
+    with pytest.raises(SettingError, match="loss.relative=false.*loss.relative: False there"):
+        refuse_other_run(
+            tmp_path / "run", RunIdentity({**options, "recipe": shares}, PICTURES, defaults)
         )
 
 
@@ -181,6 +199,18 @@ def test_a_moved_run_grows_with_its_pictures_elsewhere(drawn_data, tmp_path, eag
     write_image(photo, np.zeros((64, 64, 3), np.uint8))
     with pytest.raises(InputError, match="holds other pictures than"):
         plan_of(tmp_path / "moved", tmp_path / "whole", *flat)
+
+
+def test_more_epochs_of_a_schedule_that_has_its_own_length_change_nothing(drawn_data, tmp_path):
+    planned = ("train.schedule_epochs=8", "train.decay_by=epoch")
+    plan = plan_of(drawn_data, tmp_path / "run", *planned)
+    open_run(plan.folder, plan.identity)
+    longer = plan_of(drawn_data, tmp_path / "run", *planned, "train.epochs=4")
+    assert longer.news() == []
+    rates = [one.experiment.schedule(1.0, one.total_steps) for one in (plan, longer)]
+    assert [[float(rate(step)) for step in range(30)] for rate in rates[:1]] == [
+        [float(rates[1](step)) for step in range(30)]
+    ]
 
 
 def test_drops_stay_where_the_recipe_has_them(tmp_path):

@@ -422,6 +422,21 @@ def test_learning_rate_is_flat_and_then_falls_to_zero():
     np.testing.assert_allclose(rates, [2.0, 2.0, 1.0, 0.0, 0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize(("settings", "planned"), [((), 2), (("train.schedule_epochs=8",), 8)])
+def test_progress_is_that_of_the_schedule(
+    drawn_data, tmp_path, light, monkeypatch, settings, planned
+):
+    found = []
+
+    def feed(plan, model, batches, start, used, *_, **__):
+        found.extend(one.epochs for one in used if isinstance(one, callbacks.Progress))
+
+    monkeypatch.setattr(training, "_feed", feed)
+    plan = plan_of(drawn_data, tmp_path / "run", "train.warm_start_steps=0", *settings)
+    training.train(plan, verbose=0)
+    assert found == [planned]
+
+
 def test_dry_run_of_the_command_writes_nothing(drawn_data, tmp_path, monkeypatch, portrait):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))

@@ -69,7 +69,7 @@ def prepare(
             photos and drawings in the layout of the release.
         drawings: folder of drawings; needs photos or avatars beside it.
         output: the data folder; new, empty, or made by an earlier run.
-        size: side of the squares in pixels, a multiple of 4.
+        size: side of the squares in pixels, 32 to 2048.
         holdout: share of the pictures that go to the test split, chosen by a hash of their names.
         avatars: folder of pictures in colour whose middle square is taken as it is.
         edge_promote: write an edge-promoted twin of each avatar and drawing to `smooth/`, under
@@ -170,10 +170,8 @@ def _alignment(output: Path, wanted: int | None) -> int:
 
 
 def _check_settings(size: int, holdout: float, masks: str) -> None:
-    if size % 4 or not 32 <= size <= 2048:
-        raise SettingError(
-            f"The size must be a multiple of 4 from 32 to 2048 pixels. Received: {size}"
-        )
+    if not 32 <= size <= 2048:
+        raise SettingError(f"The size must be 32 to 2048 pixels. Received: {size}")
     if not 0 <= holdout < 1:
         raise SettingError(f"The holdout must be from 0 to below 1. Received: {holdout}")
     if masks not in MASKS:

@@ -76,6 +76,9 @@ class AsymmetricCycleWeights:
         truncation: whether a share of the forward cycle passes the truncation; without, its whole
             weight stays on the drawing as it is.
         straight_through: whether the truncated cycle's gradient reaches G.
+        one_hot_maps: whether G gets the one-hot vector of a drawing's main style, while the style
+            losses keep the soft one as weights (`--one_hot 1` of the paper's code); without, G gets
+            the soft one, too. They differ where a style classifier has told shares.
         sample_truncation: whether a step takes one of the two cycle terms, drawn with the
             probability of its weight, instead of both: equal in expectation, a third faster.
     """
@@ -92,6 +95,7 @@ class AsymmetricCycleWeights:
     forward_cycle: str = one_of("edges", FORWARD_CYCLES)
     truncation: bool = True
     straight_through: bool = False
+    one_hot_maps: bool = False
     sample_truncation: bool = False
 
 

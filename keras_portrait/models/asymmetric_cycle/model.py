@@ -207,6 +207,12 @@ class AsymmetricCycle(AdversarialModel):
         """Whether the discriminator of drawings has a style head."""
         return len(self.drawing_disc.outputs) > 1
 
+    def _mapped(self, style):
+        """What G gets of soft style vectors (N, K)."""
+        if not self.weights_of.one_hot_maps:
+            return style
+        return ops.one_hot(ops.argmax(style, axis=-1), self.styles, dtype="float32")
+
     def _judge(self, drawings):
         """Patch scores of drawings, and style logits where there is a style head."""
         judged = self.drawing_disc(drawings)
@@ -264,7 +270,8 @@ class AsymmetricCycle(AdversarialModel):
     def _generator_losses(self, batch, real):
         """Every term of G and F, weighted; and the fakes, for the discriminators."""
         weight, mode = self.weights_of, self.weights_of.adversarial
-        fake_drawing = self.draw(batch["photo"], batch["style"])
+        style = self._mapped(batch["style"])
+        fake_drawing = self.draw(batch["photo"], style)
         fake_photo = self.inverse_generator(batch["drawing"])
         scores, style_logits = self._judge(fake_drawing)
         values = {
@@ -273,7 +280,7 @@ class AsymmetricCycle(AdversarialModel):
             **self._cycle_losses(fake_drawing, real),
         }
         if weight.strict:
-            back = self.draw(fake_photo, batch["style"])
+            back = self.draw(fake_photo, style)
             values["strict_cycle"] = weight.strict * losses.l1(back, batch["drawing"])
         for part, disc in self.part_discs.items():
             # The mask is the photo's: the drawing must put its features where the photo has them.
@@ -285,7 +292,7 @@ class AsymmetricCycle(AdversarialModel):
             )
         if weight.anchor:
             draw = self.draw_anchor
-            lines = draw(batch["photo"], batch["style"]) if draw else batch["lines"]
+            lines = draw(batch["photo"], style) if draw else batch["lines"]
             pull = self.distance(fake_drawing, lines)
             share = 1.0 - (1.0 - weight.anchor_end) * self.progress
             values["anchor"] = weight.anchor * share * ops.mean(pull)

@@ -4,7 +4,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from keras_portrait.models.picture_config import PictureTrainSettings
-from keras_portrait.recipe import ADVERSARIAL, UPSAMPLINGS, PictureSettings, Recipe, between, one_of
+from keras_portrait.recipe import (
+    ADVERSARIAL,
+    UPSAMPLINGS,
+    PictureSettings,
+    Recipe,
+    added,
+    between,
+    one_of,
+)
 
 TRUNKS = ("vgg19", "vgg16")
 
@@ -45,6 +53,10 @@ class CartoonGANWeights:
         colour: weight of the difference to the photo's colours (AnimeGAN); see `gray_style`.
         landmarks: weight of the difference between where the photo's landmarks are and where the
             landmark network finds them in the cartoon.
+        relative: whether content and style losses are shares of what they aim at (the mean
+            magnitude of the photo's features, of the cartoon's Gram matrix), so that a weight means
+            the same for every trunk. Without, they are as large as the trunk's features are: with
+            weights of Caffe's scale, 14 on average, a weight of 10 leaves photos as they are.
         mode: "log" (the paper) or "lsgan" (its authors' code).
     """
 
@@ -54,6 +66,7 @@ class CartoonGANWeights:
     gray_style: float = between(0.0, 0, 1e9)
     colour: float = between(0.0, 0, 1e6)
     landmarks: float = between(0.0, 0, 1e9)
+    relative: bool = added(True, before=False)
     mode: str = one_of("log", ADVERSARIAL)
 
 

@@ -90,7 +90,10 @@ class CartoonGANExperiment(PictureExperiment):
             )
             found.append(Phase("landmarks", teacher, batches, train.landmark_steps))
         if train.initialization_steps and not self.start:
-            starter = ContentStart(model.generator, model.features, self.recipe.loss.content)
+            weights = self.recipe.loss
+            starter = ContentStart(
+                model.generator, model.features, weights.content, weights.relative
+            )
             starter.compile(generator=adam(train.learning_rate, train.beta_1))
             batches = PictureBatches(data, self.recipe.data, train.seed + 1, photos)
             found.append(Phase("initialization", starter, batches, train.initialization_steps))

@@ -18,7 +18,8 @@ smoothed (`data.edge_promoting`), y(b) its grayscale, l(a) the heat maps of a ph
 |                 |        | `d_smooth`: -log(1 - D(e))                 | 1      | sec. 3.2.1     |
 
 The paper's features are conv4_4 of VGG19; the authors' code takes them before the ReLU. The paper
-has no style loss; the report has one and gives no weight.
+has no style loss; the report has one and gives no weight. Both losses are shares of what they aim
+at, see `CartoonGANWeights`.
 """
 
 from collections.abc import Callable
@@ -112,6 +113,8 @@ class CartoonGAN(AdversarialModel):
         self.landmarks = landmarks
         self.weights_of = weights
         self.mode = weights.mode
+        # Objects made before there was a choice have none.
+        self.relative = getattr(weights, "relative", False)
         self.pool_size, self.average_decay, self.seed = pool_size, average_decay, seed
         self.pool = ImagePool(pool_size, seed, name="pool")
         # Built before the first step: weights may be loaded then.
@@ -142,6 +145,8 @@ class CartoonGAN(AdversarialModel):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """A model from what `get_config` returned."""
+        # Models saved before there was a choice.
+        config = config | {"weights": {"relative": False} | config["weights"]}
         features = VGGFeatures(**config["features"])
         rest = {name: restored(value) for name, value in config.items() if name != "features"}
         return cls(features=features, **rest)
@@ -196,7 +201,7 @@ class CartoonGAN(AdversarialModel):
         maps = self.features(fake) if targets else []
         for name, target in targets.items():
             loss = losses.content if name == "content" else losses.style
-            values[name] = getattr(weight, name) * loss(maps, target)
+            values[name] = getattr(weight, name) * loss(maps, target, self.relative)
         if weight.colour:
             values["colour"] = weight.colour * losses.colour(fake, batch["a"])
         if weight.landmarks:
@@ -261,6 +266,7 @@ class ContentStart(AdversarialModel):
         generator: G, as in `CartoonGAN`.
         features: as in `CartoonGAN`.
         weight: float, weight of the content loss, that of `CartoonGAN`.
+        relative: whether that loss is a share of the photo's features, see `CartoonGANWeights`.
 
     Reference:
         Chen, Lai, Liu, CVPR 2018, sec. 3.3.
@@ -269,11 +275,18 @@ class ContentStart(AdversarialModel):
     loss_names = ("content",)
     headline_names = loss_names
 
-    def __init__(self, generator: keras.Model, features: Callable, weight: float = 10.0):
+    def __init__(
+        self,
+        generator: keras.Model,
+        features: Callable,
+        weight: float = 10.0,
+        relative: bool = True,
+    ):
         super().__init__(name="content_start")
         self.generator = generator
         self.features = _frozen(features)
         self.weight = weight
+        self.relative = relative
 
     def trainable_groups(self):
         """G alone."""
@@ -301,7 +314,7 @@ class ContentStart(AdversarialModel):
 
         def generator_loss():
             maps = self.features(self.generator(batch["a"]))
-            value = self.weight * losses.content(maps, target)
+            value = self.weight * losses.content(maps, target, self.relative)
             return value, {"content": value}
 
         return self.report(self.update("generator", generator_loss))

@@ -13,11 +13,16 @@ DCGAN_SIZE = 64
 
 @dataclass(frozen=True)
 class DCGANDataSettings(PictureSettings):
-    """`PictureSettings` with the report's values; the size cannot be another."""
+    """`PictureSettings` with the report's values; the size cannot be another.
+
+    The report tells of one thing that is done to the pictures: their range becomes that of tanh,
+    [-1, 1]. So nothing is mirrored or enlarged unless it is asked for.
+    """
 
     size: int = DCGAN_SIZE
     batch: int = between(128, 1, 4096)
     scale: float = between(1.0, 1, 4)
+    flip: bool = False
 
     def check(self, prefix: str):
         """Refuses any other size."""

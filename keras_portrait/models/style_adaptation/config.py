@@ -88,6 +88,7 @@ class AdaptationTrainSettings(DecayTrainSettings):
 
     def check(self, prefix: str):
         """Refuses averaged weights: they round, and the other styles would not stay as they are."""
+        super().check(prefix)
         if self.average_decay:
             raise SettingError(
                 f"{prefix}average_decay: expected 0, since averages round and the other styles "

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -14,9 +15,15 @@ from keras_portrait.files import make_folder, write_whole
 from keras_portrait.inference.imaging import from_signed, grid, write_image
 from keras_portrait.training import run_page as report
 
+# Seconds after which the grid from before the first step is shown as far as it is: of untrained
+# networks of the papers' sizes a CPU draws one photo in about ten.
+FIRST_SECONDS = 30.0
+
 
 class SampleGrid(keras.callbacks.Callback):
     """Writes what the model makes of the same photos, before step 0 and after every epoch.
+
+    The first grid has fewer rows where drawing them takes long: it shows that the run has begun.
 
     Args:
         folder: run folder; pictures go to its `samples/`, with `columns.json`, a caption for each
@@ -32,15 +39,17 @@ class SampleGrid(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Writes the grid from before the first step, after a warm start, once."""
         if not (self.folder / "epoch-0000.png").exists():
-            self._write(0)
+            self._write(0, FIRST_SECONDS)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the grid of the epoch."""
         self._write(epoch + 1)
 
-    def _write(self, epoch):
-        cells, captions = [], []
+    def _write(self, epoch, seconds=math.inf):
+        cells, captions, began = [], [], time.perf_counter()
         for index in range(len(next(iter(self.batch.values())))):
+            if cells and time.perf_counter() - began >= seconds:
+                break
             one = {name: value[index : index + 1] for name, value in self.batch.items()}
             pictures = self.model.visuals(one)
             captions = list(pictures)
