@@ -123,7 +123,7 @@ def _figures(entries, first, keys, styles, seed):
 def _of_photos(entries, first, key, seed):
     values = _by_photo(entries, key)
     known = values[np.isfinite(values)]
-    if key in _SHARES and len(set(known.tolist())) < 2:
+    if key in _SHARES and set(known.tolist()) in ({0.0}, {100.0}):
         # A bootstrap of 30 hits in 30 would be sure of it.
         found = intervals.share_interval(known / 100)
     else:
