@@ -19,7 +19,7 @@ class SmallEdges:
 class SmallTrunk:
     """Reduced pictures for the features of VGG16."""
 
-    source = "random"
+    source, trunk = "random", "small"
 
     def __init__(self, trunk, layers):
         self.layers = layers

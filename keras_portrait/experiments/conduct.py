@@ -90,13 +90,13 @@ def conduct(plan: ExperimentPlan, means: Means) -> Path:
     if plan.wishes.trained is not None:
         _check_trained(plan, means)
     # All of them first: what does not fit is told before hours are spent.
-    for row in plan.rows:
-        plan.run(row)
+    runs = [plan.run(row) for row in plan.rows]
     make_folder(plan.wishes.folder)
     remove_forgotten(plan.wishes.folder)
     write_experiment(plan)
-    plan = _with_speeds(plan, means)
-    runs = [plan.run(row) for row in plan.rows]
+    if plan.needs_speeds:
+        plan = _with_speeds(plan, means)
+        runs = [plan.run(row) for row in plan.rows]
     for number, run in enumerate(runs, start=1):
         if run.is_finished:
             means.tell(f"{run.row.key}: finished already")

@@ -20,6 +20,7 @@ from keras_portrait.training.callbacks import TrainingStopped
 from small_judges import SmallTrunk, replace_networks
 from tiny_training import light_features
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 # Keys that all recipes have, or all but DCGAN's, and those of the asymmetric cycle alone.
 PICTURES = [
     *("data.size=64", "network.filters=2", "network.blocks=1", "network.discriminator_filters=2"),
@@ -71,7 +72,7 @@ def quick(eager, monkeypatch):
     monkeypatch.setattr(classifier, "build_trunk", lambda network: SmallTrunk("", (1, 2)))
 
 
-def given(name, data, out, photos, *more, steps=4):
+def given(name, data, out, photos, *more, steps=2):
     settings = {"report": PICTURES, "comparison": [*PICTURES, *PARTS]}.get(name, PORTRAIT)
     words = [part for setting in settings for part in ("-s", setting)]
     recipes = [f"--recipe={recipe}" for recipe in more if str(recipe).endswith(".toml")]
@@ -84,7 +85,6 @@ def results_of(folder):
     return json.loads((folder / "results.json").read_bytes())
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_ablations_go_on_where_they_were_killed_and_train_nothing_twice(
     portrait, drawn, photos, tmp_path, monkeypatch
@@ -95,7 +95,7 @@ def test_ablations_go_on_where_they_were_killed_and_train_nothing_twice(
     def stop_in_the_third(plan, verbose="auto"):
         trained.append(plan.folder.name)
         if len(trained) == 3:
-            raise TrainingStopped(2)
+            raise TrainingStopped(1)
         return train(plan, verbose)
 
     monkeypatch.setattr(training, "train", stop_in_the_third)
@@ -116,7 +116,7 @@ def test_ablations_go_on_where_they_were_killed_and_train_nothing_twice(
     assert trained[3:] == ["no-truncation", "strict-cycle", "no-hed", "no-local"]
     assert "full: finished already" in err
     found = results_of(out)
-    assert [run["steps"] for run in found["runs"]] == [4] * 6
+    assert [run["steps"] for run in found["runs"]] == [2] * 6
     assert [line["title"] for line in found["lines"]][-1] == "real drawings"
     assert len(found["lines"]) == 7 and found["photos"]["count"] == 4
     full, other = found["lines"][:2]
@@ -130,7 +130,6 @@ def test_ablations_go_on_where_they_were_killed_and_train_nothing_twice(
     assert portrait(*command)[0] == 0
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_the_comparison_measures_gray_and_colour(portrait, drawn, photos, tmp_path):
     out = tmp_path / "out"
@@ -152,7 +151,6 @@ def test_the_comparison_measures_gray_and_colour(portrait, drawn, photos, tmp_pa
     assert sheet.shape[1] == 3 * 196 - 4
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_styles_are_mixed_and_told(portrait, drawn, photos, tmp_path):
     before = read_manifest(drawn)
@@ -179,7 +177,6 @@ def test_styles_are_mixed_and_told(portrait, drawn, photos, tmp_path):
     assert len(results_of(again)["lines"]) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_the_report_has_its_figures(portrait, painted, photos, tmp_path):
     out = tmp_path / "out"
@@ -195,7 +192,6 @@ def test_the_report_has_its_figures(portrait, painted, photos, tmp_path):
     assert found["noise"]["dcgan"]["kid"]["value"] > found["noise"]["dcgan"]["floor"]["high"]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_hours_are_turned_into_steps_once(portrait, drawn, photos, tmp_path):
     out = tmp_path / "out"
