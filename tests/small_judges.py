@@ -25,7 +25,8 @@ class SmallTrunk:
         self.layers = layers
 
     def __call__(self, images):
-        images = (keras.ops.repeat(images, 6, axis=-1) + 1) / 2
+        times = 6 if images.shape[-1] == 1 else 2
+        images = (keras.ops.repeat(images, times, axis=-1) + 1) / 2
         return [keras.ops.average_pool(images, 2**index) for index in range(len(self.layers))]
 
 

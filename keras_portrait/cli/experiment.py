@@ -78,6 +78,9 @@ def experiment(
     hide_photos: Annotated[
         bool, typer.Option("--no-photos", help="Leave the photos out, to pass the result on.")
     ] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table as Markdown, too.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be trained; nothing is written.")
     ] = False,
@@ -125,7 +128,10 @@ def experiment(
             reference=reference,
             command=shlex.join(["portrait", *sys.argv[1:]]),
         )
-        tell(conductor.conduct(plan, means))
+        made = conductor.conduct(plan, means)
+        if markdown:
+            tell(conductor.markdown_table(plan))
+        tell(made)
     except KeyboardInterrupt as stop:
         remark(f"{str(stop) or 'stopped'}; the same command goes on: {output}")
         raise typer.Exit(130) from None

@@ -30,9 +30,9 @@ from keras_portrait.experiments import page
 from keras_portrait.experiments.budget import measure_speed
 from keras_portrait.experiments.figures import GENERATOR as DRAWS
 from keras_portrait.experiments.noise import measure_noise
-from keras_portrait.experiments.outcome import EVALUATION, NOISE, Outcome
+from keras_portrait.experiments.outcome import EVALUATION, NOISE, Outcome, read_evaluation
 from keras_portrait.experiments.plan import ExperimentPlan, PlannedRun, write_experiment
-from keras_portrait.experiments.summary import Line, table
+from keras_portrait.experiments.summary import Line, markdown, table
 from keras_portrait.files import make_folder, new_folder, remove_forgotten, write_whole
 from keras_portrait.inference.generator import Generator
 from keras_portrait.training.run_folder import installed_versions
@@ -136,6 +136,16 @@ def describe(plan: ExperimentPlan) -> list[str]:
     photos = plan.wishes.photos or f"held-back photos of {plan.wishes.data}"
     lines.append(f"then an evaluation on {photos}, and {plan.wishes.folder / page.NAME}")
     return lines + ([f"about {hours:.2g} h of training together, as measured"] if hours else [])
+
+
+def markdown_table(plan: ExperimentPlan) -> str:
+    """The table of an experiment that was conducted, as Markdown.
+
+    Raises:
+        InputError: the evaluation cannot be read.
+    """
+    evaluated = read_evaluation(plan.wishes.folder)
+    return markdown(table(plan.declaration, evaluated), evaluated["measures"])
 
 
 def _with_speeds(plan: ExperimentPlan, means: Means) -> ExperimentPlan:

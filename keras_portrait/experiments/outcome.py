@@ -9,14 +9,36 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.errors import InputError
 from keras_portrait.evaluation.report.files import JSON_NAME, PHOTOS, PICTURES, picture_path
 from keras_portrait.experiments.declaration import Declaration
+from keras_portrait.files import parse_json, read_bounded
 from keras_portrait.inference.generator import Generator
 from keras_portrait.inference.imaging import read_image
 
 EVALUATION = "evaluation"
 # In that folder: what was measured of pictures out of noise.
 NOISE = "noise.json"
+
+
+def read_evaluation(folder: Path) -> dict | None:
+    """The figures of an experiment's evaluation; None before it is made.
+
+    Args:
+        folder: of the experiment.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = folder / EVALUATION / JSON_NAME
+    if not os.path.isfile(path):
+        return None
+    try:
+        return parse_json(read_bounded(path))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"Expected the figures of an evaluation ({error}). Received: {path}"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -49,8 +71,7 @@ class Outcome:
     @functools.cached_property
     def evaluation(self) -> dict | None:
         """The figures of the evaluation; None before it is made."""
-        path = self.folder / EVALUATION / JSON_NAME
-        return json.loads(path.read_bytes()) if os.path.isfile(path) else None
+        return read_evaluation(self.folder)
 
     @functools.cached_property
     def noise(self) -> dict:

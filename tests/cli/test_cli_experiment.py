@@ -79,7 +79,10 @@ def test_what_is_asked_for_reaches_the_work(portrait, drawn_data, tmp_path, monk
     [(plan, means)] = seen
     assert (plan.wishes.photos, plan.wishes.count, plan.wishes.steps) == (tmp_path, 3, 9)
     assert not means.photos and means.photo is None
-    assert means.command == shlex.join(["portrait", *sys.argv[1:]])
+    monkeypatch.setattr(conduct, "markdown_table", lambda plan: "| table |")
+    command = ("experiment", "ablations", drawn_data, "-o", folder, *more, "--markdown")
+    assert portrait(*command)[1] == "| table |\npage\n"
+    assert seen[1][1].command == shlex.join(["portrait", *sys.argv[1:]])
 
 
 def test_ctrl_c_says_how_to_go_on(portrait, drawn_data, tmp_path, monkeypatch):

@@ -2,14 +2,17 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from invented_evaluation import invented_result, write_pictures
+from keras_portrait.errors import InputError
 from keras_portrait.evaluation import intervals
 from keras_portrait.evaluation.report.files import JSON_NAME, PICTURES, picture_path
 from keras_portrait.experiments import figures, find_experiment, page
+from keras_portrait.experiments.conduct import markdown_table
 from keras_portrait.experiments.outcome import EVALUATION, Outcome
 from keras_portrait.experiments.summary import differs, markdown, table
 from keras_portrait.inference.imaging import write_image
@@ -138,6 +141,18 @@ def check_page(text):
         assert len(re.findall(rf"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
     assert not re.search(r'(?:src|href)="(?!data:|#|runs/|evaluation/)', text)
     assert "@import" not in text and "url(" not in text
+
+
+def test_the_table_of_a_folder_is_read_back(tmp_path):
+    outcome = make_outcome(tmp_path)
+    plan = SimpleNamespace(declaration=outcome.declaration, wishes=SimpleNamespace(folder=tmp_path))
+    text = markdown_table(plan)
+    assert text == markdown(
+        table(outcome.declaration, outcome.evaluation), outcome.evaluation["measures"]
+    )
+    (tmp_path / EVALUATION / JSON_NAME).write_text("{")
+    with pytest.raises(InputError, match="Expected the figures of an evaluation"):
+        markdown_table(plan)
 
 
 def make_outcome(folder, name="ablations", sources=None, **more):

@@ -127,7 +127,8 @@ def test_ablations_go_on_where_they_were_killed_and_train_nothing_twice(
     # Nothing is left to do: no training, no evaluation.
     monkeypatch.setattr(training, "train", None)
     monkeypatch.setattr(conducting, "_evaluate", None)
-    assert portrait(*command)[0] == 0
+    code, _, err = portrait(*command)
+    assert code == 0, err
 
 
 @pytest.mark.usefixtures("quick")
@@ -135,7 +136,8 @@ def test_the_comparison_measures_gray_and_colour(portrait, drawn, photos, tmp_pa
     out = tmp_path / "out"
     recipes = ("portrait-tiny.toml", "cyclegan-cpu.toml", "cartoongan-cpu.toml")
     command = given("comparison", drawn, out, photos, *recipes, "--no-photos")
-    assert portrait(*command)[0] == 0
+    code, _, err = portrait(*command)
+    assert code == 0, err
     found = results_of(out)
     assert [run["method"] for run in found["runs"]] == [
         "asymmetric_cycle",
@@ -156,7 +158,8 @@ def test_styles_are_mixed_and_told(portrait, drawn, photos, tmp_path):
     before = read_manifest(drawn)
     out = tmp_path / "out"
     command = given("styles", drawn, out, photos, "portrait-tiny.toml")
-    assert portrait(*command)[0] == 0
+    code, _, err = portrait(*command)
+    assert code == 0, err
     assert read_manifest(drawn) == before  # the classifier keeps what it says to itself
     found = results_of(out)
     assert [(line["title"], line["style"]) for line in found["lines"]][:2] == [
@@ -182,7 +185,8 @@ def test_the_report_has_its_figures(portrait, painted, photos, tmp_path):
     out = tmp_path / "out"
     recipes = ("dcgan-cpu.toml", "cyclegan-cpu.toml", "cartoongan-cpu.toml")
     command = given("report", painted, out, photos, *recipes, "-s", "data.batch=2")
-    assert portrait(*command)[0] == 0
+    code, _, err = portrait(*command)
+    assert code == 0, err
     assert [path.stem for path in sorted((out / "figures").iterdir())] == sorted(
         figure.key for figure in find_experiment("report").figures
     )
@@ -211,7 +215,8 @@ def test_hours_are_turned_into_steps_once(portrait, drawn, photos, tmp_path):
     code, told, _ = portrait(*command, "--dry-run")
     assert code == 0 and told.count("the steps of 0.0001 h, measured at the start") == 3
     assert not out.exists()
-    assert portrait(*command)[0] == 0
+    code, _, err = portrait(*command)
+    assert code == 0, err
     # Too short for more than a step an epoch.
     assert {run["steps"] for run in results_of(out)["runs"]} <= {10, 11}
     code, told, _ = portrait(*command, "--dry-run")
