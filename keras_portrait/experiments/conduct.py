@@ -40,6 +40,9 @@ from keras_portrait.training.run_page.loss_log import current_rows, read_losses
 
 RESULTS = "results.json"
 FORMAT = 1
+# Drawings are measured at this side in pixels, or at so many times that of the largest generator
+# where that is less: to enlarge them further shows nothing, and takes the edge detector long.
+SIDE, TIMES = 512, 4
 # Whose versions may change a figure.
 PACKAGES = ("keras-portrait", "keras", "tensorflow", "torch", "numpy", "opencv-python-headless")
 
@@ -196,12 +199,11 @@ def _sources(outcome: Outcome) -> list[evaluation.Source]:
     """The runs that draw photos, and what takes the place of one."""
     found = []
     for row in outcome.declaration.rows:
-        if row.key in outcome.runs and (outcome.runs[row.key] / "generator.keras").is_file():
-            generator = outcome.generator(row.key)
-            if generator.metadata.noise == 0:
-                found.append(evaluation.Source(row.key, generator, "run"))
+        generator = outcome.generator(row.key)
+        if generator is not None and generator.metadata.noise == 0:
+            found.append(evaluation.Source(row.key, generator, "run"))
     if outcome.trained is not None:
-        found.append(evaluation.Source(DRAWS, outcome.generator(DRAWS)))
+        found.append(evaluation.Source(DRAWS, outcome.open(outcome.trained)))
     return found
 
 
@@ -216,6 +218,7 @@ def _evaluate(plan: ExperimentPlan, outcome: Outcome, means: Means) -> None:
             photos,
             part / PICTURES,
             drawings=plan.wishes.data,
+            size=min(SIDE, TIMES * max(each.generator.metadata.size for each in sources)),
             limit=plan.wishes.count,
             baselines=False,
             progress=show,

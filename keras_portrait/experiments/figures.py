@@ -41,7 +41,14 @@ def drawings(outcome) -> np.ndarray | None:
             entries = outcome.entries(row.key)
             cells.append(_cell(outcome.picture(entries[place % len(entries)]["key"], index)))
     captions = ["photo"] * outcome.shows_photos + [row.title for row in rows]
-    return captioned_grid(cells, captions)
+    sheet, styles = captioned_grid(cells, captions), _row_styles(outcome, rows, len(chosen))
+    return _with_line(sheet, f"rows: {', '.join(styles)}") if len(set(styles)) > 1 else sheet
+
+
+def _row_styles(outcome, rows, count):
+    """The style of each row of a sheet of drawings, of the run that has the most styles."""
+    entries = max((outcome.entries(row.key) for row in rows), key=len)
+    return [entries[place % len(entries)]["style"] for place in range(count)]
 
 
 def curves(outcome, key: str | None = None) -> np.ndarray | None:
@@ -117,17 +124,17 @@ def reference_styles(outcome) -> np.ndarray | None:
 
 
 def _from_noise(outcome, noise):
-    rows = [row.key for row in outcome.declaration.rows if row.key in outcome.runs]
-    for key in rows:
-        generator = outcome.generator(key)
-        if generator.metadata.noise:
+    for row in outcome.declaration.rows:
+        generator = outcome.generator(row.key)
+        if generator is not None and generator.metadata.noise:
             sampler = Sampler(generator)
             return grid(list(sampler(noise(sampler.metadata.noise))), GRID)
     return None
 
 
 def _stylizer(outcome):
-    generator = outcome.generator(GENERATOR)
+    given = outcome.trained
+    generator = outcome.open(given) if given else outcome.generator(GENERATOR)
     return None if generator is None or outcome.photo is None else Stylizer(generator)
 
 

@@ -32,7 +32,7 @@ def measure_noise(outcome, extractor: Callable | None = None) -> dict[str, dict]
     """
     found = {}
     for row in outcome.declaration.rows:
-        generator = outcome.generator(row.key) if row.key in outcome.runs else None
+        generator = outcome.generator(row.key)
         if generator is None or not generator.metadata.noise:
             continue
         held = spread(load_pictures(outcome.data, with_photos=False).held_pictures, COUNT)

@@ -15,6 +15,7 @@ from keras_portrait.experiments.declaration import Declaration
 from keras_portrait.files import parse_json, read_bounded
 from keras_portrait.inference.generator import Generator
 from keras_portrait.inference.imaging import read_image
+from keras_portrait.training.saved_generator import GENERATOR_FILE
 
 EVALUATION = "evaluation"
 # In that folder: what was measured of pictures out of noise.
@@ -99,10 +100,10 @@ class Outcome:
         return self.photos and (self.folder / EVALUATION / PICTURES / PHOTOS).is_dir()
 
     def generator(self, key: str) -> Generator | None:
-        """The generator of a run, or what takes its place; None where there is neither."""
-        if key in self.runs:
-            return self.open(str(self.runs[key]))
-        return self.open(self.trained) if self.trained else None
+        """The generator of a run; None where it is not finished, or has none."""
+        if key not in self.runs or not os.path.isfile(self.runs[key] / GENERATOR_FILE):
+            return None
+        return self.open(str(self.runs[key]))
 
     def title(self, key: str) -> str:
         """What the page calls a run."""
