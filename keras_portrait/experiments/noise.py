@@ -15,6 +15,8 @@ from keras_portrait.training.experiment import spread
 
 # Pictures of each kind that are compared.
 COUNT = 200
+# Held-back pictures that two halves of four can be made of.
+LEAST = 8
 _SEED = 0
 
 
@@ -28,7 +30,7 @@ def measure_noise(outcome, extractor: Callable | None = None) -> dict[str, dict]
     Returns:
         By the keys of such runs `figures`, `kid` and `floor` (between two halves of the real
         pictures) with `value`, `low`, `high` and `count`, times 1000; and `words` for the page.
-        Empty where nothing was held back.
+        Empty where fewer than `LEAST` were held back.
     """
     found = {}
     for row in outcome.declaration.rows:
@@ -36,7 +38,7 @@ def measure_noise(outcome, extractor: Callable | None = None) -> dict[str, dict]
         if generator is None or not generator.metadata.noise:
             continue
         held = spread(load_pictures(outcome.data, with_photos=False).held_pictures, COUNT)
-        if len(held) < 4:
+        if len(held) < LEAST:
             continue
         extractor = extractor or Extractor()
         sampler = Sampler(generator)

@@ -61,7 +61,7 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def painted(tmp_path_factory):
-    return write_cartoon_faces(tmp_path_factory.mktemp("painted"), 40, 64)
+    return write_cartoon_faces(tmp_path_factory.mktemp("painted"), 64, 64)
 
 
 @pytest.fixture
