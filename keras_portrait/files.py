@@ -106,6 +106,43 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
+@contextlib.contextmanager
+def new_folder(folder: Path, what: str) -> Iterator[Path]:
+    """Gives a folder beside the wanted one, which takes its place at the end and only then.
+
+    Args:
+        folder: the wanted one; not there, or empty.
+        what: what goes into it, for the text of an error.
+
+    Yields:
+        The folder to write to; it is removed where the block fails.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    target = folder.resolve()
+    part = target.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-{target.name}")
+    make_folder(part)
+    try:
+        yield part
+    except BaseException as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"Cannot write the {what} ({error.strerror}). Received: {folder}"
+        ) from error
+    try:
+        if target.is_dir():
+            target.rmdir()
+        part.rename(target)
+    except OSError as error:
+        raise InputError(
+            f"Cannot put the finished {what} in its place ({error.strerror}). It is in {part}. "
+            f"Received: {folder}"
+        ) from error
+
+
 def check_writable(folder: Path) -> None:
     """Sees to it that files can be written into a folder that is there or will be made.
 

@@ -16,6 +16,7 @@ from keras_portrait.cli.card import card
 from keras_portrait.cli.compare import compare
 from keras_portrait.cli.distill import distill
 from keras_portrait.cli.evaluate import evaluate
+from keras_portrait.cli.experiment import experiment
 from keras_portrait.cli.prepare import prepare
 from keras_portrait.cli.presets import presets
 from keras_portrait.cli.sample import sample
@@ -39,6 +40,7 @@ _COMMANDS = {
     "adapt": (adapt, "Add a style to a preset or run, from few drawings."),
     "distill": (distill, "Train a small generator to draw like a trained one."),
     "evaluate": (evaluate, "Measure how good the drawings of presets and runs are."),
+    "experiment": (experiment, "Train, measure and show what a paper compares."),
     "card": (card, "Write the model card of a preset."),
 }
 

@@ -103,11 +103,12 @@ def evaluate(
     from keras_portrait.evaluation.report import page as evaluation_page
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
     from keras_portrait.evaluation.report.files import PICTURES, picture_path
+    from keras_portrait.files import new_folder
     from keras_portrait.inference.folders import PassedOver
     from keras_portrait.training.run_folder import installed_versions
 
     evaluation_page.require_template()
-    with _new_folder(output) as part, _progress() as show:
+    with new_folder(output, "report") as part, progress_line() as show:
         result = evaluation.evaluate(
             [
                 evaluation.Source(_name(given), generator, _kind(given))
@@ -202,35 +203,7 @@ def _kind(given: str) -> str:
 
 
 @contextlib.contextmanager
-def _new_folder(folder: Path) -> Iterator[Path]:
-    """Gives a folder beside the wanted one, which takes its place at the end and only then."""
-    from keras_portrait.files import UNFINISHED_PREFIX, make_folder
-
-    target = folder.resolve()
-    part = target.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-{target.name}")
-    make_folder(part)
-    try:
-        yield part
-    except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
-        if not isinstance(error, OSError):
-            raise
-        raise InputError(
-            f"Cannot write the report ({error.strerror}). Received: {folder}"
-        ) from error
-    try:
-        if target.is_dir():
-            target.rmdir()
-        part.rename(target)
-    except OSError as error:
-        raise InputError(
-            f"Cannot put the finished report in its place ({error.strerror}). It is in {part}. "
-            f"Received: {folder}"
-        ) from error
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def progress_line() -> Iterator[Callable[[str, int, int], None]]:
     """A line on terminals; gives the function that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

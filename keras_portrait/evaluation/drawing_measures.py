@@ -127,6 +127,26 @@ def style_distance(a: np.ndarray, b: np.ndarray) -> float:
     return 100 * float(np.abs(first - second).sum() / max((first + second).sum(), 1))
 
 
+def colour_figures(picture: np.ndarray, photo: np.ndarray) -> dict[str, float]:
+    """Figures of a picture in colour.
+
+    Args:
+        picture: uint8 RGB (S, S, 3).
+        photo: uint8 RGB (S, S, 3), what it was made of.
+
+    Returns:
+        `colour`, the mean difference of the largest and the smallest channel, percent of the
+        range: 0 for gray; `photo_difference`, the mean absolute difference to the photo, percent of
+        the range: 0 for the photo itself.
+    """
+    spread = picture.max(axis=-1).astype(np.float32) - picture.min(axis=-1)
+    difference = np.abs(picture.astype(np.float32) - photo)
+    return {
+        "colour": 100 * float(spread.mean()) / 255,
+        "photo_difference": 100 * float(difference.mean()) / 255,
+    }
+
+
 def runs(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the runs of true in bool (N,) begin, and one past where they end: int (R,) each."""
     steps = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(np.int8), [0]])))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import socket
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -44,7 +45,7 @@ class VGGExtractor:
         """Features of drawings.
 
         Args:
-            drawings: uint8 (N, S, S).
+            drawings: uint8 (N, S, S), or RGB (N, S, S, 3).
 
         Returns:
             Features float32 (N, 512), of length sqrt(512), and texture statistics float32 (N, F),
@@ -59,7 +60,7 @@ class VGGExtractor:
         return np.concatenate(features), np.concatenate(texture)
 
     def _of_few(self, drawings):
-        maps = self._trunk(ops.convert_to_tensor(_inputs(drawings, _VGG_SIDE)[..., None]))
+        maps = self._trunk(ops.convert_to_tensor(_inputs(drawings, _VGG_SIDE)))
         texture = ops.convert_to_numpy(texture_statistics(maps[:_TEXTURE_BLOCKS]))
         means = ops.convert_to_numpy(ops.mean(maps[-1], axis=(1, 2)))
         lengths = np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
@@ -92,8 +93,10 @@ class InceptionExtractor:
         self.name = "InceptionV3 (keras.applications), pooled"
 
     def __call__(self, drawings: np.ndarray) -> np.ndarray:
-        """Features float32 (N, 2048) of drawings uint8 (N, S, S)."""
-        pictures = np.repeat(_inputs(drawings, _INCEPTION_SIDE)[..., None], 3, axis=-1)
+        """Features float32 (N, 2048) of drawings uint8 (N, S, S), or RGB (N, S, S, 3)."""
+        pictures = _inputs(drawings, _INCEPTION_SIDE)
+        if pictures.shape[-1] == 1:
+            pictures = np.repeat(pictures, 3, axis=-1)
         parts = range(0, len(pictures), BATCH)
         return np.concatenate(
             [self._network.predict_on_batch(pictures[start : start + BATCH]) for start in parts]
@@ -118,7 +121,11 @@ class Extractor:
         self.name, self.suffix = judge.name, judge.suffix
 
     def __call__(self, drawings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, D) and texture statistics (N, F) of drawings uint8 (N, S, S)."""
+        """Features (N, D) and texture statistics (N, F) of drawings.
+
+        Args:
+            drawings: uint8 (N, S, S), or RGB (N, S, S, 3); gray has the features of gray in RGB.
+        """
         features, texture = self._vgg(drawings)
         return features if self._inception is None else self._inception(drawings), texture
 
@@ -131,6 +138,27 @@ def find_inception() -> InceptionExtractor | None:
         return None
 
 
+def stack_pictures(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one size, in colour where one of them is.
+
+    Args:
+        pictures: uint8 (S, S) or RGB (S, S, 3).
+
+    Returns:
+        uint8 (N, S, S), or (N, S, S, 3).
+    """
+    if all(picture.ndim == 2 for picture in pictures):
+        return np.stack(pictures)
+    gray = (picture.ndim == 2 for picture in pictures)
+    return np.stack(
+        [
+            np.repeat(picture[..., None], 3, axis=-1) if is_gray else picture
+            for picture, is_gray in zip(pictures, gray, strict=True)
+        ]
+    )
+
+
 def _inputs(drawings, side):
-    """Drawings uint8 (N, S, S) as float32 (N, side, side) in [-1, 1]."""
-    return to_signed(np.stack([resize(drawing, side, side) for drawing in drawings]))
+    """Drawings uint8 (N, S, S), or RGB, as float32 (N, side, side, 1 or 3) in [-1, 1]."""
+    small = to_signed(np.stack([resize(drawing, side, side) for drawing in drawings]))
+    return small[..., None] if small.ndim == 3 else small

@@ -3,12 +3,15 @@
 import contextlib
 import csv
 import hashlib
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.data.manifest import NAME as MANIFEST_NAME
+from keras_portrait.data.manifest import read_manifest
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import read_bounded
 from keras_portrait.inference.folders import PassedOver, list_images
@@ -28,7 +31,7 @@ class Source:
 
     Attributes:
         name: what it is called in the result.
-        generator: the generator, of drawings.
+        generator: the generator, of drawings or pictures in colour, from photos.
         kind: "preset" or "run".
     """
 
@@ -45,11 +48,14 @@ class Photo:
         name: its path in the folder, with forward slashes.
         path: where it lies.
         group: one of `GROUPS`, or None.
+        landmarks: float (5, 2), the face's points in pixels of the photo; None where a detector
+            has to find them.
     """
 
     name: str
     path: Path
     group: str | None
+    landmarks: np.ndarray | None = None
 
 
 def find_photos(
@@ -61,9 +67,11 @@ def find_photos(
     """Lists photos, and tells women from men.
 
     Args:
-        folder: of photos, subfolders too.
+        folder: of photos, subfolders too; or a folder made by `portrait prepare`, of which the
+            photos are taken that were held back.
         groups: a CSV file with the columns `file`, a path in the folder or a bare name, and
             `group`; None tells by whole words of folder and file names, such as `female-007.jpg`.
+            Of a prepared folder the names are those of the photos that were prepared.
         limit: at most so many, evenly chosen.
         passed: notes what is passed over in the folder.
 
@@ -74,22 +82,48 @@ def find_photos(
         InputError: there is no such folder, no photo in it, or the CSV file cannot be used.
     """
     folder = Path(folder)
-    paths = list_images(folder, passed)
-    if not paths:
-        raise InputError(f"Expected a folder of photos. Received: no picture in {folder}")
+    prepared = os.path.isfile(folder / MANIFEST_NAME)
+    photos = _held_photos(folder) if prepared else _photos_in(folder, passed)
     table = None if groups is None else _read_groups(Path(groups))
-    names = {name for path in paths for name in (path.name, path.relative_to(folder).as_posix())}
+    names = {name for photo in photos for name in (photo.name, _bare(photo.name))}
     unknown = sorted(set(table or ()) - names)
     if unknown:
         raise InputError(f"{groups}: expected files of {folder}. Received: {unknown[0]}")
-    if limit is not None and limit < len(paths):
-        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
-    photos = []
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        group = _group_of(name) if table is None else table.get(name, table.get(path.name))
-        photos.append(Photo(name, path, group))
-    return photos
+    if limit is not None and limit < len(photos):
+        photos = [photos[i] for i in np.linspace(0, len(photos) - 1, limit).round().astype(int)]
+    return [
+        replace(photo, group=table.get(photo.name, table.get(_bare(photo.name))))
+        if table is not None
+        else photo
+        for photo in photos
+    ]
+
+
+def _photos_in(folder, passed):
+    paths = list_images(folder, passed)
+    if not paths:
+        raise InputError(f"Expected a folder of photos. Received: no picture in {folder}")
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return [Photo(name, path, _group_of(name)) for name, path in zip(names, paths, strict=True)]
+
+
+def _held_photos(folder):
+    """The photos of a prepared folder that no training has seen, with their landmarks."""
+    rows = [row for row in read_manifest(folder) if row.kept and row.kind == "photo"]
+    held = sorted((row for row in rows if row.split != "train"), key=lambda row: row.source)
+    if not held:
+        raise InputError(
+            f"{folder}: expected photos that were held back; `portrait prepare --holdout` says how "
+            f"many, and a folder of other photos will do. Received: {len(rows)} to train on"
+        )
+    return [
+        Photo(row.source, folder / row.file, _group_of(row.source), np.array(row.landmarks, float))
+        for row in held
+    ]
+
+
+def _bare(name):
+    return name.rpartition("/")[2]
 
 
 def fingerprint(photos: list[Photo]) -> str:
@@ -114,10 +148,10 @@ def check_sources(sources: list[Source]) -> None:
     names = [source.name for source in sources]
     for source in sources:
         metadata = source.generator.metadata
-        if metadata.channels != 1 or "image" not in metadata.inputs:
+        if "image" not in metadata.inputs:
             raise SettingError(
-                f"Expected a preset or run that draws photos in gray. Received: {source.name}, "
-                f"which takes {metadata.inputs[0]} and makes {metadata.channels} channels"
+                "Expected a preset or run that makes pictures of photos. Received: "
+                f"{source.name}, which takes {metadata.inputs[0]}"
             )
         if names.count(source.name) > 1:
             raise SettingError(f"Expected different names. Received: {source.name} twice")

@@ -105,6 +105,22 @@ def measures(suffix: str, extractor: str, people: str = "") -> dict[str, dict]:
             "LPIPS between the HED edge maps of photo and drawing. Gray, photo-like drawings "
             "score well: read it beside the gray.",
         ),
+        "photo_difference": Measure(
+            "Difference to the photo",
+            "% of the range",
+            None,
+            None,
+            "Mean absolute difference of a picture in colour to the aligned photo. Near 0: it has "
+            "hardly been changed.",
+        ),
+        "colour": Measure(
+            "Colour",
+            "% of the range",
+            None,
+            None,
+            "Mean difference between the largest and the smallest channel of a picture in colour; "
+            "0 is gray.",
+        ),
         "identity": Measure(
             "Sitter found",
             "%",

@@ -11,6 +11,7 @@ from keras_portrait.evaluation.baselines import BASELINES, edge_drawing, flow_li
 from keras_portrait.evaluation.border import border_line
 from keras_portrait.evaluation.content import EdgeDistance, find_landmarks, landmark_error
 from keras_portrait.evaluation.drawing_measures import (
+    colour_figures,
     empty_parts,
     gray_figures,
     line_agreement,
@@ -22,7 +23,7 @@ from keras_portrait.evaluation.drawing_measures import (
     style_distance,
     width_quantile,
 )
-from keras_portrait.evaluation.extractors import Extractor
+from keras_portrait.evaluation.extractors import Extractor, stack_pictures
 from keras_portrait.evaluation.eyes import readable_eyes
 from keras_portrait.evaluation.identity.gallery import Gallery
 from keras_portrait.evaluation.inputs import Source, safe_key
@@ -32,7 +33,13 @@ from keras_portrait.evaluation.summary import Entry
 from keras_portrait.files import make_folder
 from keras_portrait.inference.alignment import fade_ink
 from keras_portrait.inference.faces import Detector
-from keras_portrait.inference.imaging import enlarge_drawing, read_image, write_image
+from keras_portrait.inference.imaging import (
+    enlarge_drawing,
+    read_image,
+    resize,
+    to_gray,
+    write_image,
+)
 from keras_portrait.inference.stylizer import Stylizer
 
 # What line F1 is measured against is the same filter.
@@ -63,7 +70,8 @@ class DrawingMethod:
     Attributes:
         entry: where the measures go.
         draw: function of a picture, uint8 RGB (H, W, 3), its subject and the square's edge map,
-            float32 (S, S), to a drawing uint8 (N, N) of the generator's own size.
+            float32 (S, S), to a drawing uint8 (N, N) of the generator's own size; (N, N, 3) where
+            it is in colour.
     """
 
     entry: Entry
@@ -95,8 +103,9 @@ class DrawnSubject:
         subject: who.
         index: place of the photo in the result.
         edges: edge map of the square, float32 (S, S) in [0, 1].
-        native: drawings as they were drawn, uint8 (N, N), of each method.
+        native: drawings as they were drawn, uint8 (N, N), of each method; gray of those in colour.
         drawings: the same at the size at which they are measured, uint8 (S, S).
+        pictures: as they are seen at that size: the drawings, and (S, S, 3) where in colour.
     """
 
     subject: Subject
@@ -104,6 +113,7 @@ class DrawnSubject:
     edges: np.ndarray
     native: list[np.ndarray]
     drawings: list[np.ndarray]
+    pictures: list[np.ndarray]
 
 
 def draw_subjects(
@@ -139,11 +149,16 @@ def _draw(subject, index, methods, scorers, folder):
     edges = scorers.distance.edges(subject.square[None])[0] * subject.inside
     _keep(folder, PHOTOS, index, subject.square)
     _keep(folder, EDGES, index, edge_drawing(edges))
-    native = [method.draw(picture, subject, edges) for method in methods]
+    drawn = [method.draw(picture, subject, edges) for method in methods]
+    native = [to_gray(each) for each in drawn]
     drawings = [enlarge_drawing(drawing, *edges.shape) for drawing in native]
-    for method, drawing in zip(methods, drawings, strict=True):
-        _keep(folder, method.entry.key, index, drawing)
-    return DrawnSubject(subject, index, edges, native, drawings)
+    pictures = [
+        drawing if each.ndim == 2 else resize(each, *edges.shape)
+        for each, drawing in zip(drawn, drawings, strict=True)
+    ]
+    for method, each in zip(methods, pictures, strict=True):
+        _keep(folder, method.entry.key, index, each)
+    return DrawnSubject(subject, index, edges, native, drawings, pictures)
 
 
 def measure_drawings(
@@ -167,16 +182,18 @@ def measure_drawings(
         for method, row in zip(methods, found, strict=True):
             method.entry.identity.append(row)
     kept = [i for i, method in enumerate(methods) if measured or method.entry.kind != "baseline"]
-    methods, drawings = [methods[i] for i in kept], np.stack([drawn.drawings[i] for i in kept])
+    methods = [methods[i] for i in kept]
+    drawings, pictures = ([each[i] for i in kept] for each in (drawn.drawings, drawn.pictures))
     # Enlargement steepens the tones, and so would wash gray away.
     grays = [gray_figures(drawn.native[i]) for i in kept]
     # The large networks leave a core idle now and then: the other measures are taken beside them.
     with ThreadPoolExecutor(1) as pool:
-        rows = pool.submit(_measure_each, subject, methods, drawings, scorers)
+        rows = pool.submit(_measure_each, subject, methods, drawings, pictures, scorers)
+        seen = stack_pictures(pictures)
         distances = scorers.distance.distances(
-            scorers.distance.features(edges[None]), scorers.distance.edges(drawings)
+            scorers.distance.features(edges[None]), scorers.distance.edges(seen)
         )
-        features, texture = scorers.extractor(drawings)
+        features, texture = scorers.extractor(seen)
         for number, row in enumerate(rows.result()):
             entry = methods[number].entry
             entry.indices.append(drawn.index)
@@ -186,11 +203,13 @@ def measure_drawings(
     return lip_and_face(edges, subject.landmarks)
 
 
-def _measure_each(subject, methods, drawings, scorers):
-    """What needs no large network, of each drawing."""
+def _measure_each(subject, methods, drawings, pictures, scorers):
+    """What needs no large network, of each drawing; the face is looked for in what is seen."""
     lines, rows = fade_ink(flow_lines(subject.square), subject.inside), []
-    for method, drawing in zip(methods, drawings, strict=True):
-        row = _found_again(drawing, subject, scorers)
+    for method, drawing, picture in zip(methods, drawings, pictures, strict=True):
+        row = _found_again(picture, subject, scorers)
+        if picture.ndim == 3:
+            row |= colour_figures(picture, subject.square)
         if method.entry.name != _LINES:
             row["line_f1"] = line_agreement(drawing, lines)
         rows.append(row | _as_seen(drawing, subject) | _as_drawing(drawing, subject, method.entry))

@@ -1,5 +1,6 @@
-"""The drawings that somebody drew, which generated ones are held against."""
+"""The drawings that somebody drew, or avatars, which generated ones are held against."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_portrait.data.manifest import NAME as MANIFEST_NAME
+from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.prepare.drawings import InkLimits, align_drawing, find_face_in_drawing
 from keras_portrait.errors import InputError
 from keras_portrait.evaluation.content import BATCH, find_landmarks
@@ -21,8 +24,12 @@ from keras_portrait.evaluation.drawing_measures import (
 from keras_portrait.evaluation.eyes import readable_eyes
 from keras_portrait.inference.faces import Detector
 from keras_portrait.inference.geometry import face_template, square_to_photo
-from keras_portrait.inference.imaging import enlarge_drawing, read_image
-from keras_portrait.models.style_classifier.data import TaggedDrawings, load_tagged
+from keras_portrait.inference.imaging import enlarge_drawing, read_image, resize, to_gray
+from keras_portrait.models.style_classifier.data import (
+    TaggedDrawing,
+    TaggedDrawings,
+    load_tagged,
+)
 
 # Drawings of a style that are looked at: more make the distances hardly surer.
 MOST_DRAWINGS = 100
@@ -30,6 +37,8 @@ MOST_DRAWINGS = 100
 _HELD = 0.2
 # Weight of the squares of the classifier's coefficients, per drawing.
 _RIDGE = 1.0
+# The style of avatars without a label.
+AVATARS = "avatars"
 # Name of the reference for what has no style among the drawings.
 ALL = "all"
 
@@ -62,10 +71,6 @@ class References:
             return np.ones(len(self.style), bool)
         return self.style == self.styles.index(style)
 
-    def name_of(self, style: str) -> str:
-        """The style, or `ALL` where the drawings have no such style."""
-        return style if style in self.styles else ALL
-
 
 def measure_references(
     folder: str | Path,
@@ -78,8 +83,9 @@ def measure_references(
     """Reads and measures drawings, at most `MOST_DRAWINGS` of a style.
 
     Args:
-        folder: made by `portrait prepare`; or a folder of drawings in subfolders named after
-            styles, which are then aligned by the face in them, or left out.
+        folder: made by `portrait prepare`, of which avatars are taken where it has any; or a
+            folder of drawings in subfolders named after styles, which are then aligned by the face
+            in them, or left out.
         size: side in pixels at which drawings are measured.
         seed: of the choice among more drawings.
         extractor: drawings to features and texture.
@@ -89,24 +95,26 @@ def measure_references(
     Raises:
         InputError: there are no drawings with a style.
     """
-    data = load_tagged(folder, _HELD)
+    data = _load(folder)
     chosen = _choose(data, seed)
     aligned = [(drawing, _square(data, drawing, size, detector)) for drawing in chosen]
     aligned = [(drawing, square) for drawing, square in aligned if square is not None]
     if not aligned:
         raise InputError(f"Expected drawings of faces. Received: no face in those of {folder}")
     drawings, squares = zip(*aligned, strict=True)
+    native = [to_gray(square) for square in squares]
     # Of the drawings as they are: enlargement steepens the tones.
-    grays = [gray_figures(square) for square in squares]
-    squares = [enlarge_drawing(square, size, size) for square in squares]
+    grays = [gray_figures(square) for square in native]
+    pictures = [_enlarged(square, size) for square in squares]
     with ThreadPoolExecutor(1) as pool:
-        measured = pool.map(lambda square: _measure(square, detector), squares)
+        larger = (enlarge_drawing(square, size, size) for square in native)
+        measured = pool.map(lambda square: _measure(square, detector), larger)
         found = []
-        for start in range(0, len(squares), BATCH):
-            progress(start, len(squares))
-            found.append(extractor(np.stack(squares[start : start + BATCH])))
+        for start in range(0, len(pictures), BATCH):
+            progress(start, len(pictures))
+            found.append(extractor(np.stack(pictures[start : start + BATCH])))
         widths, figures = zip(*measured, strict=True)
-    progress(len(squares), len(squares))
+    progress(len(pictures), len(pictures))
     features, texture = (np.concatenate(parts) for parts in zip(*found, strict=True))
     figures = [gray | row for gray, row in zip(grays, figures, strict=True)]
     styles = sorted({drawing.tag for drawing in drawings})
@@ -160,8 +168,32 @@ def _choose(data: TaggedDrawings, seed: int) -> list:
     return [data.drawings[index] for index in chosen]
 
 
+def _load(folder):
+    """The drawings with their styles, or avatars with their labels, where there are any."""
+    if not os.path.isfile(Path(folder) / MANIFEST_NAME):
+        return load_tagged(folder, _HELD)
+    rows = [row for row in read_manifest(folder) if row.kept and row.kind == "avatar"]
+    if not rows:
+        return load_tagged(folder, _HELD)
+    drawings = [TaggedDrawing(r.file, r.style or AVATARS, r.split != "train") for r in rows]
+    styles = sorted({drawing.tag for drawing in drawings})
+    return _Avatars(Path(folder), drawings, styles, prepared=True)
+
+
+class _Avatars(TaggedDrawings):
+    """Avatars of a prepared folder, in colour."""
+
+    def square(self, drawing):
+        return read_image(self.folder / drawing.file)
+
+
+def _enlarged(square, size):
+    """A drawing with its lines drawn together again, or a picture in colour as it is."""
+    return (enlarge_drawing if square.ndim == 2 else resize)(square, size, size)
+
+
 def _square(data, drawing, size, detector):
-    """The aligned drawing, uint8 (S, S), or None where no face is found in it.
+    """The aligned drawing, uint8 (S, S), or None where no face is found in it; avatars in colour.
 
     S is `size`, or of prepared drawings the side that they have.
     """

@@ -10,7 +10,7 @@ from keras_portrait.evaluation.border import photo_corners
 from keras_portrait.evaluation.content import find_landmarks
 from keras_portrait.evaluation.inputs import Photo
 from keras_portrait.inference.alignment import prepare_face
-from keras_portrait.inference.faces import Detector, Face
+from keras_portrait.inference.faces import Box, Detector, Face
 from keras_portrait.inference.geometry import invert, transform_points
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.inference.segmentation import PersonSegmenter
@@ -49,7 +49,7 @@ def align(
     detector: Detector,
     progress: Callable[[int, int], None],
 ) -> tuple[list[Subject], list[dict[str, str]]]:
-    """Finds the largest face of each photo and cuts out its square.
+    """Finds the largest face of each photo, where it is not known, and cuts out its square.
 
     Args:
         photos: from `inputs.find_photos`.
@@ -74,7 +74,7 @@ def align(
             skipped.append({"file": photo.name, "reason": str(error)})
             continue
         try:
-            face = stylizer.largest_face(picture, photo.name)
+            face = _face_in(photo, picture, stylizer)
         except InputError:
             skipped.append({"file": photo.name, "reason": NO_FACE})
             continue
@@ -91,3 +91,12 @@ def align(
             f"Received: {len(photos)} that cannot be drawn, the first: {skipped[0]['reason']}"
         )
     return subjects, skipped
+
+
+def _face_in(photo, picture, stylizer):
+    """The face whose landmarks are known, or the largest one that a detector finds."""
+    if photo.landmarks is None:
+        return stylizer.largest_face(picture, photo.name)
+    left, top = photo.landmarks.min(axis=0)
+    width, height = np.ptp(photo.landmarks, axis=0)
+    return Face(Box(left, top, width, height), photo.landmarks.astype(np.float32), 1.0)

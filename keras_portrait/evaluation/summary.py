@@ -109,7 +109,7 @@ class Summarizer:
             if any(key in row for row in rows.values())
         }
         return self._entry(entry, reference, figures) | {
-            "against": against if entry.kind == "baseline" else {},
+            "against": against if len(against) > 1 else {},
             "worst": self._worst(entry),
             "per_photo": per_photo,
         }
@@ -194,17 +194,18 @@ class Summarizer:
     def _against(self, entry, told) -> tuple[str, dict[str, dict]]:
         """What an entry is compared with, and figures by all that it was compared with.
 
-        A generator is compared with the drawings of its style; a baseline, which has none, with
-        each style and all drawings, so that it can stand beside any generator. It is shown with
-        the style that it comes nearest to.
+        A generator is compared with the drawings of its style; what has none among them with each
+        style and all drawings, so that it can stand beside any generator. A baseline is shown with
+        the style that it comes nearest to, a generator with all drawings.
         """
-        if entry.kind != "baseline":
-            name = self.references.name_of(entry.style)
-            return name, {name: self._distances(entry, name)}
+        if entry.style in self.references.styles:
+            return entry.style, {entry.style: self._distances(entry, entry.style)}
         against = {name: self._distances(entry, name) for name in [*self.references.styles, ALL]}
         if told is not None:
             for style in self.references.styles:
                 against[style] |= self._told_as(style, "", told)
+        if entry.kind != "baseline":
+            return ALL, against
         kernel = {
             style: value
             for style in self.references.styles

@@ -79,6 +79,11 @@ def from_signed(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(image, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
+def to_gray(picture: np.ndarray) -> np.ndarray:
+    """uint8 RGB (H, W, 3) as gray (H, W), by its luma; what is gray already stays."""
+    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resizes a picture: each side by area averages where it shrinks, bicubic where it grows.
 

@@ -36,6 +36,18 @@ def load_recipe(recipe: str | Path, overrides: list[str] | tuple[str, ...] = ())
         raise SettingError(f"{path}: expected a TOML recipe. Received: {error}") from None
     for override in overrides:
         _override(values, override)
+    return recipe_from(values)
+
+
+def recipe_from(values: dict) -> Recipe:
+    """The recipe whose values a run folder's `options.json` holds.
+
+    Args:
+        values: sections and keys, as `recipe.as_options` gives them.
+
+    Raises:
+        SettingError: a key or value does not fit.
+    """
     return _fill(_kind(values), values, "")
 
 

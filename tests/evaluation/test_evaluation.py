@@ -3,17 +3,16 @@
 import json
 import sys
 
-import keras
 import numpy as np
 import pytest
 
+from cartoon_faces import write_cartoon_faces
 from face_weights import random_weights
 from found_faces import FoundFaces
 from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.errors import InputError
 from keras_portrait.evaluation import (
     Source,
-    content,
     evaluate,
     extractors,
     picture_path,
@@ -24,6 +23,8 @@ from keras_portrait.evaluation.identity import judge
 from keras_portrait.evaluation.references import measure_references
 from keras_portrait.inference.imaging import enlarge_drawing, read_image, write_image
 from keras_portrait.inference.presets import load_preset
+from small_judges import replace_networks
+from tiny_preset import write_colour_preset
 
 # The module: in its package the function of the same name stands before it.
 evaluation = sys.modules["keras_portrait.evaluation.evaluate"]
@@ -41,37 +42,9 @@ def photos(tmp_path_factory):
     return folder
 
 
-class SmallEdges:
-    """One convolution for HED."""
-
-    def __init__(self):
-        seed = keras.initializers.GlorotUniform(1)
-        layer = keras.layers.Conv2D(
-            1, 3, padding="same", activation="sigmoid", kernel_initializer=seed
-        )
-        self.network = keras.Sequential([keras.Input((None, None, 3)), layer])
-
-
-class SmallTrunk:
-    """Reduced pictures for the features of VGG16."""
-
-    source = "random"
-
-    def __init__(self, trunk, layers):
-        self.layers = layers
-
-    def __call__(self, images):
-        images = (keras.ops.repeat(images, 6, axis=-1) + 1) / 2
-        return [keras.ops.average_pool(images, 2**index) for index in range(len(self.layers))]
-
-
 @pytest.fixture
 def small_networks(monkeypatch):
-    """Stand-ins for the large networks, Inception out of reach."""
-    monkeypatch.setattr(content, "EdgeDetector", SmallEdges)
-    monkeypatch.setattr(content, "has_fast_bfloat16", lambda: False)
-    monkeypatch.setattr(extractors, "VGGFeatures", SmallTrunk)
-    monkeypatch.setattr(extractors, "find_inception", lambda: None)
+    replace_networks(monkeypatch)
 
 
 @pytest.fixture
@@ -227,3 +200,47 @@ def test_without_weights_inception_is_not_available(monkeypatch):
 
     monkeypatch.setattr(extractors.keras.applications, "InceptionV3", broken)
     assert extractors.find_inception() is None
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_pictures_in_colour_are_measured_beside_drawings(photos, sources, tmp_path):
+    painter = Source("painter", load_preset(write_colour_preset(tmp_path / "colour")), "run")
+    write_drawn_faces(tmp_path / "data", 6, 160)
+    result = evaluate(
+        [*sources, painter],
+        photos,
+        tmp_path / "out",
+        drawings=tmp_path / "data" / "drawings",
+        size=SIZE,
+        baselines=False,
+    )
+    thin, _, colour, _ = result["entries"]
+    picture = read_image(picture_path(tmp_path / "out", colour["key"], 0)).astype(float)
+    photo = read_image(picture_path(tmp_path / "out", "photos", 0)).astype(float)
+    # It swaps red and blue.
+    assert picture[..., ::-1].mean(axis=(0, 1)) == pytest.approx(photo.mean(axis=(0, 1)), abs=3)
+    expected = 100 * np.abs(picture - photo).mean() / 255
+    assert colour["per_photo"]["photo_difference"][0] == pytest.approx(expected, rel=1e-4)
+    spread = (picture.max(axis=-1) - picture.min(axis=-1)).mean()
+    assert colour["per_photo"]["colour"][0] == pytest.approx(100 * spread / 255, rel=1e-4)
+    assert "colour" not in thin["figures"] and thin["per_photo"].keys() < colour["per_photo"].keys()
+    # It has no style of the drawings: it stands against each of them, and all.
+    assert colour["reference"] == "all" and list(colour["against"]) == ["drawn", "all"]
+    assert colour["against"]["all"].items() <= colour["figures"].items()
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_avatars_are_looked_at_in_colour(tmp_path):
+    data, seen = write_cartoon_faces(tmp_path, 9, 64), []
+
+    def extractor(pictures):
+        seen.append(pictures)
+        return np.zeros((len(pictures), 2)), np.zeros((len(pictures), 2))
+
+    found = measure_references(data, SIZE, 0, extractor, FoundFaces(), lambda *told: None)
+    assert found.styles == [references.AVATARS] and len(found.style) == 9
+    assert found.held.sum() == 2  # the manifest's test split
+    first = read_image(data / "avatars" / "0.png")
+    assert seen[0].shape[1:] == (SIZE, SIZE, 3)
+    np.testing.assert_allclose(seen[0][0].mean(axis=(0, 1)), first.mean(axis=(0, 1)), atol=1.0)
+    assert np.ptp(seen[0][0].mean(axis=(0, 1))) > 5

@@ -5,6 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from cartoon_faces import write_cartoon_faces
+from keras_portrait.data.manifest import read_manifest
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.evaluation import Source, inputs, intervals
 from keras_portrait.evaluation.measures import figure, measures
@@ -148,6 +150,20 @@ def test_a_table_of_groups_wins_over_names(tmp_path):
             inputs.find_photos(folder, table)
 
 
+def test_of_a_prepared_folder_the_photos_are_taken_that_were_held_back(tmp_path):
+    data = write_cartoon_faces(tmp_path, 10, 64)
+    photos = inputs.find_photos(data)
+    rows = [row for row in read_manifest(data) if row.kind == "photo" and row.split == "test"]
+    assert [photo.path for photo in photos] == [data / row.file for row in rows] != []
+    np.testing.assert_allclose(photos[0].landmarks, rows[0].landmarks)
+    assert len(inputs.find_photos(data, limit=1)) == 1
+
+
+def test_a_prepared_folder_without_such_photos_is_refused(drawn_data):
+    with pytest.raises(InputError, match="held back; .*--holdout.* Received: 4 to train on"):
+        inputs.find_photos(drawn_data)
+
+
 def test_a_limit_takes_photos_evenly_and_the_fingerprint_notices_each(tmp_path):
     folder = photo_folder(tmp_path, [f"{number}.png" for number in range(9)])
     photos = inputs.find_photos(folder, limit=3)
@@ -158,12 +174,13 @@ def test_a_limit_takes_photos_evenly_and_the_fingerprint_notices_each(tmp_path):
     assert inputs.fingerprint(photos) != before
 
 
-def test_only_drawings_of_photos_are_measured(tmp_path, tiny_preset):
+def test_what_makes_pictures_of_photos_is_measured(tmp_path, tiny_preset):
     drawer = Source("tiny", load_preset(tiny_preset))
-    inputs.check_sources([drawer])
-    for wrong in (write_noise_preset(tmp_path / "noise"), write_colour_preset(tmp_path / "colour")):
-        with pytest.raises(SettingError, match=f"draws photos in gray. Received: {wrong.name}"):
-            inputs.check_sources([drawer, Source(wrong.name, load_preset(wrong))])
+    painter = Source("colour", load_preset(write_colour_preset(tmp_path / "colour")))
+    inputs.check_sources([drawer, painter])
+    noise = Source("noise", load_preset(write_noise_preset(tmp_path / "noise")))
+    with pytest.raises(SettingError, match="of photos. Received: noise, which takes noise"):
+        inputs.check_sources([drawer, noise])
     with pytest.raises(SettingError, match="different names. Received: tiny twice"):
         inputs.check_sources([drawer, drawer])
     with pytest.raises(SettingError, match="Received: none"):

@@ -30,6 +30,7 @@ from keras_portrait.models.style_classifier.networks import (
     texture_statistics,
 )
 from keras_portrait.models.style_classifier.results import is_finished
+from keras_portrait.models.style_classifier.tell import StyleTeller
 from keras_portrait.recipe import DataSettings
 from keras_portrait.training import callbacks, run_folder
 from keras_portrait.training.run_folder import open_run, read_options
@@ -164,6 +165,24 @@ def test_the_saved_classifier_says_the_same(drawings, tmp_path):
     shares = ops.convert_to_numpy(ops.softmax(head(store.upright())))
     written = [list(v["shares"].values()) for v in read_lines(folder / "style-vectors.jsonl")]
     np.testing.assert_allclose(shares, written, atol=1e-4)
+    # And so it does of a drawing by itself.
+    teller = StyleTeller(folder)
+    drawing = plan.data.square(plan.data.drawings[-1])
+    assert teller.styles == ["dots", "stripes"]
+    np.testing.assert_allclose(teller(drawing), written[-1], atol=1e-4)
+
+
+def test_a_folder_without_a_classifier_tells_nothing(tmp_path):
+    with pytest.raises(InputError, match="holds classifier.keras. Received: "):
+        StyleTeller(tmp_path)
+
+
+def test_shares_stay_out_of_the_manifest_where_they_shall(prepared, tmp_path):
+    before = read_manifest(prepared)
+    plan = plan_of(prepared, tmp_path / "run", "data.write_shares=false", "train.epochs=1")
+    folder = style_training.train(plan, verbose=0)
+    assert read_manifest(prepared) == before and is_finished(folder)
+    assert read_lines(folder / "style-vectors.jsonl")
 
 
 def interrupt_at(monkeypatch, owner, name, call):

@@ -54,7 +54,8 @@ def test_python_quickstart_draws(desk):
 def test_portrait_commands(command, desk, monkeypatch, capsys):
     program, subcommand, *_ = command
     endless_or_long = (
-        subcommand in ("adapt", "prepare", "serve", "train", "web") or "--watch" in command
+        subcommand in ("adapt", "experiment", "prepare", "serve", "train", "web")
+        or "--watch" in command
     )
     needs_more = any("runs/" in part or "hf://" in part for part in command) or command[-1] == "0"
     if endless_or_long or needs_more:  # a run, a hub, a camera

@@ -9,6 +9,7 @@ from keras_portrait.errors import InputError
 from keras_portrait.inference.imaging import grid, read_image, write_image
 from keras_portrait.training.callbacks import SampleGrid
 from keras_portrait.training.run_page import write_progress_sheet
+from keras_portrait.training.run_page.progress_sheet import newest_grid
 
 SIDE, STEP, HEADER = 16, 20, 20
 NOTHING, PHOTOS = [""] * 6, ["photo", "cartoon", "other"]
@@ -74,6 +75,21 @@ def test_what_has_inputs_stands_beside_them(tmp_path, rows, shown):
     assert found.shape == (shown, 3, 3)
     for row in range(shown):
         assert found[row].tolist() == [[0, 10 * row, 0], [1, 10 * row, 10], [7, 10 * row, 10]]
+
+
+def test_the_newest_grid_has_the_captions_of_its_columns(tmp_path):
+    write_grids(tmp_path, (0, 1, 2), captions=PHOTOS, rows=3)
+    sheet, plain = newest_grid(tmp_path), read_image(tmp_path / "samples" / "epoch-0002.png")
+    np.testing.assert_array_equal(sheet[HEADER:], plain)
+    for column in range(3):
+        assert sheet[:HEADER, column * STEP : column * STEP + SIDE].min() < 128
+    # Pictures out of nothing have no captions.
+    write_grids(tmp_path / "noise", (1,))
+    np.testing.assert_array_equal(
+        newest_grid(tmp_path / "noise"),
+        read_image(tmp_path / "noise" / "samples" / "epoch-0001.png"),
+    )
+    assert newest_grid(tmp_path / "nowhere") is None
 
 
 def test_nothing_to_show_is_no_sheet(tmp_path):

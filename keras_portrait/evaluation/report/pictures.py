@@ -93,7 +93,7 @@ def pack_pictures(
         budget: characters that all pictures may take. One worst drawing of each entry is shown in
             any case.
     """
-    pack = functools.cache(lambda path, limits: _pack(path, *limits))
+    pack = functools.cache(lambda path, limits: pack_picture(path, *limits))
     names, drawn = result["photo_names"], shown_entries(result["entries"], photos)
 
     def row(entries: Sequence[dict], index: int, limits: tuple[int, int]) -> Row:
@@ -135,7 +135,14 @@ def _characters(row):
     return sum(len(picture.uri) for picture in row.pictures)
 
 
-def _pack(path, side, quality):
+def pack_picture(path: Path, side: int, quality: int) -> Picture:
+    """Reduces a picture file and packs it as WebP.
+
+    Args:
+        path: the file; one that cannot be read gives an empty `Picture`.
+        side: longest side in pixels that it keeps.
+        quality: of WebP, 0 to 100.
+    """
     try:
         picture = read_image(path)
     except InputError:  # one broken picture must not cost the page

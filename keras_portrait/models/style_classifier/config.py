@@ -21,6 +21,8 @@ class StyleDataSettings:
             of its artist does.
         holdout: share of each style that is kept back to measure the accuracy, where the data
             folder has no test split with all styles.
+        write_shares: whether the manifest of a prepared data folder gets what the classifier says
+            of every drawing, for those who train on soft style vectors.
     """
 
     size: int = between(128, 32, 1024)
@@ -31,6 +33,7 @@ class StyleDataSettings:
     scale: float = between(1.2, 1, 4)
     flip: bool = False
     holdout: float = between(0.2, 0.01, 0.9)
+    write_shares: bool = True
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,8 @@ def _run(plan, trunk, stop, verbose):
     accuracy = _write(plan, head, shares, trunk)
     if verbose:
         print(describe_results(accuracy, plan.data.styles), file=sys.stderr)
-    share_results(plan.folder, plan.data, shares)
+    if plan.recipe.data.write_shares:
+        share_results(plan.folder, plan.data, shares)
     store.forget()
 
 

@@ -50,6 +50,27 @@ def write_progress_sheet(folder: str | Path) -> Path | None:
     return path
 
 
+def newest_grid(folder: str | Path) -> np.ndarray | None:
+    """The sample grid of a run's last epoch, with the captions of its columns.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        uint8 RGB; None where there is no grid yet.
+
+    Raises:
+        InputError: the captions of the grids cannot be read.
+    """
+    samples = Path(folder) / "samples"
+    grids = _read_grids(samples)
+    if not grids:
+        return None
+    captions = _read_captions(samples / "columns.json")
+    newest = list(grids.values())[-1]
+    return _titled(newest, captions) if any(captions) else newest
+
+
 def _read_grids(samples):
     """The grids of some epochs after the start, in order; evenly over those that are there."""
     found = {}
