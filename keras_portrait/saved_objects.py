@@ -23,8 +23,8 @@ METHODS = {
 DEFINED_IN = {
     **dict.fromkeys(
         (
-            *("AppendStyle", "DepthToSpace", "ImagePool", "InstanceNormalization", "PlaneWave"),
-            *("ReflectionPadding2D", "SpectralConv2D"),
+            *("AppendStyle", "Convolution2D", "DepthToSpace", "ImagePool"),
+            *("InstanceNormalization", "PlaneWave", "ReflectionPadding2D", "SpectralConv2D"),
         ),
         "keras_portrait.layers",
     ),

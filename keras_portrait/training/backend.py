@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_portrait.layers.step_kernels import training_step
+
 
 def gradients_of(loss_function, variables):
     """Differentiates on either backend.
@@ -27,7 +29,8 @@ def gradients_of(loss_function, variables):
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])
-        loss, rest = loss_function()
+        with training_step():
+            loss, rest = loss_function()
         loss = loss / devices
     return tape.gradient(loss, [variable.value for variable in variables]), rest
 
