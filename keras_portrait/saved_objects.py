@@ -30,6 +30,7 @@ DEFINED_IN = {
     ),
     **dict.fromkeys(("CaffeNormalization", "ResizeLike"), "keras_portrait.perceptual.hed"),
     **dict.fromkeys(("LinearDecay", "StepDecay"), "keras_portrait.schedules"),
+    "FusedAdam": "keras_portrait.training.optimizers",
     **METHODS,
 }
 

@@ -94,8 +94,11 @@ def reflect(x, sides: tuple[tuple[int, int], tuple[int, int]]):
         y = x
         for axis, (before, after) in enumerate(sides, start=1):
             size = tf.shape(y)[axis] if y.shape[axis] is None else y.shape[axis]
-            first, last = _part(y, axis, 1, before), _part(y, axis, size - 1 - after, after)
-            y = tf.concat([tf.reverse(first, [axis]), y, tf.reverse(last, [axis])], axis)
+            borders = _part(y, axis, 1, before), _part(y, axis, size - 1 - after, after)
+            if max(before, after) > 1:
+                borders = (tf.reverse(border, [axis]) for border in borders)
+            first, last = borders
+            y = tf.concat([first, y, last], axis)
 
         def gradient(dy):
             return tf.raw_ops.MirrorPadGrad(input=dy, paddings=pairs, mode="REFLECT")

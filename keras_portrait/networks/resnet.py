@@ -123,7 +123,8 @@ def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int =
         filters: int, channels of the result.
         kernel: int, height and width of the kernel.
         strides: int, of the convolution.
-        zero_padding: int, rows and columns of zeros added on every side before it.
+        zero_padding: int, rows and columns of zeros added on every side before it, one less at the
+            bottom and on the right where `strides` is 2: H and W are even.
         vector: the style vector, as in `modulate`.
 
     Returns:

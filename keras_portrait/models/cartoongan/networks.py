@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_portrait.layers import Convolution2D, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.layers import InstanceNormalization, ReflectionPadding2D
 from keras_portrait.networks.resnet import (
     convolve,
     enlarge,
@@ -76,7 +76,7 @@ def cartoon_discriminator(filters: int = 32, name: str = "discriminator") -> ker
 
 def _padded_convolution(x, filters, strides=1):
     x = layers.ZeroPadding2D(1)(x)
-    return Convolution2D(filters, 3, strides, kernel_initializer=normal_initializer())(x)
+    return layers.Conv2D(filters, 3, strides, kernel_initializer=normal_initializer())(x)
 
 
 def _normalized(x, filters):
