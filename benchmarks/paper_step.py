@@ -8,7 +8,8 @@ as torch lays them out by default. The forward cycle compares pixels: the frozen
 LPIPS are left out. It needs torch alone, so that the interpreter of another environment can run it.
 
 It answers on standard output: after it is built `ready`, then for each line that it reads a step,
-and a line of JSON with the seconds of that step and the most memory held so far, in MB.
+and a line of JSON: the seconds of that step, those of all cores together, and the most memory held
+so far, in MB.
 """
 
 import argparse
@@ -45,6 +46,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x):
+        """float (N, C, H, W) to the same shape."""
         return x + self.way(x)
 
 
@@ -70,6 +72,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, x, style=None):
+        """Pictures (N, C, H, W) in [-1, 1], and style (N, 3), to pictures."""
         x = self.encoder(x)
         if style is not None:
             plane = style[:, :, None, None].expand(-1, -1, *x.shape[2:])
@@ -103,6 +106,7 @@ class Discriminator(nn.Module):
         return [*layers, nn.LeakyReLU(0.2, True)]
 
     def forward(self, x):
+        """Pictures to patch scores, and to style logits (N, 3) or None."""
         x = self.trunk(x)
         return self.patches(x), None if self.styles is None else self.styles(x).flatten(1)
 
@@ -239,10 +243,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--filters", type=int, default=64)
-    parser.add_argument("--threads", type=int)
     options = parser.parse_args()
-    if options.threads:
-        torch.set_num_threads(options.threads)
     model, batch = PaperStep(options.size, options.filters), invented_batch(options.size)
     print("ready", flush=True)
     for _ in sys.stdin:

@@ -28,6 +28,8 @@ class AdversarialModel(NamedBatches, keras.Model):
     accuracy_names: tuple[str, ...] = ()
     # What a person watches while it trains.
     headline_names: tuple[str, ...] = ()
+    # Whether every step runs the same traced function, so that several can be taken at once.
+    steps_are_alike = True
     # Of the method's paper, for `compile` without an optimizer.
     learning_rate = 2e-4
     beta_1 = 0.5
