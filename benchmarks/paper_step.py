@@ -46,7 +46,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x):
-        """float (N, C, H, W) to the same shape."""
+        """Features (N, C, H, W) to the same shape."""
         return x + self.way(x)
 
 
