@@ -1,4 +1,4 @@
-"""The asymmetric cycle's training step as its paper describes it, in torch: for comparisons of speed.
+"""The asymmetric cycle's training step as its paper describes it, in torch: to compare speeds.
 
     python benchmarks/paper_step.py --size 512 --filters 16
 
