@@ -45,6 +45,10 @@ TRAIN = [
     "tensorboard>=2.19",
 ]
 
+# TensorFlow's own way to the CUDA libraries of its version. There are such wheels for Linux alone,
+# which WSL2 is, too; elsewhere the extra brings nothing.
+GPU = ['tensorflow[and-cuda]>=2.21; sys_platform == "linux" and platform_machine == "x86_64"']
+
 # What `-o drawing.svg` needs.  The form of the tracer's answer is read, so it stays in one series.
 SVG = ["vtracer>=0.6.11,<0.7"]
 
@@ -118,6 +122,8 @@ setup(
     ],
     extras_require={
         "train": TRAIN,
+        # Trains on GPUs of NVIDIA, together with `train`; some 3 GB.
+        "gpu": GPU,
         # For machines that already run the predecessor of ai-edge-litert.
         "tflite-runtime": ['tflite-runtime==2.14.0; python_version < "3.12"', "numpy<2"],
         # Traces drawings to the paths of an SVG file.

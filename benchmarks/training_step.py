@@ -12,12 +12,22 @@ For each size and precision, with the paper's losses and networks of the given w
 - memory: the most that the process held, in MB, TensorFlow included.
 
 Each setting runs in a process of its own, on invented faces.
+
+    python benchmarks/training_step.py --against-torch [--torch-python PYTHON] --sizes 512
+
+times our step and the paper's own in turns instead, see `paper_step.py`: each in a process of its
+own, on noise, at batch 1, without HED and LPIPS on both sides. In brackets the ratio to torch:
+
+- step: seconds a step, the median.
+- processor: seconds of all cores together, which other work on the machine disturbs less.
+- memory: the most that the process held, in MB.
 """
 
 import argparse
 import multiprocessing
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +40,7 @@ WARM_UP = 3
 def main() -> None:
     """Prints a table."""
     # Here: the processes that are measured load this file, too.
+    from against_torch import compare
     from invented_data import prepare_invented_faces
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -37,7 +48,16 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=32)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--precision", nargs="+", default=["float32", "mixed_bfloat16"])
+    parser.add_argument("--against-torch", action="store_true")
+    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter with torch")
     options = parser.parse_args()
+    if options.against_torch:
+        print("| size | | step | processor | memory |", "| --- | --- | --- | --- | --- |", sep="\n")
+        for size in options.sizes:
+            filters, precision = options.filters, options.precision
+            rows = compare(size, filters, precision, options.steps, options.torch_python)
+            print(*rows, sep="\n", flush=True)
+        return
     print("| size | precision | step | loading | HED + LPIPS | stored edges | memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as place:

@@ -120,6 +120,9 @@ class TrainSettings:
             at the end of every epoch, too.
         keep_every: epochs after which the generator is kept for good.
         precision: "float32" or "mixed_bfloat16".
+        steps_per_execution: steps that TensorFlow takes at once, without a word from Python between
+            them: the same steps. A stop waits for the last of them. Taken down to a divisor of the
+            epoch; 1 where several workers train, or where steps of a method differ.
         seed: of weights, noise, data order, augmentation and pools.
         start_from: a run folder, a `.keras` file of one, or the name or address of a preset, whose
             generator goes on learning; its network must be that of the recipe. Styles are found by
@@ -135,6 +138,7 @@ class TrainSettings:
     checkpoint_steps: int = between(1000, 1, 1_000_000_000)
     keep_every: int = between(10, 1, 1_000_000)
     precision: str = one_of("float32", PRECISIONS, PRECISIONS_REFUSED)
+    steps_per_execution: int = between(1, 1, 10_000)
     seed: int = between(0, 0, 2**31)
     start_from: str = ""
 

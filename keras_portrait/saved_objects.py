@@ -23,13 +23,14 @@ METHODS = {
 DEFINED_IN = {
     **dict.fromkeys(
         (
-            *("AppendStyle", "DepthToSpace", "ImagePool", "InstanceNormalization", "PlaneWave"),
-            *("ReflectionPadding2D", "SpectralConv2D"),
+            *("AppendStyle", "Convolution2D", "DepthToSpace", "ImagePool"),
+            *("InstanceNormalization", "PlaneWave", "ReflectionPadding2D", "SpectralConv2D"),
         ),
         "keras_portrait.layers",
     ),
     **dict.fromkeys(("CaffeNormalization", "ResizeLike"), "keras_portrait.perceptual.hed"),
     **dict.fromkeys(("LinearDecay", "StepDecay"), "keras_portrait.schedules"),
+    "FusedAdam": "keras_portrait.training.optimizers",
     **METHODS,
 }
 

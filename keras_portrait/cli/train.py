@@ -42,6 +42,9 @@ def train(
         float,
         typer.Option(min=1, help="Seconds to wait at the start for all workers of TF_CONFIG."),
     ] = 300,
+    jit: Annotated[
+        bool, typer.Option(help="Let XLA compile the steps: for GPUs; on a CPU it is slower.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved options and stop; nothing is written.")
     ] = False,
@@ -55,12 +58,16 @@ def train(
 
     resolved = load_recipe(recipe, setting or [])
     trainer = import_with_keras(resolved.trainer, "Training")
-    several = {} if strategy is None else {"strategy": strategy, "wait": wait}
-    if several and resolved.trainer != Recipe.trainer:
+    further = {} if strategy is None else {"strategy": strategy, "wait": wait}
+    if further and resolved.trainer != Recipe.trainer:
         raise SettingError(
             f"--strategy: {resolved.method} trains on one device. Received: {strategy}"
         )
-    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, devices, **several)
+    if jit:
+        if resolved.trainer != Recipe.trainer:
+            raise SettingError(f"--jit: expected a method of several networks. Received: {recipe}")
+        further["jit"] = True
+    plan = trainer.make_plan(resolved, Path(recipe).stem, data, run_dir, devices, **further)
     if dry_run:
         tell(json.dumps(plan.options, indent=1))
         tell(plan.summary)

@@ -1,5 +1,6 @@
 """Keras layers that the networks share."""
 
+from keras_portrait.layers.convolution import Convolution2D
 from keras_portrait.layers.depth_to_space import DepthToSpace
 from keras_portrait.layers.image_pool import ImagePool
 from keras_portrait.layers.norm import InstanceNormalization
@@ -10,6 +11,7 @@ from keras_portrait.layers.style import AppendStyle
 
 __all__ = [
     "AppendStyle",
+    "Convolution2D",
     "DepthToSpace",
     "ImagePool",
     "InstanceNormalization",

@@ -82,12 +82,28 @@ class ImagePool(keras.layers.Layer):
         drawn = ops.minimum(ops.cast(chance[0] * self.size, "int32"), self.size - 1)
         slot = ops.where(filling, ops.minimum(self.filled, self.size - 1), drawn)
         swap = ops.logical_and(ops.logical_not(filling), ops.less(chance[1], 0.5))
-        start = (slot, 0, 0, 0)
-        stored = ops.slice(self.images, start, ops.shape(image))
-        kept = ops.where(ops.logical_or(filling, swap), image, stored)
-        self.images.assign(ops.slice_update(ops.convert_to_tensor(self.images), start, kept))
+        stored = self._read(slot, image)
+        self._write(slot, ops.where(ops.logical_or(filling, swap), image, stored))
         self.filled.assign(ops.minimum(self.filled + 1, self.size))
         return ops.where(swap, stored, image)
+
+    def _read(self, slot, image):
+        """The stored image (1, H, W, C) in a slot; `image` has its shape."""
+        if _writes_in_place():
+            import tensorflow as tf
+
+            return tf.gather(self.images.value, [slot])
+        return ops.slice(self.images, (slot, 0, 0, 0), ops.shape(image))
+
+    def _write(self, slot, image):
+        """Puts an image (1, H, W, C) into a slot."""
+        if _writes_in_place():
+            import tensorflow as tf
+
+            self.images.value.scatter_update(tf.IndexedSlices(image, [slot]))
+            return
+        start = (slot, 0, 0, 0)
+        self.images.assign(ops.slice_update(ops.convert_to_tensor(self.images), start, image))
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
@@ -100,6 +116,15 @@ class ImagePool(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "size": self.size, "seed": self.seed}
+
+
+def _writes_in_place():
+    """Whether one image can be changed without a copy of all, which may be hundreds of MB."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.distribute.has_strategy()
 
 
 def _of_all_devices(images):

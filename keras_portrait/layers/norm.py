@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_portrait.layers import step_kernels
+
 
 def plane_mean(x):
     """Mean over height and width, float32 (N, H, W, C) to (N, 1, 1, C).
@@ -42,6 +44,9 @@ class InstanceNormalization(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
+        if step_kernels.in_use() and inputs.shape[0] is not None:
+            weights = (self.gamma, self.beta) if self.affine else ()
+            return step_kernels.normalize(inputs, self.epsilon, *weights)
         x = ops.cast(inputs, "float32")
         centered = x - plane_mean(x)
         # Not ops.square: the converter would take the difference again for it, one plane more.

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_portrait.layers import step_kernels
+
 
 @keras.saving.register_keras_serializable(package="keras_portrait")
 class ReflectionPadding2D(keras.layers.Layer):
@@ -25,6 +27,8 @@ class ReflectionPadding2D(keras.layers.Layer):
         return tuple(tuple(pair) for pair in self.padding)
 
     def call(self, inputs):
+        if step_kernels.in_use():
+            return step_kernels.reflect(inputs, self.sides)
         return ops.pad(inputs, ((0, 0), *self.sides, (0, 0)), mode="reflect")
 
     def compute_output_shape(self, input_shape):

@@ -3,7 +3,12 @@
 import keras
 from keras import layers
 
-from keras_portrait.layers import AppendStyle, InstanceNormalization, SpectralConv2D
+from keras_portrait.layers import (
+    AppendStyle,
+    Convolution2D,
+    InstanceNormalization,
+    SpectralConv2D,
+)
 from keras_portrait.networks.resnet import normal_initializer
 
 
@@ -60,7 +65,7 @@ def style_discriminator(
     scores = _patch_head(trunk, filters)
     x = _normalized(trunk, 8 * filters, strides=2)
     x = _normalized(x, 8 * filters, strides=2)
-    x = layers.Conv2D(styles, size // 32, kernel_initializer=normal_initializer())(x)
+    x = Convolution2D(styles, size // 32, kernel_initializer=normal_initializer())(x)
     style_logits = layers.Reshape((styles,), dtype="float32")(x)
     return keras.Model(image, [scores, style_logits], name=name)
 
@@ -126,4 +131,4 @@ def _normalized(x, filters, strides):
 
 def _padded_convolution(x, filters, strides):
     x = layers.ZeroPadding2D(1)(x)
-    return layers.Conv2D(filters, 4, strides, kernel_initializer=normal_initializer())(x)
+    return Convolution2D(filters, 4, strides, kernel_initializer=normal_initializer())(x)

@@ -3,7 +3,12 @@
 import keras
 from keras import layers
 
-from keras_portrait.layers import AppendStyle, InstanceNormalization, ReflectionPadding2D
+from keras_portrait.layers import (
+    AppendStyle,
+    Convolution2D,
+    InstanceNormalization,
+    ReflectionPadding2D,
+)
 from keras_portrait.recipe import STYLE_INPUTS, UPSAMPLINGS
 
 # Standard deviation of the weights that turn a style into scales and shifts: styles differ from
@@ -118,16 +123,19 @@ def convolve(x, filters: int, kernel: int, strides: int = 1, zero_padding: int =
         filters: int, channels of the result.
         kernel: int, height and width of the kernel.
         strides: int, of the convolution.
-        zero_padding: int, rows and columns of zeros added on every side before it.
+        zero_padding: int, rows and columns of zeros added on every side before it, one less at the
+            bottom and on the right where `strides` is 2: H and W are even.
         vector: the style vector, as in `modulate`.
 
     Returns:
         float (N, h, w, filters); without padding and strides h is H + 1 - kernel.
     """
     # TensorFlow's "same" pads strided convolutions on the bottom and right only; the published
-    # weights and numbers need the symmetric padding of PyTorch.
+    # weights and numbers need the symmetric padding of PyTorch. Of that, steps of 2 over an even
+    # length never reach the last row and column, and some kernels are many times slower with them.
     if zero_padding:
-        x = layers.ZeroPadding2D(zero_padding)(x)
+        after = zero_padding - (strides - 1)
+        x = layers.ZeroPadding2D(((zero_padding, after),) * 2)(x)
     x = layers.Conv2D(filters, kernel, strides, kernel_initializer=normal_initializer())(x)
     x = modulate(InstanceNormalization()(x), vector)
     return layers.ReLU()(x)
@@ -188,5 +196,5 @@ def to_image(x, channels: int):
         float32 (N, H, W, channels) in [-1, 1].
     """
     x = ReflectionPadding2D(3)(x)
-    x = layers.Conv2D(channels, 7, kernel_initializer=normal_initializer())(x)
+    x = Convolution2D(channels, 7, kernel_initializer=normal_initializer())(x)
     return layers.Activation("tanh", dtype="float32")(x)

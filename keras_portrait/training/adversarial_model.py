@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_portrait.training.backend import average_weights, gradients_of
+from keras_portrait.training.backend import average_weights, summed_gradients
 from keras_portrait.training.distributed.devices import spans_workers
 from keras_portrait.training.named_batches import NamedBatches
 from keras_portrait.training.optimizers import Optimizers, Progress, adam
@@ -28,6 +28,8 @@ class AdversarialModel(NamedBatches, keras.Model):
     accuracy_names: tuple[str, ...] = ()
     # What a person watches while it trains.
     headline_names: tuple[str, ...] = ()
+    # Whether every step runs the same traced function, so that several can be taken at once.
+    steps_are_alike = True
     # Of the method's paper, for `compile` without an optimizer.
     learning_rate = 2e-4
     beta_1 = 0.5
@@ -282,22 +284,26 @@ class AdversarialModel(NamedBatches, keras.Model):
             return
         super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
-    def update(self, group: str, loss_function):
+    def update(self, group: str, *loss_functions, after=()):
         """Takes one optimizer step.
 
         Args:
             group: name of an optimizer and its variables.
-            loss_function: callable without arguments that returns `(loss, rest)`; `loss` a float32
-                scalar, `rest` whatever the caller wants back.
+            *loss_functions: callables without arguments that return `(loss, rest)`; `loss` a
+                float32 scalar, `rest` whatever the caller wants back. The losses are added up.
+                Their planes are in memory one after the other: what loses nothing by it, because no
+                network's call serves two of them, is cut into several.
+            after: tensors that are computed before anything here, so that the planes of two steps
+                are not in memory at the same time.
 
         Returns:
-            `rest`, computed with the weights before the step.
+            `rest`, computed with the weights before the step; of several a list.
         """
         # Asked for again rather than kept: Keras would save whatever is kept a second time.
         variables = self.trainable_groups()[group]
-        gradients, rest = gradients_of(loss_function, variables)
+        gradients, rests = summed_gradients(loss_functions, variables, after)
         getattr(self, f"{group}_optimizer").apply(gradients, variables)
-        return rest
+        return rests if len(rests) > 1 else rests[0]
 
     def average_generator(self):
         """Moves `averaged_generator` towards `generator`, after a step of its optimizer."""

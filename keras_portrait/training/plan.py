@@ -26,6 +26,7 @@ class Plan:
         steps_per_epoch: steps of one epoch.
         devices: which devices share a batch.
         find: finds the run folder once more; None where its name was given.
+        jit: whether XLA compiles the steps.
     """
 
     experiment: Experiment
@@ -33,6 +34,7 @@ class Plan:
     steps_per_epoch: int
     devices: Devices = field(default_factory=Devices)
     find: Callable[[], Path] | None = None
+    jit: bool = False
 
     @property
     def recipe(self) -> Recipe:
@@ -43,6 +45,21 @@ class Plan:
     def total_steps(self) -> int:
         """Steps of the whole training, earlier phases left out."""
         return self.recipe.train.epochs * self.steps_per_epoch
+
+    def steps_at_once(self, model, steps: int) -> int:
+        """How many steps one call of the traced function takes.
+
+        Args:
+            model: an `AdversarialModel`.
+            steps: of an epoch, which is cut into equal parts.
+
+        Returns:
+            The largest divisor of `steps` that the recipe allows; 1 where it has to be.
+        """
+        if not model.steps_are_alike or self.devices.name:
+            return 1
+        most = min(self.recipe.train.steps_per_execution, steps)
+        return next(count for count in range(most, 0, -1) if steps % count == 0)
 
     @property
     def options(self) -> dict:

@@ -16,7 +16,7 @@ from keras_portrait.training.checkpoints import (
     restore_checkpoint,
     wait_for_checkpoint,
 )
-from keras_portrait.training.distributed.devices import describe_devices
+from keras_portrait.training.distributed.devices import describe_devices, grow_memory
 from keras_portrait.training.distributed.workers import WAIT_SECONDS, find_devices
 from keras_portrait.training.experiment import experiment_for
 from keras_portrait.training.plan import Plan
@@ -33,6 +33,7 @@ def make_plan(
     devices: int = 1,
     strategy: str | None = None,
     wait: float = WAIT_SECONDS,
+    jit: bool = False,
 ) -> Plan:
     """Checks recipe and data, and finds the run folder: a new one, or the one to go on with.
 
@@ -45,6 +46,7 @@ def make_plan(
         devices: how many devices of this machine share a batch.
         strategy: None, or a name of `workers.STRATEGIES`.
         wait: seconds to wait for other workers at the start.
+        jit: whether XLA compiles the steps.
 
     Returns:
         The plan.
@@ -57,6 +59,7 @@ def make_plan(
             More epochs than it began with are no other options.
     """
     check_backend(keras.backend.backend())
+    grow_memory()
     team = find_devices(strategy, devices, wait)
     team.check_batch(recipe.data.batch)
     if team.name and run_dir is None:
@@ -66,7 +69,7 @@ def make_plan(
         )
     experiment = experiment_for(recipe, data)
     steps = recipe.train.steps_per_epoch or experiment.steps_per_pass()
-    plan = Plan(experiment, Path(run_dir or "."), steps, team)
+    plan = Plan(experiment, Path(run_dir or "."), steps, team, jit=jit)
 
     def finished(folder):
         done = list_checkpoints(folder)
@@ -78,7 +81,7 @@ def make_plan(
     run_folder.refuse_other_run(folder, identity)
     if team.is_chief:
         run_folder.refuse_held(folder)
-    return Plan(experiment, folder, steps, team, None if run_dir else find)
+    return Plan(experiment, folder, steps, team, None if run_dir else find, jit)
 
 
 def train(plan: Plan, verbose: int | str = "auto") -> Path:
@@ -114,6 +117,7 @@ def train(plan: Plan, verbose: int | str = "auto") -> Path:
         ):
             with devices.scope():
                 model = plan.experiment.build(plan.total_steps, devices.count)
+                model.jit_compile = plan.jit
                 plan.experiment.check_starts(model)
             if plan.find is not None:
                 plan.folder = run_folder.claim_run(plan.folder, plan.find)
@@ -193,10 +197,18 @@ def _fit(model, plan, step, request, verbose):
     done, within = divmod(step, steps)
     if within:
         left = steps - within
+        _take_at_once(plan, model, left)
         _feed(plan, model, batches, step, used, left, initial_epoch=done, epochs=done + 1)
         done += 1
     if done < epochs:
+        _take_at_once(plan, model, steps)
         _feed(plan, model, batches, done * steps, used, steps, initial_epoch=done, epochs=epochs)
+
+
+def _take_at_once(plan, model, steps):
+    """Sets how many of the steps of an epoch are taken at once."""
+    model.steps_per_execution = plan.steps_at_once(model, steps)
+    model.train_function = None  # it was made for another number
 
 
 def _writers(plan, batches, step, request, verbose):

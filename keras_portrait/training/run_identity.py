@@ -17,8 +17,12 @@ EPOCHS = "train.epochs"
 # What follows the name of a setting that is a path, in the key that tells what lies there.
 CONTENT = "_sha256"
 # Told, and not compared: pictures are compared one by one, wherever they lie; and what a run
-# started from has done its work, and may have learned more since.
-_NOT_COMPARED = ("data", "photos", "drawings", "pictures", f"start_from{CONTENT}")
+# started from has done its work, and may have learned more since; how many steps are taken at once
+# changes none of them.
+_NOT_COMPARED = (
+    *("data", "photos", "drawings", "pictures", f"start_from{CONTENT}"),
+    "train.steps_per_execution",
+)
 # As many differences are named, and as many pictures.
 _NAMED = 3
 # Of a hash, as many digits are shown.

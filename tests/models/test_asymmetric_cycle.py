@@ -87,7 +87,8 @@ def test_progress_moves_weight_from_the_relaxed_to_the_truncated_cycle():
         model.reset_metrics()
         fake = model.draw(tiny_batch()["photo"], tiny_batch()["style"])
         edges = model.distance.features(model.edge_detector(tiny_batch()["photo"]))
-        at[progress] = {k: float(v) for k, v in model._cycle_losses(fake, edges).items()}
+        terms = model._cycle_losses(fake, edges) | model._truncated_losses(fake, edges)
+        at[progress] = {k: float(v) for k, v in terms.items()}
     assert at[0.0]["truncated_cycle"] == 0.0
     assert at[1.0]["relaxed_cycle"] == pytest.approx(0.1 * at[0.0]["relaxed_cycle"], rel=1e-4)
     assert at[1.0]["truncated_cycle"] > 0.0

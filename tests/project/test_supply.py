@@ -14,6 +14,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 # Needs NumPy 1, so it lives in an environment of its own.
 APART = "tflite-runtime"
+# Brings gigabytes of CUDA that only machines with a GPU install; TensorFlow, which is held, says
+# which versions.
+CUDA = "and-cuda"
 
 
 def read_pins() -> dict[str, str]:
@@ -68,7 +71,7 @@ def test_what_they_require_in_turn_is_held_and_nothing_else(required):
         name = canonicalize_name(requirement.name)
         assert name in pins, f"{requirement} is not in constraints.txt: run 'make constraints'"
         assert requirement.specifier.contains(pins[name], prereleases=True), str(requirement)
-        for extra in ("", *requirement.extras):
+        for extra in ("", *(requirement.extras - {CUDA})):
             if (name, extra) in seen:
                 continue
             seen.add((name, extra))
@@ -81,6 +84,22 @@ def test_what_they_require_in_turn_is_held_and_nothing_else(required):
     held = {name for name, _ in seen}
     # Tools that somebody tried here have no place there.
     assert held == set(pins) if is_all_here else len(held) > 60
+
+
+def test_a_gpu_costs_nothing_where_there_are_no_wheels_for_it():
+    with mock.patch.object(setuptools, "setup") as called:
+        runpy.run_path(str(ROOT / "setup.py"))
+    [text] = called.call_args.kwargs["extras_require"]["gpu"]
+    requirement = Requirement(text)
+    assert requirement.name == "tensorflow" and requirement.extras == {CUDA}
+    assert requirement.specifier.contains(read_pins()["tensorflow"])
+    assert is_for_here(requirement)
+    for system in (
+        {"platform_machine": "arm64", "sys_platform": "darwin"},
+        {"platform_machine": "AMD64", "sys_platform": "win32"},
+        {"platform_machine": "aarch64", "sys_platform": "linux"},
+    ):
+        assert not requirement.marker.evaluate(SYSTEM | {"extra": ""} | system)
 
 
 def test_make_installs_what_the_tests_need_at_those_versions():

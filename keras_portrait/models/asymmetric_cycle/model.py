@@ -4,6 +4,7 @@ Yi, Liu, Lai, Rosin, "Unpaired Portrait Drawing Generation via Asymmetric Cycle 
 CVPR 2020. `train_step` holds the table of names, symbols and equations.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -241,7 +242,7 @@ class AsymmetricCycle(AdversarialModel):
         return ops.mean(self.distance.distance(seen, real))
 
     def _cycle_losses(self, fake, real):
-        """The relaxed cycle and its truncated twin, weighted by the progress."""
+        """The relaxed cycle, and its truncated twin where G learns by it; weighted by progress."""
         weight, share = self.weights_of, TRUNCATED_SHARE * self.progress
 
         def plain():
@@ -255,10 +256,10 @@ class AsymmetricCycle(AdversarialModel):
         if not weight.truncation:
             return {"relaxed_cycle": weight.relaxed * plain()}
         if not weight.sample_truncation:
-            return {
-                "relaxed_cycle": weight.relaxed * (1.0 - share) * plain(),
-                "truncated_cycle": weight.relaxed * share * truncated(),
-            }
+            values = {"relaxed_cycle": weight.relaxed * (1.0 - share) * plain()}
+            if weight.straight_through:
+                values["truncated_cycle"] = weight.relaxed * share * truncated()
+            return values
         # One reconstruction a step: T is applied with the probability of its weight, which is
         # equal in expectation and saves an inverse generator and an edge detector.
         chance = keras.random.uniform((), seed=self.drawing_pool.seed_generator)
@@ -267,21 +268,50 @@ class AsymmetricCycle(AdversarialModel):
         value = weight.relaxed * self._forward_cycle(seen, real)
         return {"relaxed_cycle": value * (1.0 - cut), "truncated_cycle": value * cut}
 
+    @property
+    def _truncates_apart(self):
+        """Whether the truncated cycle is a term of its own, by which F alone learns."""
+        weight = self.weights_of
+        return bool(
+            weight.relaxed
+            and weight.truncation
+            and not (weight.sample_truncation or weight.straight_through)
+        )
+
+    def _truncated_losses(self, fake, real):
+        """The truncated cycle, which learns nothing about G: T stops its gradient."""
+        share = TRUNCATED_SHARE * self.progress
+        apart = self._forward_cycle(losses.truncate(ops.stop_gradient(fake)), real)
+        return {"truncated_cycle": self.weights_of.relaxed * share * apart}
+
+    def _photo_losses(self, batch):
+        """Terms of the photo that F makes of the drawing, weighted; and that photo."""
+        weight = self.weights_of
+        fake_photo = self.inverse_generator(batch["drawing"])
+        scores = self.photo_disc(fake_photo)
+        values = {"f_adversarial": losses.adversarial(scores, True, weight.adversarial)}
+        if weight.strict:
+            back = self.draw(fake_photo, self._mapped(batch["style"]))
+            values["strict_cycle"] = weight.strict * losses.l1(back, batch["drawing"])
+        return values, fake_photo
+
     def _generator_losses(self, batch, real):
         """Every term of G and F, weighted; and the fakes, for the discriminators."""
+        photo_values, fake_photo = self._photo_losses(batch)
+        values, fake_drawing = self._drawing_losses(batch, real)
+        apart = self._truncated_losses(fake_drawing, real) if self._truncates_apart else {}
+        return {**photo_values, **values, **apart}, fake_drawing, fake_photo
+
+    def _drawing_losses(self, batch, real):
+        """Terms of the drawing that G makes of the photo, weighted; and that drawing."""
         weight, mode = self.weights_of, self.weights_of.adversarial
         style = self._mapped(batch["style"])
         fake_drawing = self.draw(batch["photo"], style)
-        fake_photo = self.inverse_generator(batch["drawing"])
         scores, style_logits = self._judge(fake_drawing)
         values = {
             "g_adversarial": losses.adversarial(scores, True, mode),
-            "f_adversarial": losses.adversarial(self.photo_disc(fake_photo), True, mode),
             **self._cycle_losses(fake_drawing, real),
         }
-        if weight.strict:
-            back = self.draw(fake_photo, style)
-            values["strict_cycle"] = weight.strict * losses.l1(back, batch["drawing"])
         for part, disc in self.part_discs.items():
             # The mask is the photo's: the drawing must put its features where the photo has them.
             seen = disc(show_part(fake_drawing, batch[f"photo_{part}"]))
@@ -301,31 +331,42 @@ class AsymmetricCycle(AdversarialModel):
             values["face"] = weight.face * self.face_finder(fake_drawing, *where)
         if weight.gray:
             values["gray"] = weight.gray * losses.grayness(fake_drawing)
-        return values, fake_drawing, fake_photo
+        return values, fake_drawing
 
     def _discriminator_losses(self, batch, fake_drawing, fake_masks, fake_photo):
-        """Half of real plus half of fake for every discriminator; and how often each is right."""
-        real_scores, real_style = self._judge(batch["drawing"])
-        fake_scores, fake_style = self._judge(fake_drawing)
-        scores = {
-            "drawing": (real_scores, fake_scores),
-            "photo": (self.photo_disc(batch["photo"]), self.photo_disc(fake_photo)),
-        }
-        for part, disc in self.part_discs.items():
-            real = show_part(batch["drawing"], batch[f"drawing_{part}"])
-            scores[part] = disc(real), disc(show_part(fake_drawing, fake_masks[part]))
-        mode = self.weights_of.adversarial
-        values = {f"d_{k}": losses.half_and_half(*pair, mode) for k, pair in scores.items()}
-        rates = {f"{name}_accuracy": self._accuracy(*pair) for name, pair in scores.items()}
-        if self.classifies_style:
-            label = batch["style"]
-            values["d_style"] = 0.5 * (
-                losses.style_classification(real_style, label)
-                + losses.style_classification(fake_style, label)
-            )
-            right = ops.equal(ops.argmax(real_style, axis=-1), ops.argmax(label, axis=-1))
-            rates["style_accuracy"] = ops.mean(ops.cast(right, "float32"))
-        return values, rates
+        """For every discriminator a function to its terms, and to how often it is right."""
+
+        def of_drawings():
+            real_scores, real_style = self._judge(batch["drawing"])
+            fake_scores, fake_style = self._judge(fake_drawing)
+            values, rates = self._told_apart("drawing", real_scores, fake_scores)
+            if self.classifies_style:
+                label = batch["style"]
+                values["d_style"] = 0.5 * (
+                    losses.style_classification(real_style, label)
+                    + losses.style_classification(fake_style, label)
+                )
+                right = ops.equal(ops.argmax(real_style, axis=-1), ops.argmax(label, axis=-1))
+                rates["style_accuracy"] = ops.mean(ops.cast(right, "float32"))
+            return values, rates
+
+        def of_photos():
+            disc = self.photo_disc
+            return self._told_apart("photo", disc(batch["photo"]), disc(fake_photo))
+
+        def of_part(part):
+            disc = self.part_discs[part]
+            real = disc(show_part(batch["drawing"], batch[f"drawing_{part}"]))
+            return self._told_apart(part, real, disc(show_part(fake_drawing, fake_masks[part])))
+
+        parts = (functools.partial(of_part, part) for part in self.part_discs)
+        return [of_drawings, of_photos, *parts]
+
+    def _told_apart(self, name, real_scores, fake_scores):
+        """Half of real plus half of fake of a discriminator, and how often it is right."""
+        scores = real_scores, fake_scores
+        value = losses.half_and_half(*scores, self.weights_of.adversarial)
+        return {f"d_{name}": value}, {f"{name}_accuracy": self._accuracy(*scores)}
 
     def scorer_for(self, batch):
         """`PortraitScorer`."""
@@ -335,8 +376,10 @@ class AsymmetricCycle(AdversarialModel):
         """Every term of a batch; the discriminators see its own fakes, not the pools'."""
         values, drawing, photo = self._generator_losses(batch, self._seen_of(batch))
         masks = {part: batch.get(f"photo_{part}") for part in PARTS}
-        disc_values, rates = self._discriminator_losses(batch, drawing, masks, photo)
-        return {**values, **disc_values, **rates}
+        for judged in self._discriminator_losses(batch, drawing, masks, photo):
+            disc_values, rates = judged()
+            values |= {**disc_values, **rates}
+        return values
 
     def _accuracy(self, real_scores, fake_scores):
         return losses.accuracy(real_scores, fake_scores, self.weights_of.adversarial)
@@ -388,19 +431,40 @@ class AsymmetricCycle(AdversarialModel):
         batch = self.named(data)
         real = self._seen_of(batch)
 
-        def generator_loss():
-            values, *fakes = self._generator_losses(batch, real)
-            return sum(values.values()), (values, fakes)
+        values, fakes = {}, []
 
-        values, (fake_drawing, fake_photo) = self.update("generator", generator_loss)
+        def with_fake(function, *inputs):
+            terms, fake = function(*inputs)
+            fakes.append(fake)
+            values.update(terms)
+            return sum(terms.values()), None
+
+        def truncated_loss():
+            [term] = self._truncated_losses(fakes[1], real).items()
+            values.update([term])
+            return term[1], None
+
+        def judged_loss(function):
+            terms, rates = function()
+            values.update({**terms, **rates})
+            return sum(terms.values()), None
+
+        self.update(
+            "generator",
+            functools.partial(with_fake, self._photo_losses, batch),
+            functools.partial(with_fake, self._drawing_losses, batch, real),
+            *([truncated_loss] if self._truncates_apart else []),
+        )
         self.average_generator()
-        fakes = self._pooled(batch, fake_drawing, fake_photo)
-
-        def discriminator_loss():
-            disc_values, rates = self._discriminator_losses(batch, *fakes)
-            return sum(disc_values.values()), {**disc_values, **rates}
-
-        return self.report({**values, **self.update("discriminator", discriminator_loss)})
+        fake_photo, fake_drawing = fakes
+        pooled = self._pooled(batch, fake_drawing, fake_photo)
+        judged = self._discriminator_losses(batch, *pooled)
+        self.update(
+            "discriminator",
+            *(functools.partial(judged_loss, function) for function in judged),
+            after=list(values.values()),
+        )
+        return self.report(values)
 
 
 def _drawing_disc(styles, size, style_weight):

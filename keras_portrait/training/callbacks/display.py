@@ -60,11 +60,12 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Names the epoch."""
+        self.begun = self.step
         self.bar.update(self.task, description=f"{self.phase} {epoch + 1}/{self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
-        self.step += 1
+        self.step = self.begun + batch + 1
         self.bar.update(self.task, completed=self.step, losses=self._losses(logs))
 
     def on_epoch_end(self, epoch, logs=None):

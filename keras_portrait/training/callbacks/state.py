@@ -165,13 +165,18 @@ class CheckpointWriter(keras.callbacks.Callback):
         if not list_checkpoints(self.folder):
             save_checkpoint(self.model, self.folder, self.step)
 
+    def on_epoch_begin(self, epoch, logs=None):
+        """Notes where the epoch begins, or what is left of it."""
+        self.begun = self.step
+
     def on_train_batch_end(self, batch, logs=None):
         """Saves now and then, and stops where it was asked for."""
-        self.step += 1
+        # Several steps may have been taken at once; `batch` is the last of them.
+        before, self.step = self.step, self.begun + batch + 1
         self.request.consult()
         if self.step % self.steps_per_epoch == 0:
             return  # the end of the epoch sees to it
-        if self.request.stops or self.step % self.every == 0:
+        if self.request.stops or self.step // self.every > before // self.every:
             save_checkpoint(self.model, self.folder, self.step)
         self.request.check_stop(self.step)
 

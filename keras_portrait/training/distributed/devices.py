@@ -71,7 +71,7 @@ def describe_devices(precision: str) -> str:
         several = f"{len(names)} x " if len(names) > 1 else ""
         return f"Training on {several}{names[0]} ({numbers})"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    how = 'pip install "tensorflow[and-cuda]", or torch with KERAS_BACKEND=torch'
+    how = 'pip install "keras-portrait[train,gpu]", or torch with KERAS_BACKEND=torch'
     return (
         f"Training on the CPU, {cores} cores ({numbers}); no GPU is seen, for one of NVIDIA: {how}"
     )
@@ -87,6 +87,21 @@ def _gpu_names() -> list[str]:
     found = tf.config.list_physical_devices("GPU")
     details = (tf.config.experimental.get_device_details(one) for one in found)
     return [one.get("device_name", "a GPU") for one in details]
+
+
+def grow_memory() -> None:
+    """Lets TensorFlow take GPU memory as it needs it, instead of all that there is.
+
+    Where GPUs are in use already, it stays as it is.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        # Of GPUs that are in use it cannot be changed.
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def spans_workers(strategy) -> bool:
