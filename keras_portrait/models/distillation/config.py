@@ -49,9 +49,9 @@ class DistillationDataSettings:
                 f"{prefix}crop: expected a multiple of 8 and of {period}, at most {self.size}. "
                 f"Received: {self.crop}"
             )
-        if self.shift >= self.crop:
+        if self.shift > self.crop // 16:
             raise SettingError(
-                f"{prefix}shift: expected less than {prefix}crop, {self.crop}. "
+                f"{prefix}shift: expected at most {self.crop // 16}, a 16th of {prefix}crop. "
                 f"Received: {self.shift}"
             )
 

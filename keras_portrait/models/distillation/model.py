@@ -4,16 +4,16 @@ a is a photo, a' the same in gray, b its twin, a few pixels away and seen by ano
 style, t(a, s) a drawing that was made beforehand, the teacher's or a filter's; G draws
 exp(l) / (1 + exp(l)), from ink 0 to paper 1, out of a logit l.
 
-| code            | symbol | loss                                           | weight | source       |
-| --------------- | ------ | ---------------------------------------------- | ------ | ------------ |
-| `generator`     | G      | `cross_entropy`: of G(a, s) against t(a, s),   | 4      | this project |
-|                 |        | and of G(b, s) against t(b, s), half each      |        |              |
-|                 |        | `steadiness`: |G(a, s) - G(b, s)| where both   | 2      | this project |
-|                 |        | see the same place                             |        |              |
-|                 |        | `feature_matching`: |D_i(G(a, s)) - D_i(t)|    | 4      | Wang 2018    |
-|                 |        | `g_adversarial`: (D(a', G(a, s), s) - 1)^2     | 1      | Mao 2017     |
-| `discriminator` | D      | `d_real`: D(a', t(a, s), s) against 1          | 0.5    | Isola 2017   |
-|                 |        | `d_fake`: D(a', G(a, s), s) against 0          | 0.5    | the same     |
+| code            | symbol | loss                                        | weight | source       |
+| --------------- | ------ | ------------------------------------------- | ------ | ------------ |
+| `generator`     | G      | `cross_entropy`: of G(a, s) against t(a, s) | 4      | this project |
+|                 |        | and of G(b, s) against t(b, s), half each   |        |              |
+|                 |        | `steadiness`: |G(a, s) - G(b, s)| where     | 2      | this project |
+|                 |        | both see the same place                     |        |              |
+|                 |        | `feature_matching`: |D_i(G(a, s)) - D_i(t)| | 4      | Wang 2018    |
+|                 |        | `g_adversarial`: (D(a', G(a, s), s) - 1)^2  | 1      | Mao 2017     |
+| `discriminator` | D      | `d_real`: D(a', t(a, s), s) against 1       | 0.5    | Isola 2017   |
+|                 |        | `d_fake`: D(a', G(a, s), s) against 0       | 0.5    | the same     |
 
 Learning from a trained generator's drawings is of Li et al., "GAN Compression: Efficient
 Architectures for Interactive Conditional GANs", CVPR 2020; Isola et al., CVPR 2017; Wang et al.,

@@ -6,12 +6,12 @@ import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_index, stacked
 from keras_portrait.data.crops import choose_corner
+from keras_portrait.data.filter_drawings import drawing_file
 from keras_portrait.data.manifest import Row
+from keras_portrait.data.photo_jitter import jitter_photo
 from keras_portrait.data.photos import PhotoData
 from keras_portrait.inference.imaging import read_image, resize, to_signed
 from keras_portrait.models.paired.config import PairedDataSettings
-from keras_portrait.data.filter_drawings import drawing_file
-from keras_portrait.data.photo_jitter import jitter_photo
 
 
 class PairedBatches(Batches):
