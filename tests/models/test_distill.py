@@ -328,13 +328,13 @@ def test_it_learns_what_the_teacher_draws(styles):
 
 
 @pytest.mark.parametrize("down", [-1, 0, 2])
-@pytest.mark.parametrize("right", [-2, 0, 1])
+@pytest.mark.parametrize("right", [-1, 0, 1])
 def test_steady_drawings_move_with_the_photo(down, right):
     whole = np.random.default_rng(0).normal(size=(2, 40, 40, 1)).astype("float32")
     first, twin = whole[:, 4:36, 4:36], whole[:, 4 + down : 36 + down, 4 + right : 36 + right]
     shift = np.int32([[down, right]] * 2)
     assert float(losses.unsteadiness(first, twin, shift)) == 0
-    assert float(losses.unsteadiness(first, twin, shift + 1)) > 0.5
+    assert float(losses.unsteadiness(first, twin, shift - 1)) > 0.5
 
 
 # Runs.
@@ -508,7 +508,7 @@ def test_teachers_that_make_no_drawings_are_refused(write, text, faces, tmp_path
 
 def test_settings_that_do_not_fit_are_refused(teacher, faces, tmp_path):
     for overrides, text in (
-        (["data.size=32"], "data.size: expected 64, the size of the teacher"),
+        (["data.size=96"], "data.size: expected 64, the size of the teacher"),
         (["data.size=72"], "data.size: expected a multiple of 32"),
         (["data.crop=36"], "data.crop: expected a multiple of 8 and of 2, at most 64"),
         (["data.shift=3"], "data.shift: expected at most 2, a 16th of data.crop"),
