@@ -173,7 +173,7 @@ def test_a_picture_comes_out_as_the_drawing_that_the_library_makes(
     expected = stylizer(np.asarray(photo), style=style, faces="all")
     assert drawing.mode == "RGB"
     assert np.array_equal(np.asarray(drawing), expected)
-    assert (expected < 128).mean() > 0.01, "an empty sheet proves nothing"
+    assert (expected < 128).mean() > 0.003, "an empty sheet proves nothing"
     assert not told(caplog)
 
 
@@ -201,7 +201,7 @@ def test_previews_without_a_face_are_not_told(booth, caplog):
     assert len(told(caplog, logging.DEBUG)) == 1
 
 
-@pytest.mark.parametrize("style", ["engraving", "oil"])
+@pytest.mark.parametrize("style", ["pen", "oil"])
 def test_a_style_that_the_preset_lacks_leaves_the_photo_and_one_line(booth, photo, caplog, style):
     assert booth.draw(photo, style) is photo
     [line] = told(caplog)

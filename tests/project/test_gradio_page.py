@@ -84,7 +84,13 @@ def error_of(page, *given):
 
 def test_every_style_of_every_preset_can_be_chosen(page):
     choices = page.choices()
-    assert {"portrait:ink", "portrait:engraving", "fast:engraving", "fine:pen", "artists:line"} <= set(choices)
+    assert {
+        "portrait:ink",
+        "portrait:engraving",
+        "fast:engraving",
+        "fine:pen",
+        "artists:line",
+    } <= set(choices)
     assert len(choices) == len(set(choices)) == 15
     assert not any(one.startswith("avatars") for one in choices), "it needs no photo"
 
