@@ -1,12 +1,12 @@
 """Times what the exporter makes of a generator against what Keras alone makes of the same one.
 
-Random weights, 256 pixels, one thread, models in turn in one run. Two generators: the paper's (64
-filters, nine blocks, transposed convolutions, one style), and the same with 16 filters, small
-enough for a Raspberry Pi. "naive" is the trained network through Keras's own export with fixed
-sizes and builtin operators, nothing else. More model files, such as students, take their turn
-after them; the last columns compare them with the paper's generator.
+Random weights, 256 pixels unless told otherwise, one thread, models in turn in one run. Two
+generators: the paper's (64 filters, nine blocks, transposed convolutions, one style), and the same
+with 16 filters, small enough for a Raspberry Pi. "naive" is the trained network through Keras's own
+export with fixed sizes and builtin operators, nothing else. More model files, such as students,
+take their turn after them; the last columns compare them with the paper's generator.
 
-    python benchmarks/exporter.py [STUDENT.tflite ...]
+    python benchmarks/exporter.py [STUDENT.tflite ...] [--size 512]
 
 With --seconds 60 it takes about three minutes.
 """
@@ -31,34 +31,33 @@ from keras_portrait.training.saved_generator import TrainedGenerator
 from keras_portrait_export.benchmark.command import bench
 from keras_portrait_export.convert import MODES, convert
 
-SIZE = 256
 # Name -> filters, and the modes that are compared.
 GENERATORS = {"paper": (64, ("fp32",)), "small": (16, ("fp32", "dynamic"))}
 
 
-def naive(generator: keras.Model, mode: str, path: Path) -> None:
+def naive(generator: keras.Model, mode: str, size: int, path: Path) -> None:
     """Writes what Keras exports without the rebuild."""
-    signature = tf.TensorSpec((1, SIZE, SIZE, 3), tf.float32, name="image")
+    signature = tf.TensorSpec((1, size, size, 3), tf.float32, name="image")
     generator.export(
         str(path), format="litert", verbose=False, input_signature=[signature], **MODES[mode]
     )
 
 
-def write_models(folder: Path) -> list[Path]:
+def write_models(folder: Path, size: int) -> list[Path]:
     """Writes every pair of naive and exported models; prints how far the float ones are apart."""
     paths = []
     for name, (filters, modes) in GENERATORS.items():
         keras.utils.set_random_seed(0)
         generator = resnet_generator(3, 1, filters=filters)
-        trained = TrainedGenerator(generator, "", name, "asymmetric_cycle", SIZE, ("only",))
+        trained = TrainedGenerator(generator, "", name, "asymmetric_cycle", size, ("only",))
         for mode in modes:
             plain, ours = (folder / f"{name}-{kind}-{mode}.tflite" for kind in ("naive", "export"))
             with silent_stderr():
-                naive(generator, mode, plain)
+                naive(generator, mode, size, plain)
                 ours.write_bytes(convert(trained, mode))
             paths += [plain, ours]
             if mode == "fp32":
-                given = np.random.default_rng(0).uniform(-1, 1, (1, SIZE, SIZE, 3)).astype("f")
+                given = np.random.default_rng(0).uniform(-1, 1, (1, size, size, 3)).astype("f")
                 expected = keras.ops.convert_to_numpy(generator(given))
                 for path in (plain, ours):
                     error = np.abs(Runner(path)(given) - expected).max()
@@ -70,10 +69,11 @@ def main() -> None:
     """Prints a table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", type=Path, help="more .tflite files")
+    parser.add_argument("--size", type=int, default=256, help="pixels (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=60, help="of timing (default: 60)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_models(Path(folder))
+        paths = write_models(Path(folder), options.size)
         with silent_stderr():
             table = bench([*paths, *options.models], seconds=options.seconds, calibration=False)
     rows = {Path(row.name).stem: row for row in table.rows[: len(paths)]}

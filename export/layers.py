@@ -1,5 +1,7 @@
 """Layers of exported nets: the same numbers out of operations that small runtimes are fast at."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
@@ -117,29 +119,31 @@ class ConstantWave(layers.Layer):
     channels become that square. The kernel is next to nothing: 8-bit zeros would have no scale.
 
     Args:
-        period: int, pixels after which the wave repeats.
+        period: int, pixels of the picture after which the wave repeats.
+        step: int, pixels of the picture from one of the features to the next.
     """
 
-    def __init__(self, period: int, **kwargs):
+    def __init__(self, period: int, step: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.period = period
+        self.step = step
 
     def call(self, inputs):
         """Float (1, H, W, C) to (1, H, W, C + 2)."""
         height, width, channels = inputs.shape[1:]
-        period = self.period
-        if height % period or width % period:
+        side = self.period // math.gcd(self.period, self.step)
+        if height % side or width % side:
             wave = ops.convert_to_tensor(self._table(height, width)[None])
         else:
-            tile = self._table(period, period).reshape(-1)
+            tile = self._table(side, side).reshape(-1)
             kernel = np.zeros((1, 1, channels, len(tile)), np.float32)
             kernel[..., 0, :] = NEXT_TO_NOTHING
-            wave = ops.conv(inputs, kernel, period, "valid", "channels_last") + tile
-            wave = tf.nn.depth_to_space(wave, period)
+            wave = ops.conv(inputs, kernel, side, "valid", "channels_last") + tile
+            wave = tf.nn.depth_to_space(wave, side) if side > 1 else wave
         return ops.concatenate([inputs, wave], axis=-1)
 
     def _table(self, height, width):
-        place = wave_place(np.arange(height), np.arange(width), self.period)
+        place = wave_place(np.arange(height), np.arange(width), self.period, self.step)
         return wave_table(self.period)[place]
 
 

@@ -154,7 +154,7 @@ def _inference_layer(layer):
     if isinstance(layer, AppendStyle):
         return ConcatenatedStyle(**named)
     if isinstance(layer, PlaneWave):
-        return ConstantWave(layer.period, **named)
+        return ConstantWave(layer.period, layer.step, **named)
     # A built layer of groups=-1 knows them by their number.
     if isinstance(layer, layers.GroupNormalization) and layer.groups == layer.input.shape[-1]:
         affine = layer.scale or layer.center

@@ -92,6 +92,37 @@ def feature_matching(real_features, fake_features):
     return sum(l1(ops.stop_gradient(real), fake) for real, fake in pairs) / len(real_features)
 
 
+def unsteadiness(drawings, twins, shift, reach: int | None = None):
+    """L1 between drawings of two crops of a picture where both show the same place.
+
+    Args:
+        drawings: float (N, H, W, 1), of the first crops.
+        twins: the same of the second ones.
+        shift: int (N, 2), rows and columns from the first pixel of a crop to that of its twin.
+        reach: int, the largest shift that there may be; 1/16 of the height by default.
+
+    Returns:
+        float32 scalar, the mean over pixels.
+    """
+    reach = drawings.shape[1] // 16 if reach is None else reach
+    drawings, twins = ops.cast(drawings, "float32"), ops.cast(twins, "float32")
+    for axis in (1, 2):
+        moved = ops.cast(shift[:, axis - 1], "int32")
+        drawings = _from(drawings, ops.maximum(moved, 0), axis, reach)
+        twins = _from(twins, ops.maximum(-moved, 0), axis, reach)
+    return l1(drawings, twins)
+
+
+def _from(x, starts, axis, reach):
+    """The rows or columns of each picture from its own start on, `reach` fewer than there are."""
+    count = x.shape[axis] - reach
+    places = starts[:, None] + ops.arange(count, dtype="int32")[None]
+    places = ops.reshape(places, (-1, *(count if a == axis else 1 for a in (1, 2)), 1))
+    shape = ops.shape(x)
+    wide = (shape[0], *(count if a == axis else shape[a] for a in (1, 2)), shape[3])
+    return ops.take_along_axis(x, ops.broadcast_to(places, wide), axis=axis)
+
+
 def half_and_half(real_scores, fake_scores, mode: str = "lsgan"):
     """A discriminator's loss: half of that of real pictures plus half of that of fakes.
 

@@ -75,9 +75,10 @@ def dcgan(**settings):
 def distillation(styles=STYLES, **settings):
     return Distillation(
         styles,
-        generator=student_generator(len(styles), 2, 1),
-        discriminator=patch_discriminator(1, 2),
+        generator=student_generator(len(styles), 2, 1, 2),
+        discriminator=pair_discriminator(len(styles), 2),
         distance=PerceptualDistance(),
+        weights={"adversarial_from": 0},
         **settings,
     )
 

@@ -16,16 +16,20 @@ class PlaneWave(keras.layers.Layer):
     Called on float (N, H, W, C) it returns float (N, H, W, C + 2).
 
     Args:
-        period: int, pixels after which the wave repeats; 16 suits squares of 512 pixels.
+        period: int, pixels of the picture after which the wave repeats; 16 suits squares of 512
+            pixels.
+        step: int, pixels of the picture from one of the features to the next: 2 where they are at
+            half of its size. Each sees the wave at the first of its pixels.
     """
 
-    def __init__(self, period: int = 16, **kwargs):
+    def __init__(self, period: int = 16, step: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.period = period
+        self.step = step
 
     def call(self, inputs):
         batch, height, width, _ = ops.shape(inputs)
-        place = wave_place(ops.arange(height), ops.arange(width), self.period)
+        place = wave_place(ops.arange(height), ops.arange(width), self.period, self.step)
         wave = ops.take(ops.convert_to_tensor(wave_table(self.period)), place, axis=0)
         wave = ops.broadcast_to(ops.cast(wave, inputs.dtype)[None], (batch, height, width, 2))
         return ops.concatenate([inputs, wave], axis=-1)
@@ -34,12 +38,12 @@ class PlaneWave(keras.layers.Layer):
         return (*input_shape[:-1], input_shape[-1] + 2)
 
     def get_config(self):
-        return {**super().get_config(), "period": self.period}
+        return {**super().get_config(), "period": self.period, "step": self.step}
 
 
-def wave_place(rows, columns, period: int):
+def wave_place(rows, columns, period: int, step: int = 1):
     """Where in its period the plane wave is, for whole rows (H,) and columns (W,): (H, W)."""
-    return (3 * rows[:, None] + columns[None]) % period
+    return step * (3 * rows[:, None] + columns[None]) % period
 
 
 def wave_table(period: int) -> np.ndarray:

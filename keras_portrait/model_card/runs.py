@@ -161,10 +161,14 @@ def _teacher(options) -> list[tuple[str, str]]:
 
 
 def _filters(options) -> list[tuple[str, str]]:
-    if "filters" not in options["recipe"]["data"]:
+    """Whose drawings were learned: names of filters, or the share of them beside a teacher."""
+    filters = options["recipe"]["data"].get("filters")
+    if not filters:
         return []
+    whose = "by the filters" if isinstance(filters, list) else f"{filters:.0%} by the filters"
     names = ", ".join(f"`{name}`" for name in options["styles"])
-    return [("drawings", f"of these photos, by the filters {names}; none by an artist")]
+    others = "" if isinstance(filters, list) else "the others by the teacher; "
+    return [("drawings", f"of these photos, {whose} {names}; {others}none by an artist")]
 
 
 def _steps(log, method, recipe) -> str:

@@ -162,15 +162,15 @@ def test_the_file_says_its_size_and_what_it_is():
 def test_the_command_draws_the_example(portrait, tmp_path):
     files = [tmp_path / "drawing.svg", tmp_path / "drawing.png", tmp_path / "again.SVG"]
     for file in files:
-        options = ("--style", "ink:3,pen", "--preset", "fast")
+        options = ("--style", "ink:3,engraving", "--preset", "fast")
         code, out, err = portrait("stylize", EXAMPLE, "-o", file, *options, preset=None)
         assert (code, out, err) == (0, f"{file}\n", "")
     svg, drawing = files[0].read_text(), read_image(files[1])[..., 0]
     assert files[2].read_text() == svg
     root, layer = page(svg)
     assert root.get("viewBox") == "0 0 512 512" and len(layer) > 20
-    assert root[0].text == "Portrait in the style ink:0.75,pen:0.25"
-    assert root[1].text.endswith("with the preset fast, style ink:0.75,pen:0.25.")
+    assert root[0].text == "Portrait in the style ink:0.75,engraving:0.25"
+    assert root[1].text.endswith("with the preset fast, style ink:0.75,engraving:0.25.")
     # A network's grays are no clear edges, and its lines in this small face are two pixels wide.
     assert overlap(svg, drawing) > 0.9
     areas = [area(polygon) for polygon in outlines(svg)]

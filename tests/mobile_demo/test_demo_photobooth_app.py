@@ -165,7 +165,7 @@ def told(caplog, level=logging.WARNING):
     ]
 
 
-@pytest.mark.parametrize("style", ["ink", "line", "pen"])
+@pytest.mark.parametrize("style", ["ink", "line", "engraving"])
 def test_a_picture_comes_out_as_the_drawing_that_the_library_makes(
     booth, photo, stylizer, caplog, style
 ):
@@ -173,7 +173,7 @@ def test_a_picture_comes_out_as_the_drawing_that_the_library_makes(
     expected = stylizer(np.asarray(photo), style=style, faces="all")
     assert drawing.mode == "RGB"
     assert np.array_equal(np.asarray(drawing), expected)
-    assert (expected < 128).mean() > 0.01, "an empty sheet proves nothing"
+    assert (expected < 128).mean() > 0.003, "an empty sheet proves nothing"
     assert not told(caplog)
 
 
@@ -201,7 +201,7 @@ def test_previews_without_a_face_are_not_told(booth, caplog):
     assert len(told(caplog, logging.DEBUG)) == 1
 
 
-@pytest.mark.parametrize("style", ["engraving", "oil"])
+@pytest.mark.parametrize("style", ["pen", "oil"])
 def test_a_style_that_the_preset_lacks_leaves_the_photo_and_one_line(booth, photo, caplog, style):
     assert booth.draw(photo, style) is photo
     [line] = told(caplog)
@@ -226,9 +226,10 @@ def test_the_known_filters_stay_the_same_and_the_offered_ones_fit_the_preset(boo
     # Settings of the app that name one of them would stop its start if it were gone.
     known = ["ink", "line", "engraving", "pen", "drawing"]
     assert booth.known() == known
+    assert booth.offered() == ["ink", "line", "engraving"]
+    booth.config.preset = "fine"
     assert booth.offered() == ["ink", "line", "pen"]
     booth.config.preset = "portrait"
-    assert booth.offered() == ["ink", "line", "engraving"]
     booth.config.userselectable_filter = ["drawing", "engraving"]
     assert booth.offered() == ["drawing", "engraving"]
     booth.config.preset = "filter:ink"
@@ -309,7 +310,7 @@ def test_pictures_in_colour_keep_the_size(booth, photo, tmp_path):
 
 
 def test_previews_that_are_asked_for_at_once_are_each_right(booth, photo, stylizer):
-    styles = ["ink", "line", "pen"]
+    styles = ["ink", "line", "engraving"]
     with ThreadPoolExecutor(3) as pool:
         drawings = list(pool.map(lambda style: booth.draw(photo, style, preview=True), styles))
     for style, drawing in zip(styles, drawings, strict=True):
@@ -408,12 +409,12 @@ def taken(app):
 def test_a_guest_sees_previews_and_applies_a_drawing_in_the_app_itself(app, taken, photo):
     routes = importlib.import_module("photobooth.routers.api.filter")
     offered = routes.api_get_userselectable_filters()
-    assert {"FilterPortrait.ink", "FilterPortrait.line", "FilterPortrait.pen"} <= set(offered)
+    assert {"FilterPortrait.ink", "FilterPortrait.line", "FilterPortrait.engraving"} <= set(offered)
     item = taken(photo)
     preview = routes.api_get_preview_image_filtered(item.id, "FilterPortrait.ink")
     small = np.asarray(Image.open(io.BytesIO(preview.body)).convert("RGB")).astype(int)
     assert np.ptp(small, axis=2).max() < 12 and (small < 100).mean() > 0.01
-    routes.api_applyfilter(item.id, "FilterPortrait.pen")
+    routes.api_applyfilter(item.id, "FilterPortrait.engraving")
     drawn = read_image(item.processed).astype(int)
     assert np.ptp(drawn, axis=2).max() < 12 and (drawn > 240).mean() > 0.5
     original = read_image(item.captured_original).astype(int)

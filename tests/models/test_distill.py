@@ -3,22 +3,29 @@
 import json
 import re
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
+from keras_portrait import losses
+from keras_portrait.data.filter_drawings import drawing_file
 from keras_portrait.data.manifest import NAME
 from keras_portrait.data.photos import load_photos
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.imaging import read_image, to_signed, write_image
 from keras_portrait.models.distillation import experiment as distillation
-from keras_portrait.models.distillation.batches import PLAIN, make_view, style_turn, view_file
-from keras_portrait.models.distillation.config import DistillationDataSettings
+from keras_portrait.models.distillation.batches import PLAIN, make_view, view_file
+from keras_portrait.models.distillation.config import (
+    DistillationDataSettings,
+    DistillationWeights,
+)
 from keras_portrait.models.distillation.model import Distillation
 from keras_portrait.models.load_recipe import load_recipe
+from keras_portrait.networks import pair_discriminator
+from keras_portrait.networks.line_generator import HALF_LOGIT
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.training import run as training
 from keras_portrait.training.callbacks import Validation
@@ -30,7 +37,8 @@ from tiny_runs import write_run
 from tiny_training import state_of, without_tracing
 
 TINY = [
-    *("data.size=64", "data.batch=2", "data.views=2", "network.filters=2", "network.blocks=1"),
+    *("data.size=64", "data.crop=32", "data.batch=2", "data.views=2", "data.shift=2"),
+    *("data.filters=0", "network.filters=2", "network.blocks=1", "loss.adversarial_from=1"),
     *("network.discriminator_filters=2", "train.epochs=2", "train.steps_per_epoch=1"),
     *("train.precision=float32", "train.average_decay=0.5"),
 ]
@@ -99,116 +107,133 @@ def test_views_are_a_function_of_seed_photo_and_view():
 
 
 def test_a_view_without_augmentation_is_the_photo():
-    settings = DistillationDataSettings(size=80, scale=1.0, flip=False, jitter=0.0)
-    np.testing.assert_array_equal(make_view(photo_of(), settings, 0, 0, 0), photo_of())
+    settings = DistillationDataSettings(size=96, scale=1.0, flip=False)
+    np.testing.assert_array_equal(make_view(photo_of(96), settings, 0, 0, 1), photo_of(96))
 
 
 def test_views_are_mirrored_half_of_the_time():
-    settings = DistillationDataSettings(size=80, scale=1.0, jitter=0.0)
+    settings = DistillationDataSettings(size=96, scale=1.0)
     mirrored = 0
-    for view in range(100):
-        made = make_view(photo_of(), settings, 0, 0, view)
-        flipped = np.array_equal(made, photo_of()[:, ::-1])
-        assert flipped or np.array_equal(made, photo_of())
+    for view in range(1, 101):
+        made = make_view(photo_of(96), settings, 0, 0, view)
+        flipped = np.array_equal(made, photo_of(96)[:, ::-1])
+        assert flipped or np.array_equal(made, photo_of(96))
         mirrored += flipped
     assert 30 < mirrored < 70
-
-
-def test_jitter_keeps_within_its_bounds():
-    # A flat picture has no contrast to change; of gray, saturation is 0.
-    gray = np.full((64, 64, 3), 100, np.uint8)
-    settings = DistillationDataSettings(size=64, jitter=0.2)
-    values = [make_view(gray, settings, 0, 0, view)[0, 0] for view in range(200)]
-    # Brightness and half the white balance, both as natural logarithms.
-    logarithms = np.log(np.array(values) / 100)
-    assert np.abs(logarithms).max() <= 0.31
-    assert logarithms.std(axis=0).min() > 0.08
-    assert (logarithms.max(axis=1) - logarithms.min(axis=1)).max() <= 0.21
-
-
-def test_each_photo_is_drawn_in_all_styles():
-    for number in range(3):
-        assert sorted(style_turn(number, view, 3) for view in range(3)) == [0, 1, 2]
-    assert [style_turn(number, PLAIN, 2) for number in range(4)] == [0, 1, 0, 1]
 
 
 # What the teacher draws.
 
 
-def test_the_teacher_drew_every_view_in_its_style(run, teacher, faces):
+def drawn_by(teacher_style, photo):
+    """What the teacher of `teacher` makes of a photo, in [-1, 1]."""
+    return np.clip(to_signed(photo).mean(-1) - 0.5 * teacher_style, -1, 1)
+
+
+def test_the_teacher_drew_every_view_in_every_style(run, faces):
     data = load_photos(faces, "Distillation")
     settings = load_recipe("student-fast", TINY).data
     assert (len(data.photos), len(data.held_photos)) == (2, 2)
+    views = [(row, 0, PLAIN) for row in data.held_photos]
+    views += [(row, number, view) for number, row in enumerate(data.photos) for view in range(2)]
     expected = {}
-    for number, row in enumerate(data.photos):
-        for view in range(2):
-            style = style_turn(number, view, 2)
-            photo = make_view(read_image(faces / row.file), settings, 0, number, view)
-            expected[view_file(row, view, style)] = to_signed(photo).mean(-1) - 0.5 * style
-    for number, row in enumerate(data.held_photos):
-        plain = to_signed(read_image(faces / row.file)).mean(-1) - 0.5 * number
-        expected[view_file(row, PLAIN, number)] = plain
+    for row, number, view in views:
+        photo = make_view(read_image(faces / row.file), settings, 0, number, view)
+        for style, name in enumerate(("thin", "bold")):
+            expected[view_file(row, view, name).as_posix()] = drawn_by(style, photo)
     files = {p.relative_to(run / "teacher").as_posix() for p in (run / "teacher").rglob("*.png")}
-    assert files == set(expected)
+    assert files == set(expected) and len(files) == 12
     for file, values in expected.items():
         drawn = to_signed(read_image(run / "teacher" / file)[..., 0])
         # Stored in steps of 1 / 127.5.
-        np.testing.assert_allclose(drawn, np.clip(values, -1, 1), atol=0.005)
+        np.testing.assert_allclose(drawn, values, atol=0.005)
 
 
-def test_batches_hold_a_view_with_its_drawing_and_style(run, teacher, faces):
+def batches_of(teacher, faces, run, **changes):
     batches = plan_of(teacher, faces, run).experiment.batches(run)
-    seen = set()
-    for step in range(2):
+    batches.settings = replace(batches.settings, jitter=0.0, **changes)
+    return batches
+
+
+def test_batches_hold_crops_with_their_drawings_and_twins(run, teacher, faces):
+    batches, shifts, photos = batches_of(teacher, faces, run), set(), set()
+    for step in range(8):
         batch = batches.batch(step)
-        for photo, drawing, style in zip(
-            *(batch[name] for name in ("photo", "drawing", "style")), strict=True
-        ):
-            assert sorted(style) == [0, 1]
-            expected = np.clip(photo.mean(-1) - 0.5 * style[1], -1, 1)
-            np.testing.assert_allclose(drawing[..., 0], expected, atol=0.005)
-            seen.add(photo.tobytes())
-    # Two photos in two views: each once.
-    assert len(seen) == 4
-    np.testing.assert_array_equal(batches.batch(1)["photo"], batch["photo"])
+        for number in range(2):
+            one = {name: values[number] for name, values in batch.items()}
+            style = one["style"][1]
+            for photo, drawing in (("photo", "drawing"), ("twin", "twin_drawing")):
+                assert one[photo].shape == (32, 32, 3)
+                expected = np.clip(one[photo].mean(-1) - 0.5 * style, -1, 1)
+                np.testing.assert_allclose(one[drawing][..., 0], expected, atol=0.005)
+            down, right = one["shift"]
+            shifts.add((int(down), int(right)))
+            # The wave repeats every two pixels of this size.
+            assert (3 * down + right) % 2 == 0 and max(abs(one["shift"])) <= 2
+            first = one["photo"][max(down, 0) :, max(right, 0) :][:28, :28]
+            twin = one["twin"][max(-down, 0) :, max(-right, 0) :][:28, :28]
+            np.testing.assert_array_equal(first, twin)
+            photos.add(one["photo"].tobytes())
+    assert len(shifts) > 4 and len(photos) > 8
+    again = batches.part(7, range(1, 2))
+    np.testing.assert_array_equal(again["photo"], batch["photo"][1:])
+
+
+def test_a_share_of_the_drawings_is_by_the_filters(run, teacher, faces, tmp_path):
+    batches = batches_of(teacher, faces, run, filters=0.5)
+    batches.filters = tmp_path
+    for row in batches.data.photos:
+        for name in ("thin", "bold"):
+            path = tmp_path / drawing_file(row, name)
+            path.parent.mkdir(exist_ok=True)
+            write_image(path, np.zeros((64, 64), np.uint8))
+    by_filter = [
+        bool((drawing == -1).all())
+        for step in range(20)
+        for drawing in batches.batch(step)["drawing"]
+    ]
+    assert 10 < sum(by_filter) < 30
+
+
+def test_filters_draw_where_they_are_asked_to(faces, tmp_path, monkeypatch):
+    teacher = write_tiny_preset(tmp_path / "tiny", styles=("ink", "line"), alignment=2)
+    plan, asked = plan_of(teacher, faces, tmp_path / "run", "data.filters=0.5"), []
+
+    def draw(*given):
+        asked.append(given)
+        yield 0
+
+    monkeypatch.setattr(distillation, "draw_missing", draw)
+    plan.experiment.prepare_run(None, tmp_path / "run")
+    ((folder, data, rows, names, size),) = asked
+    assert (folder, data) == (tmp_path / "run" / "drawn", plan.experiment.folder)
+    assert (rows, names, size) == (plan.experiment.data.photos, ("ink", "line"), 64)
 
 
 # A step.
-
-
-@dataclass(frozen=True)
-class Weights:
-    l1: float = 10.0
-    lpips: float = 5.0
-    adversarial: float = 0.5
 
 
 def plain_student(styles):
     """Two convolutions and a bias for the style: much faster than the method's own network."""
     layers = keras.layers
     image, style = keras.Input((None, None, 3)), keras.Input((styles,))
-    x = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(image))
+    x = layers.Conv2D(8, 3, padding="same")(image)
     if styles > 1:
         x = layers.Add()([x, layers.Conv2D(8, 1)(layers.Reshape((1, 1, styles))(style))])
-    x = layers.Conv2D(1, 3, padding="same", activation="tanh")(layers.ReLU()(x))
+    x = layers.Conv2D(1, 3, padding="same", name=HALF_LOGIT)(layers.ReLU()(x))
+    x = layers.Activation("tanh")(x)
     return keras.Model([image, style] if styles > 1 else image, x)
 
 
-def plain_discriminator():
-    drawing = keras.Input((None, None, 1))
-    x = keras.layers.Conv2D(8, 3, 2, activation="leaky_relu")(drawing)
-    return keras.Model(drawing, keras.layers.Conv2D(1, 3, 2)(x))
-
-
-def model_of(weights, rate=1e-3, styles=2, decay=0.0):
+def model_of(weights, rate=1e-3, styles=2):
     keras.utils.set_random_seed(0)
     model = Distillation(
         [f"style {index}" for index in range(styles)],
         generator=plain_student(styles),
-        discriminator=plain_discriminator(),
+        discriminator=pair_discriminator(styles, 2) if weights.adversarial else None,
         distance=lambda a, b: ops.mean(ops.square(a - b), axis=(1, 2, 3)),
         weights=weights,
-        average_decay=decay,
+        average_decay=0.0,
     )
     groups = ("generator", "discriminator") if weights.adversarial else ("generator",)
     model.compile(**{name: keras.optimizers.Adam(rate) for name in groups})
@@ -216,67 +241,100 @@ def model_of(weights, rate=1e-3, styles=2, decay=0.0):
 
 
 def batch_of(styles=2):
+    """Two photos of blocks, and as twins the same two pixels further right, in another light."""
     rng = np.random.default_rng(0)
-    photo = rng.uniform(-1, 1, (2, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
-    drawing = np.sign(photo.mean(-1, keepdims=True))
-    arrays = {"photo": photo, "drawing": drawing, "style": np.eye(styles)[:2]}
-    return {name: ops.convert_to_tensor(x.astype("float32")) for name, x in arrays.items()}
+    wide = rng.uniform(-1, 1, (2, 4, 5, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    ink = np.sign(wide.mean(-1, keepdims=True))
+    arrays = {
+        "photo": wide[:, :, :32],
+        "drawing": ink[:, :, :32],
+        "style": np.eye(styles)[:2] if styles > 1 else np.ones((2, 1)),
+        "twin": 0.8 * wide[:, :, 2:34],
+        "twin_drawing": ink[:, :, 2:34],
+    }
+    batch = {name: ops.convert_to_tensor(x.astype("float32")) for name, x in arrays.items()}
+    return {**batch, "shift": ops.convert_to_tensor(np.int32([[0, 2], [0, 2]]))}
 
 
 def step(model, batch):
     model.reset_metrics()
+    model.disc_joins = model.disc_is_due
     return {
         name: float(value) for name, value in model.train_step((batch,)).items() if name != "loss"
     }
 
 
+def entropy_of(drawn, target):
+    """Mean cross-entropy of drawings in [-1, 1] against ink and paper."""
+    paper = 0.5 + 0.5 * np.asarray(drawn)
+    return -np.where(np.asarray(target) > 0, np.log(paper), np.log(1 - paper)).mean()
+
+
 def test_reported_terms_are_those_of_the_table():
-    model, batch = model_of(Weights()), batch_of()
-    drawn = model.generator([batch["photo"], batch["style"]], training=True)
-    before = ops.convert_to_numpy(model.discriminator(drawn))
+    model, batch = model_of(DistillationWeights(adversarial_from=0)), batch_of()
+    drawn, twin = (model.generator([batch[name], batch["style"]]) for name in ("photo", "twin"))
+    gray = losses.grayscale(batch["photo"])[..., :1]
+    *features, scores = model.discriminator([gray, drawn, batch["style"]])
+    *real_features, real_scores = model.discriminator([gray, batch["drawing"], batch["style"]])
     reported = step(model, batch)
-    drawn, target = ops.convert_to_numpy(drawn), ops.convert_to_numpy(batch["drawing"])
-    assert reported["l1"] == pytest.approx(10 * np.abs(drawn - target).mean(), rel=1e-4)
-    assert reported["lpips"] == pytest.approx(5 * np.square(drawn - target).mean(), rel=1e-4)
-    assert reported["g_adversarial"] == pytest.approx(0.5 * np.square(before - 1).mean(), rel=1e-3)
-    # D has not moved yet.
-    assert reported["d_fake"] == pytest.approx(0.5 * np.square(before).mean(), rel=1e-3)
+    entropy = entropy_of(drawn, batch["drawing"]) + entropy_of(twin, batch["twin_drawing"])
+    assert reported["cross_entropy"] == pytest.approx(4 * entropy / 2, rel=1e-4)
+    # Two columns of rows and columns each are left out: 1/16 of 32 pixels.
+    apart = np.asarray(drawn)[:, :30, 2:] - np.asarray(twin)[:, :30, :30]
+    assert reported["steadiness"] == pytest.approx(2 * np.abs(apart).mean(), rel=1e-4)
+    pairs = zip(features, real_features, strict=True)
+    matching = np.mean([np.abs(np.asarray(a) - np.asarray(b)).mean() for a, b in pairs])
+    assert reported["feature_matching"] == pytest.approx(4 * matching, rel=1e-4)
+    fake, real = np.asarray(scores), np.asarray(real_scores)
+    assert reported["g_adversarial"] == pytest.approx(np.square(fake - 1).mean(), rel=1e-4)
+    assert reported["d_real"] == pytest.approx(0.5 * np.square(real - 1).mean(), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", ["l1", "lpips", "adversarial"])
+def test_without_twins_the_crop_alone_is_learned():
+    model, batch = model_of(DistillationWeights(adversarial=0.0)), batch_of()
+    batch = {name: batch[name] for name in ("photo", "drawing", "style")}
+    drawn = model.generator([batch["photo"], batch["style"]])
+    reported = step(model, batch)
+    entropy = entropy_of(drawn, batch["drawing"])
+    assert reported["cross_entropy"] == pytest.approx(4 * entropy, rel=1e-4)
+    assert reported["steadiness"] == 0
+
+
+@pytest.mark.parametrize("name", ["steadiness", "feature_matching", "adversarial"])
 def test_what_is_switched_off_is_zero(name):
-    reported = step(model_of(replace(Weights(), **{name: 0.0})), batch_of())
-    off = (
-        {"g_adversarial", "d_real", "d_fake", "disc_accuracy"} if name == "adversarial" else {name}
-    )
-    assert {key for key, value in reported.items() if value == 0} - {"disc_accuracy"} == off - {
-        "disc_accuracy"
-    }
+    weights = DistillationWeights(**{name: 0.0, "adversarial_from": 0})
+    reported = step(model_of(weights), batch_of())
+    off = {name}
+    if name == "adversarial":
+        off = {"feature_matching", "g_adversarial", "d_real", "d_fake"}
+    assert {key for key, value in reported.items() if value == 0} - {"disc_accuracy"} == off
 
 
-def test_the_average_follows_statistics_of_normalization_too():
-    model, batch = model_of(Weights(), decay=0.5), batch_of()
-    start = [ops.convert_to_numpy(w).copy() for w in model.averaged_generator.weights]
-    step(model, batch)
-    # After one step 2 / 11 of the old average is kept.
-    weights, means = model.generator.weights, model.averaged_generator.weights
-    for old, new, mean in zip(start, weights, means, strict=True):
-        expected = old * 2 / 11 + ops.convert_to_numpy(new) * 9 / 11
-        np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-6)
-    moved = [mean.path for mean, old in zip(means, start, strict=True) if np.any(mean != old)]
-    assert any("moving_variance" in path for path in moved)
+def test_the_discriminator_waits_for_its_step():
+    model, batch = model_of(DistillationWeights(adversarial_from=1)), batch_of()
+    assert step(model, batch)["d_real"] == 0 < step(model, batch)["d_real"]
 
 
 @pytest.mark.parametrize("styles", [1, 2])
 def test_it_learns_what_the_teacher_draws(styles):
-    model, batch = model_of(Weights(adversarial=0.0), 1e-2, styles), batch_of(max(styles, 2))
-    first = step(model, batch)["l1"]
+    model, batch = model_of(DistillationWeights(adversarial=0.0), 1e-2, styles), batch_of(styles)
+    first = step(model, batch)["cross_entropy"]
     for _ in range(40):
-        last = step(model, batch)["l1"]
+        last = step(model, batch)["cross_entropy"]
     assert last < 0.5 * first
     shown = model.visuals(batch)
     assert list(shown) == ["photo", "teacher", "student"]
     assert tuple(shown["student"].shape) == (2, 32, 32, 1)
+
+
+@pytest.mark.parametrize("down", [-1, 0, 2])
+@pytest.mark.parametrize("right", [-1, 0, 1])
+def test_steady_drawings_move_with_the_photo(down, right):
+    whole = np.random.default_rng(0).normal(size=(2, 40, 40, 1)).astype("float32")
+    first, twin = whole[:, 4:36, 4:36], whole[:, 4 + down : 36 + down, 4 + right : 36 + right]
+    shift = np.int32([[down, right]] * 2)
+    assert float(losses.unsteadiness(first, twin, shift)) == 0
+    assert float(losses.unsteadiness(first, twin, shift - 1)) > 0.5
 
 
 # Runs.
@@ -344,7 +402,7 @@ def test_drawings_that_are_there_are_not_made_again(teacher, faces, tmp_path):
     write_image(drawings[0], np.zeros((64, 64), np.uint8))
     drawings[1].unlink()
     plan.experiment.prepare_run(None, tmp_path)
-    assert len(drawings) == 6 and not read_image(drawings[0]).any()
+    assert len(drawings) == 12 and not read_image(drawings[0]).any()
     assert read_image(drawings[1]).any()
 
 
@@ -387,9 +445,9 @@ def test_a_run_goes_on_where_it_teacher_and_pictures_moved_and_for_more_epochs(
     training.train(plan)
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith(f"The same pictures, now in {tmp_path / 'data'} instead of ")
-    # The learning rate falls from 0.3 of the training on: (1 - 2/3) / 0.7 of it is left.
+    # The learning rate falls from 0.6 of the training on: (1 - 2/3) / 0.4 of it is left.
     assert "3 epochs instead of 2: after step 2, " in told[1]
-    assert "the learning rate is 0.000476 instead of 0, and" in told[1]
+    assert "the learning rate is 0.000833 instead of 0, and" in told[1]
     assert [row["step"] for row in losses_of(tmp_path / "run")] == [1, 2, 3]
     recipe = json.loads((tmp_path / "run" / "options.json").read_text())["recipe"]
     assert (recipe["teacher"], recipe["train"]["epochs"]) == (str(tmp_path / "moved"), 3)
@@ -411,14 +469,14 @@ def test_a_run_teaches_as_a_preset_does(run, faces, tmp_path):
     assert experiment.description()["styles"] == ["thin", "bold"]
     experiment.prepare_run(None, tmp_path)
     row = load_photos(faces, "Distillation").held_photos[0]
-    drawn = to_signed(read_image(tmp_path / "teacher" / view_file(row, PLAIN, 0)))
+    drawn = to_signed(read_image(tmp_path / "teacher" / view_file(row, PLAIN, "thin")))
     photo = to_signed(read_image(faces / row.file))[None]
     expected = load_generator(run).net(image=photo, style=np.float32([[1, 0]]))
     np.testing.assert_allclose(drawn[..., 0], expected[0, ..., 0], atol=0.005)
 
 
 def test_validation_is_zero_for_the_teacher_itself(tmp_path):
-    model = model_of(Weights())
+    model = model_of(DistillationWeights())
     batch = {name: ops.convert_to_numpy(value) for name, value in batch_of().items()}
     batch["drawing"] = ops.convert_to_numpy(model.draw_averaged(batch["photo"], batch["style"]))
     judge = Validation(tmp_path, TeacherScorer(batch))
@@ -450,9 +508,11 @@ def test_teachers_that_make_no_drawings_are_refused(write, text, faces, tmp_path
 
 def test_settings_that_do_not_fit_are_refused(teacher, faces, tmp_path):
     for overrides, text in (
-        (["data.size=32"], "data.size: expected 64, the size of the teacher"),
-        (["data.size=66"], "data.size: expected a multiple of 4"),
-        (["network.filters=3"], "network.filters: expected an even number"),
+        (["data.size=96"], "data.size: expected 64, the size of the teacher"),
+        (["data.size=72"], "data.size: expected a multiple of 32"),
+        (["data.crop=36"], "data.crop: expected a multiple of 8 and of 2, at most 64"),
+        (["data.shift=3"], "data.shift: expected at most 2, a 16th of data.crop"),
+        (["data.filters=0.5"], "data.filters: expected 0, .* style bold, thin. Received: 0.5"),
         (["teacher="], "teacher: expected a preset or a run"),
     ):
         with pytest.raises(SettingError, match=text):
@@ -492,8 +552,8 @@ def test_the_command_trains_and_goes_on(portrait, teacher, faces, tmp_path):
     assert (code, out.strip()) == (0, str(tmp_path / "run"))
     code, _, err = portrait(*given)
     assert code == 0 and "is finished" in err
-    code, _, err = portrait(*given, "-s", "loss.l1=1")
-    assert code == 2 and "loss.l1: 10.0 there, 1.0 now" in err
+    code, _, err = portrait(*given, "-s", "loss.steadiness=1")
+    assert code == 2 and "loss.steadiness: 2.0 there, 1.0 now" in err
 
 
 def test_the_command_finds_the_data_of_a_run(portrait, run, faces, tmp_path):

@@ -12,7 +12,11 @@ import pytest
 from keras import ops
 
 from keras_portrait import losses
+from keras_portrait.data import filter_drawings
+from keras_portrait.data.crops import choose_corner
+from keras_portrait.data.filter_drawings import draw_missing, drawing_file
 from keras_portrait.data.manifest import Row
+from keras_portrait.data.photo_jitter import jitter_photo
 from keras_portrait.data.photos import PhotoData, load_photos
 from keras_portrait.errors import InputError, SettingError
 from keras_portrait.inference.bulk.workers import WorkerPool
@@ -20,12 +24,9 @@ from keras_portrait.inference.filters import FILTERS, draw_filters
 from keras_portrait.inference.geometry import face_template
 from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.models.load_recipe import load_recipe
-from keras_portrait.models.paired import filter_drawings
-from keras_portrait.models.paired.batches import PairedBatches, choose_corner
+from keras_portrait.models.paired.batches import PairedBatches
 from keras_portrait.models.paired.config import PairedDataSettings, PairedWeights
-from keras_portrait.models.paired.filter_drawings import draw_missing, drawing_file
 from keras_portrait.models.paired.model import Paired
-from keras_portrait.models.paired.photo_jitter import jitter_photo
 from keras_portrait.networks import line_generator, pair_discriminator
 from keras_portrait.training import callbacks
 from keras_portrait.training import run as training

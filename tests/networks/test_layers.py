@@ -60,6 +60,11 @@ def test_the_plane_wave_is_that_of_the_engraving():
     np.testing.assert_array_equal(joined[:, 16:, :48, 3:], joined[:, :32, 32:, 3:])
     other = ops.convert_to_numpy(PlaneWave(8)(x))
     np.testing.assert_allclose(other[0, :24, :40, 3:], plane_wave(48, 80)[::2, ::2], atol=1e-6)
+    # At half of the size each sees the first of its four pixels.
+    half = ops.convert_to_numpy(PlaneWave(16, step=2)(x))
+    np.testing.assert_allclose(half[0, :24, :40, 3:], plane_wave(48, 80)[::2, ::2], atol=1e-6)
+    quarter = ops.convert_to_numpy(PlaneWave(16, step=4)(x))
+    np.testing.assert_allclose(quarter[0, :12, :20, 3:], plane_wave(48, 80)[::4, ::4], atol=1e-6)
 
 
 def spectral_convolution(x):
@@ -115,6 +120,7 @@ def test_style_is_repeated_over_the_plane():
         (ReflectionPadding2D(2), (1, 8, 8, 3)),
         (AppendStyle(), [(1, 8, 8, 3), (1, 2)]),
         (PlaneWave(8), (1, 8, 8, 3)),
+        (PlaneWave(8, step=2), (1, 8, 8, 3)),
         (SpectralConv2D(5, 4, 2, 1), (1, 8, 8, 3)),
     ],
 )

@@ -154,7 +154,7 @@ def test_a_workflow_has_nothing_fetched(node, photo):
 
 def test_a_style_or_preset_that_does_not_exist_is_told_before_anything_runs(node, tmp_path):
     check = node.VALIDATE_INPUTS
-    assert check(preset="fast", style="ink:0.5,pen:0.5") is True
+    assert check(preset="fast", style="ink:0.5,engraving:0.5") is True
     assert check(preset="filter", style="engraving") is True
     assert check(preset="fast", style="oil").startswith("No such style.")
     assert check(preset="pem", style="").startswith("No such preset.")

@@ -84,14 +84,20 @@ def error_of(page, *given):
 
 def test_every_style_of_every_preset_can_be_chosen(page):
     choices = page.choices()
-    assert {"portrait:ink", "portrait:engraving", "fast:pen", "artists:line"} <= set(choices)
+    assert {
+        "portrait:ink",
+        "portrait:engraving",
+        "fast:engraving",
+        "fine:pen",
+        "artists:line",
+    } <= set(choices)
     assert len(choices) == len(set(choices)) == 15
     assert not any(one.startswith("avatars") for one in choices), "it needs no photo"
 
 
 def test_a_photo_comes_out_as_the_library_draws_it(page, photo):
-    drawing = page.draw(photo, "fast:pen", "all", False)
-    assert np.array_equal(np.asarray(drawing), expected(photo, style="pen", faces="all"))
+    drawing = page.draw(photo, "fast:engraving", "all", False)
+    assert np.array_equal(np.asarray(drawing), expected(photo, style="engraving", faces="all"))
     assert (np.asarray(drawing) < 128).mean() > 0.01, "an empty sheet proves nothing"
     square = page.draw(photo, "fast:line", "largest", True)
     assert np.array_equal(np.asarray(square), expected(photo, style="line", crop=True))

@@ -8,6 +8,8 @@ import pytest
 
 import keras_portrait
 from keras_portrait import Stylizer
+from keras_portrait.data.synthetic_faces import draw_face
+from keras_portrait.inference.imaging import to_signed
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.training.preset_generator import recover_generator
 
@@ -45,11 +47,17 @@ def test_a_preset_of_the_first_format_draws_the_same_bits():
     style = np.float32([[0.25, 0.5, 0.25]])
     drawing = earlier.draw(square, style)
     assert drawing.std() > 10
-    assert np.array_equal(load_preset("fast").draw(square, style), drawing)
+    # What the student that it holds drew when it was the preset `fast`.
+    assert np.array_equal(drawing[:64, :64], RECORDED["preset/fast-format-1"])
 
 
-def test_a_preset_of_the_first_format_can_be_exported_again(tmp_path):
+def test_a_preset_of_the_first_format_can_be_exported_again():
+    earlier = load_preset(FOLDER / "fast-format-1.tflite")
     recovered = recover_generator(FOLDER / "fast-format-1.tflite")
-    shipped = recover_generator("fast")
-    for one, other in zip(recovered.model.get_weights(), shipped.model.get_weights(), strict=True):
-        assert np.array_equal(one, other)
+    square = draw_face(0, 256).photo
+    style = np.float32([[0, 1, 0]])
+    expected = earlier.draw(square, style) / 127.5 - 1
+    found = np.asarray(recovered.model([to_signed(square)[None], style]))[0]
+    # Weights as they are stored, without the rounding of what lies between them: 40 dB, peak 2.
+    assert expected.std() > 0.1
+    assert 10 * np.log10(4 / np.square(found - expected).mean()) > 30

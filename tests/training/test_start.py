@@ -58,6 +58,7 @@ def test_styles_of_a_start_are_found_by_name(build):
     [
         ("portrait", functools.partial(line_generator, 2, 8, 6, 16)),
         ("artists", functools.partial(line_generator, 2, 8, 6, 16)),
+        ("fast", functools.partial(student_generator, 2, 8, 4, 16)),
         (
             "portrait-256",
             functools.partial(
@@ -78,14 +79,10 @@ def test_a_preset_is_a_start(preset, build):
     np.testing.assert_allclose(new([photos, np.eye(2, dtype="float32")]), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("preset", "build"),
-    [("fast", functools.partial(student_generator, 3, 8, 5)), ("avatars", dcgan_generator)],
-)
-def test_a_preset_without_its_normalization_is_no_start(preset, build):
-    start = open_start(preset, ())
-    with pytest.raises(SettingError, match=f"the run that the preset was.*: preset {preset}$"):
-        check_start(build(), start)
+def test_a_preset_without_its_normalization_is_no_start():
+    start = open_start("avatars", ())
+    with pytest.raises(SettingError, match="the run that the preset was.*: preset avatars$"):
+        check_start(dcgan_generator(), start)
 
 
 @pytest.mark.parametrize(

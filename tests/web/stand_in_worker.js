@@ -3,7 +3,7 @@
 // where another host was reached). Photos of some widths are what drawing fails of.
 "use strict";
 const STYLES = {
-  fast: ["ink", "line", "pen"],
+  fast: ["ink", "line", "engraving"],
   fine: ["ink", "line", "pen"],
   portrait: ["ink", "line", "engraving"],
   artists: ["ink", "line", "engraving"],

@@ -40,7 +40,7 @@ def fast():
 def test_the_first_load_tells_what_comes(page):
     loaded = page.ask(type="load", preset="fast", threads=2, accelerator="auto")
     assert loaded["type"] == "loaded", loaded
-    assert (loaded["styles"], loaded["size"]) == (["ink", "line", "pen"], 256)
+    assert (loaded["styles"], loaded["size"]) == (["ink", "line", "engraving"], 512)
     # Threads need a page that is isolated; and 8-bit networks are the processor's.
     assert (loaded["threads"], loaded["accelerator"]) == (1, "wasm")
     steps = [row["step"] for row in page.progress()]
@@ -51,7 +51,7 @@ def test_the_first_load_tells_what_comes(page):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"crop": True, "style": "pen"}, {"whole": True}])
+@pytest.mark.parametrize("options", [{}, {"crop": True, "style": "engraving"}, {"whole": True}])
 def test_a_small_preset_draws_pythons_drawing(page, fast, example, options):
     page.ask(type="load", preset="fast")
     answer = page.ask("example.jpg", type="draw", **options)

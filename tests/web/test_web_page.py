@@ -234,7 +234,7 @@ def test_the_camera_is_drawn_live_and_a_picture_of_it_stays(live):
     assert re.fullmatch(r"\d+\.\d frames/s · \d+ ms", page.run(TEXT.format("rate")))
     assert page.run(SHAPE) == [640, 480]
     # The visitor's own camera is mirrored: what the stand-in wrote on the left stands on the right.
-    click(page, "input[name=style][value=pen]")
+    click(page, "input[name=style][value=engraving]")
     page.wait_for(f"{PIXEL.format(635, 4)}[0] === 20")
     assert page.run(CORNER)[0] == 0
     click(page, "#mirror")
@@ -255,7 +255,7 @@ def test_the_other_camera_can_be_taken_where_there_is_one(page):
     })(navigator.mediaDevices)""")
     click(page, "#use-camera")
     page.wait_for(TEXT.format("rate"))
-    click(page, "input[name=style][value=pen]")
+    click(page, "input[name=style][value=engraving]")
     page.wait_for(f"{PIXEL.format(635, 4)}[0] === 20")
     click(page, "#flip")
     # That one looks away from the visitor: it is not mirrored.
@@ -305,7 +305,7 @@ def test_of_two_openings_the_last_keeps_the_camera(page):
     page.wait_for(f"{MODE} === 'live'")
     page.run("asked[0]()")
     page.wait_for(f"{STATES} === 'live,ended'")
-    click(page, "input[name=style][value=pen]")
+    click(page, "input[name=style][value=engraving]")
     page.wait_for(f"{PIXEL.format(635, 4)}[0] === 20")  # it goes on
 
 
@@ -469,7 +469,7 @@ def test_the_camera_goes_on_where_a_preset_cannot_be_loaded(without_artists):
     })(Worker.prototype.postMessage)""")
     assert page.wait_for(PROBLEM).startswith("A file of this page could not be loaded.")
     assert page.run(MODE) == "live" and page.run(CHOSEN) == "fast"
-    click(page, "input[name=style][value=pen]")
+    click(page, "input[name=style][value=engraving]")
     page.wait_for(f"{PIXEL.format(635, 4)}[0] === 20")
 
 
@@ -477,7 +477,7 @@ def test_after_two_quick_changes_the_one_that_came_draws(without_artists):
     page = without_artists
     click(page, "#example")
     page.wait_for(DRAWN)
-    click(page, "input[name=style][value=pen]")
+    click(page, "input[name=style][value=engraving]")
     page.wait_for(f"{CORNER}[0] === 20")
     for name in ("portrait", "artists"):
         click(page, f"input[name=preset][value={name}]")
@@ -685,7 +685,7 @@ def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsew
     assert browser.wait_for(PROBLEM).startswith("A file of this page could not be loaded.")
     assert browser.run("document.querySelector('input[name=preset]:checked').value") == "fast"
     browser.wait_for("document.getElementById('busy').hidden")
-    click(browser, "input[name=style][value=pen]")
+    click(browser, "input[name=style][value=engraving]")
     browser.wait_for(f"{CORNER}[0] === 20")
     write_page(folder, elsewhere, b"A newer page")
     Noted.asked.clear()

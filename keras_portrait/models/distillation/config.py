@@ -4,35 +4,56 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from keras_portrait.errors import SettingError
-from keras_portrait.recipe import DecayTrainSettings, Recipe, between
+from keras_portrait.recipe import WAVES, DecayTrainSettings, Recipe, between
 
 
 @dataclass(frozen=True)
 class DistillationDataSettings:
-    """What the teacher draws, and what a training step sees of it.
+    """What is drawn beforehand, and what a training step sees of it.
 
     Attributes:
-        size: height and width in pixels, a multiple of 4; the teacher's own.
-        batch: photos in a step.
-        views: how many augmented views of each photo the teacher draws beforehand; its styles take
-            turns.
-        scale: a view is enlarged by up to this factor before the random crop.
-        flip: whether views are mirrored with probability one half.
-        jitter: how far brightness, contrast, saturation and white balance of a view may stray, as
-            a natural logarithm; 0 keeps the colours of the photos.
+        size: height and width in pixels, a multiple of 32; the teacher's own.
+        crop: height and width of what a step sees, at most `size`; a multiple of 8 and of 1/32 of
+            `size`, so that every crop sees the same plane wave.
+        batch: crops in a step; each has a twin.
+        views: how many views of each photo the teacher draws in every style: the photo as it is,
+            and others, enlarged, cut and mirrored.
+        scale: a view is enlarged by up to this factor before it is cut.
+        flip: whether those views are mirrored with probability one half.
+        filters: share of the drawings that the filters made instead, whose names are those of the
+            teacher's styles then.
+        faces: share of the crops that lie around eyes, nose or mouth; the others lie anywhere.
+        jitter: how far exposure, colour, noise, compression and sharpness of the photo may stray;
+            1 is as in photos, 0 keeps them as they are. The drawing stays the same.
+        shift: pixels that a twin lies away at most, in each direction.
     """
 
-    size: int = between(256, 32, 2048)
-    batch: int = between(8, 1, 1024)
-    views: int = between(8, 1, 1000)
+    size: int = between(512, 64, 2048)
+    crop: int = between(256, 32, 2048)
+    batch: int = between(4, 1, 1024)
+    views: int = between(2, 1, 1000)
     scale: float = between(1.2, 1, 4)
     flip: bool = True
-    jitter: float = between(0.2, 0, 1)
+    filters: float = between(0.0, 0, 1)
+    faces: float = between(0.5, 0, 1)
+    jitter: float = between(1.0, 0, 2)
+    shift: int = between(8, 0, 64)
 
     def check(self, prefix: str):
-        """Refuses sizes that the student cannot halve twice."""
-        if self.size % 4:
-            raise SettingError(f"{prefix}size: expected a multiple of 4. Received: {self.size}")
+        """Refuses sizes that do not fit the wave, and crops that the student cannot halve."""
+        if self.size % WAVES:
+            raise SettingError(f"{prefix}size: expected a multiple of 32. Received: {self.size}")
+        period = self.size // WAVES
+        if self.crop > self.size or self.crop % 8 or self.crop % period:
+            raise SettingError(
+                f"{prefix}crop: expected a multiple of 8 and of {period}, at most {self.size}. "
+                f"Received: {self.crop}"
+            )
+        if self.shift > self.crop // 16:
+            raise SettingError(
+                f"{prefix}shift: expected at most {self.crop // 16}, a 16th of {prefix}crop. "
+                f"Received: {self.shift}"
+            )
 
 
 @dataclass(frozen=True)
@@ -40,45 +61,49 @@ class DistillationNetworkSettings:
     """Sizes of the networks.
 
     Attributes:
-        filters: even; half as many channels of the student at the full size, twice as many at half
-            of it, four times as many at a quarter.
-        blocks: residual blocks of the student.
+        filters: twice as many channels of the student at half of the size, four times as many at a
+            quarter, eight times as many at an eighth.
+        blocks: residual blocks at an eighth; there are two more at a quarter.
         discriminator_filters: channels after the first convolution of the discriminator.
     """
 
-    filters: int = between(8, 2, 1024)
-    blocks: int = between(5, 1, 100)
-    discriminator_filters: int = between(32, 1, 1024)
-
-    def check(self, prefix: str):
-        """Refuses numbers that cannot be halved."""
-        if self.filters % 2:
-            raise SettingError(
-                f"{prefix}filters: expected an even number. Received: {self.filters}"
-            )
+    filters: int = between(8, 1, 1024)
+    blocks: int = between(4, 1, 100)
+    discriminator_filters: int = between(24, 1, 1024)
 
 
 @dataclass(frozen=True)
 class DistillationWeights:
-    """Weights of the losses between the student's drawings and the teacher's.
+    """Weights of the losses between the student's drawings and those that it is shown.
 
     Attributes:
-        l1: weight of the mean absolute difference.
-        lpips: weight of LPIPS.
-        adversarial: weight of the adversarial loss; 0 leaves the discriminator out.
+        cross_entropy: weight of the cross-entropy of the student's logits.
+        steadiness: weight of the difference between its drawings of a crop and of the crop's twin.
+        feature_matching: weight of the difference between what the discriminator sees in both.
+        adversarial: weight of the adversarial loss; 0 leaves out the discriminator, and feature
+            matching with it.
+        adversarial_from: steps of the first two alone before the discriminator joins in.
     """
 
-    l1: float = between(10.0, 0, 1e6)
-    lpips: float = between(5.0, 0, 1e6)
-    adversarial: float = between(0.5, 0, 1e6)
+    cross_entropy: float = between(4.0, 1e-6, 1e6)
+    steadiness: float = between(2.0, 0, 1e6)
+    feature_matching: float = between(4.0, 0, 1e6)
+    adversarial: float = between(1.0, 0, 1e6)
+    adversarial_from: int = between(400, 0, 1_000_000_000)
 
 
 @dataclass(frozen=True)
 class DistillationTrainSettings(DecayTrainSettings):
-    """`DecayTrainSettings` of the student."""
+    """`DecayTrainSettings`, and Adam's other number.
+
+    Attributes:
+        beta_2: of Adam.
+    """
 
     learning_rate: float = between(1e-3, 1e-12, 1)
-    decay_from: float = between(0.3, 0, 1)
+    discriminator_learning_rate: float = between(3e-4, 1e-12, 1)
+    beta_2: float = between(0.99, 0, 0.999999)
+    decay_from: float = between(0.6, 0, 1)
     average_decay: float = between(0.998, 0, 0.99999)
 
 

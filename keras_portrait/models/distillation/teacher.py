@@ -15,7 +15,7 @@ from keras_portrait.errors import SettingError
 from keras_portrait.files import make_folder, require_sha256
 from keras_portrait.inference.imaging import read_image, write_image
 from keras_portrait.inference.presets import Generator, is_preset, load_preset
-from keras_portrait.models.distillation.batches import PLAIN, make_view, style_turn, view_file
+from keras_portrait.models.distillation.batches import PLAIN, make_view, view_file
 from keras_portrait.models.distillation.config import DistillationDataSettings
 from keras_portrait.training.run_folder import OPTIONS_NAME
 from keras_portrait.training.saved_generator import GENERATOR_FILE, load_generator
@@ -107,10 +107,10 @@ def draw_views(
     data: PhotoData,
     settings: DistillationDataSettings,
     seed: int,
-    plain: list[tuple[int, Row]],
+    shown: list[Row],
     check_stop: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Lets the teacher draw every view that has not been drawn yet.
+    """Lets the teacher draw every view in every style that has not been drawn yet.
 
     Args:
         run: the run folder.
@@ -118,38 +118,40 @@ def draw_views(
         data: photos to train on.
         settings: `DistillationDataSettings`.
         seed: of the training.
-        plain: photos that are drawn as they are, with the number that says in which style.
+        shown: held-back photos, which are drawn as they are.
         check_stop: called before each drawing; what it raises ends the work, and the next call goes
             on there.
 
     Returns:
-        The folder of the drawings: uint8 gray, one for each view.
+        The folder of the drawings: uint8 gray, one for each view and style.
 
     Raises:
         InputError: a photo cannot be read, or a drawing cannot be written.
     """
     folder = run / DRAWINGS
     missing = {}
-    for row, number, view in _views(data, settings, plain):
-        style = style_turn(number, view, len(teacher.styles))
-        path = folder / view_file(row, view, style)
-        if not path.exists():
-            missing[path] = (row, number, view, style)
-    console = Console(stderr=True)
+    for row, number, view in _views(data, settings, shown):
+        for style, name in enumerate(teacher.styles):
+            path = folder / view_file(row, view, name)
+            if not path.exists():
+                missing[path] = (row, number, view, style)
+    console, made = Console(stderr=True), (None, None)
     for path, (row, number, view, style) in track(
         missing.items(), "Teacher's drawings", console=console, disable=not console.is_terminal
     ):
         check_stop()
-        photo = make_view(read_image(data.folder / row.file), settings, seed, number, view)
+        if made[0] != (row.file, view):
+            photo = read_image(data.folder / row.file)
+            made = (row.file, view), make_view(photo, settings, seed, number, view)
         make_folder(path.parent)
-        write_image(path, teacher.draw(photo, style))
+        write_image(path, teacher.draw(made[1], style))
     return folder
 
 
-def _views(data, settings, plain):
-    """Every view as a row, the photo's number and the view's, plain ones first."""
-    for number, row in plain:
-        yield row, number, PLAIN
-    for number, row in enumerate(data.photos):
-        for view in range(settings.views):
+def _views(data, settings, shown):
+    """Every view as a row, the photo's number and the view's, those that are shown first."""
+    for row in shown:
+        yield row, 0, PLAIN
+    for view in range(settings.views):
+        for number, row in enumerate(data.photos):
             yield row, number, view

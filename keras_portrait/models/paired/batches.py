@@ -5,17 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_portrait.data.batches import Batches, shuffled_index, stacked
+from keras_portrait.data.crops import choose_corner
+from keras_portrait.data.filter_drawings import drawing_file
 from keras_portrait.data.manifest import Row
+from keras_portrait.data.photo_jitter import jitter_photo
 from keras_portrait.data.photos import PhotoData
-from keras_portrait.inference.geometry import face_template
 from keras_portrait.inference.imaging import read_image, resize, to_signed
 from keras_portrait.models.paired.config import PairedDataSettings
-from keras_portrait.models.paired.filter_drawings import drawing_file
-from keras_portrait.models.paired.photo_jitter import jitter_photo
-
-# How far from a landmark the middle of a crop around the face lies, as a share of the square: the
-# standard deviation in each direction.
-SPREAD = 0.06
 
 
 class PairedBatches(Batches):
@@ -93,24 +89,3 @@ class PairedBatches(Batches):
 
     def _drawing(self, row, name):
         return read_image(self.drawings / drawing_file(row, name))[..., :1]
-
-
-def choose_corner(settings: PairedDataSettings, rng: np.random.Generator) -> tuple[int, int]:
-    """Where a crop begins: around the face or anywhere, at a multiple of the wave's period.
-
-    Args:
-        settings: sizes, and the share of crops around the face.
-        rng: source of chance.
-
-    Returns:
-        Row and column of the first pixel.
-    """
-    room, period = settings.size - settings.crop, settings.period
-    if rng.random() < settings.faces:
-        middle = face_template(settings.size)[rng.integers(5)][::-1]
-        middle = middle + rng.normal(0, SPREAD * settings.size, 2)
-        corner = np.clip(middle - settings.crop / 2, 0, room)
-        top, left = np.rint(corner / period).astype(int) * period
-        return min(top, room // period * period), min(left, room // period * period)
-    top, left = rng.integers(room // period + 1, size=2) * period
-    return top, left

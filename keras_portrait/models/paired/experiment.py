@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from keras_portrait.data.filter_drawings import draw_missing
 from keras_portrait.data.fingerprint import sizes
 from keras_portrait.data.photos import load_photos
 from keras_portrait.models.paired.batches import PairedBatches
-from keras_portrait.models.paired.filter_drawings import draw_missing
 from keras_portrait.models.paired.model import Paired
 from keras_portrait.networks import line_generator, pair_discriminator
 from keras_portrait.training.callbacks import Validation

@@ -24,18 +24,17 @@ from keras import ops
 
 from keras_portrait import losses
 from keras_portrait.models.paired.config import PairedWeights
-from keras_portrait.networks import line_generator, logits_of, pair_discriminator
+from keras_portrait.networks import line_generator, pair_discriminator
+from keras_portrait.training.line_model import LineModel
 from keras_portrait.training.saved_networks import weights_from
 from keras_portrait.training.scorers import PairedScorer
-from keras_portrait.training.supervised_model import SupervisedModel
 
 
 @keras.saving.register_keras_serializable(package="keras_portrait")
-class Paired(SupervisedModel):
+class Paired(LineModel):
     """Trains a line generator on photos and drawings of them.
 
-    For the first steps D is left out and takes no time: G, which draws gray yet, would be told
-    nothing by it.
+    See `LineModel`.
 
     Networks that are not given are those of the shipped recipe.
 
@@ -72,8 +71,6 @@ class Paired(SupervisedModel):
         super().__init__(
             generator or line_generator(count), discriminator, weights, styles, average_decay, name
         )
-        self.logits = logits_of(self.generator)
-        self.disc_joins = False
 
     def scorer_for(self, batch):
         """`PairedScorer`."""
@@ -89,56 +86,9 @@ class Paired(SupervisedModel):
             shown[name] = self.draw_averaged(photos, style)
         return shown
 
-    def make_train_function(self, force=False):
-        """Makes two functions, without D and with it, and one that chooses for each step.
-
-        A branch inside a traced step would have to hold both optimizers and their gradients.
-        """
-        if self.train_function is not None and not force:
-            return self.train_function
-        functions = []
-        for _ in range(2):
-            super().make_train_function(force=True)
-            functions.append(self.train_function)
-
-        def train_function(iterator):
-            self.disc_joins = self.disc_is_due
-            return functions[self.disc_joins](iterator)
-
-        self.train_function = train_function
-        return train_function
-
-    @property
-    def disc_is_due(self) -> bool:
-        """Whether D joins in at the present step; the count of steps outlives a restart."""
-        if self.discriminator is None:
-            return False
-        steps = int(ops.convert_to_numpy(self.generator_optimizer.iterations))
-        return steps >= self.weights_of.adversarial_from
-
-    def _disc_takes_part(self):
-        return self.disc_joins
-
-    def _judge(self, batch, drawings, training=False):
-        """Features and scores of drawings, seen beside the batch's photos and styles."""
-        gray = losses.grayscale(batch["photo"])[..., :1]
-        inputs = [gray, drawings, batch["style"]][: len(self.discriminator.inputs)]
-        *features, scores = self.discriminator(inputs, training=training)
-        return features, scores
-
     def _generator_losses(self, batch, training=True):
         weight, target = self.weights_of, batch["drawing"]
         logits = self.logits(self._inputs(batch["photo"], batch["style"]), training=training)
         values = {"cross_entropy": weight.cross_entropy * losses.cross_entropy(logits, target)}
         drawings = ops.tanh(0.5 * logits)
-        if self.disc_joins:
-            features, scores = self._judge(batch, drawings)
-            real_features, _ = self._judge(batch, target)
-            matching = losses.feature_matching(real_features, features)
-            values["feature_matching"] = weight.feature_matching * matching
-            values["g_adversarial"] = weight.adversarial * losses.adversarial(scores, True)
-        return values, drawings
-
-    def _discriminator_losses(self, batch, fake, training=True):
-        _, real_scores = self._judge(batch, batch["drawing"], training=training)
-        return self._told_apart(real_scores, self._judge(batch, fake)[1])
+        return {**values, **self._judged_losses(batch, drawings)}, drawings
