@@ -160,6 +160,11 @@ def _known_of(source: str) -> tuple[int, int, str | None]:
         return metadata.size, metadata.alignment, None
     module = import_with_keras("keras_portrait.training.saved_generator", "Adapting")
     known = module.load_run(source)
+    if known.method == "asymmetric_cycle" and not (run / module.DIRECTIONS["b-to-a"]).is_file():
+        remark(
+            f"{source}: a run of an earlier version, without its inverse generator; LPIPS alone "
+            "holds the likeness"
+        )
     return known.size, known.alignment, known.data and str(known.data)
 
 

@@ -24,14 +24,15 @@ from keras_portrait.models.style_adaptation.batches import (
     mirrored,
 )
 from keras_portrait.models.style_adaptation.config import AdaptationDataSettings, AdaptationWeights
-from keras_portrait.models.style_adaptation.hand import measure_hand, nearest_mix
+from keras_portrait.models.style_adaptation.hand import ink_and_outlines, measure_hand, nearest_mix
 from keras_portrait.networks import line_generator, patch_discriminator, resnet_generator
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.training.checkpoints import list_checkpoints
+from keras_portrait.training.experiment import experiment_for
 from keras_portrait.training.more_styles import begin_as, require_styles, with_one_more_style
-from keras_portrait.training.saved_generator import load_run
+from keras_portrait.training.saved_generator import load_model, load_run
 from keras_portrait_export.exporter import export_generator
-from tiny_training import light_features, state_of, without_tracing
+from tiny_training import light_edges, light_features, state_of, without_tracing
 
 STYLES = ("ink", "line", "engraving")
 TINY = [
@@ -52,6 +53,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(adaptation, "VGGFeatures", few_features)
         patched.setattr(adaptation, "PerceptualDistance", lambda: PerceptualDistance(load=False))
+        patched.setattr(adaptation, "EdgeDetector", lambda: light_edges)
         without_tracing(patched)
         yield
 
@@ -66,14 +68,20 @@ def faces(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """A run folder of a line generator of three styles, 64 pixels, which draws something."""
+    """A run folder of generators of 64 pixels; that of three styles draws something."""
     folder = tmp_path_factory.mktemp("start") / "run"
     folder.mkdir()
     keras.utils.set_random_seed(0)
     net = line_generator(3, filters=2, blocks=1, period=2)
     net.layers[-2].set_weights([8 * weight for weight in net.layers[-2].get_weights()])
     net.save(folder / "generator.keras")
-    row = {"method": "paired", "recipe": {"data": {"size": 64}}, "styles": STYLES, "alignment": 2}
+    resnet_generator(1, 3, filters=2, blocks=1).save(folder / "inverse_generator.keras")
+    row = {
+        "method": "asymmetric_cycle",
+        "recipe": {"data": {"size": 64}},
+        "styles": STYLES,
+        "alignment": 2,
+    }
     (folder / "options.json").write_text(json.dumps(row))
     return folder
 
@@ -114,6 +122,8 @@ def stepped(start):
         with_one_more_style(old, [1, 0, 0]),
         lambda photos, style: ops.stop_gradient(old([photos, style])),
         drawing_disc=patch_discriminator(1, 2),
+        inverse_generator=load_model(start / "inverse_generator.keras"),
+        weights=AdaptationWeights(cycle=3),
         last_layers=0,
     )
     model.compile(generator=keras.optimizers.Adam(1e-2))
@@ -126,11 +136,11 @@ def stepped(start):
     }
     batch = {name: ops.convert_to_tensor(array, "float32") for name, array in batch.items()}
     logs = [model.train_step(batch) for _ in range(2)]
-    return model, old, {name: float(value) for name, value in logs[-1].items()}
+    return model, old, batch, {name: float(value) for name, value in logs[-1].items()}
 
 
 def test_only_the_new_style_learns(stepped, photos):
-    model, old, _ = stepped
+    model, old, *_ = stepped
     moved = 0
     for layer in old.layers:
         for before, after in zip(
@@ -148,7 +158,7 @@ def test_only_the_new_style_learns(stepped, photos):
 
 
 def test_every_term_is_reported_with_its_weight(stepped):
-    model, _, logs = stepped
+    model, _, _, logs = stepped
     assert set(model.loss_names) <= set(logs)
     assert all(logs[name] > 0 for name in model.loss_names)
     drawings = ops.ones((1, 8, 8, 1))
@@ -157,6 +167,52 @@ def test_every_term_is_reported_with_its_weight(stepped):
     distance = model.style_distance(drawings, [ops.full((1, 1, 1), 4.0)])
     model.features = model_features
     assert float(distance) == pytest.approx(0.75, abs=1e-5)
+
+
+def test_the_cycle_compares_the_edges_of_a_photo_made_of_the_drawing(stepped, start):
+    model, _, batch, _ = stepped
+    drawing = model.draw(batch["photo"])
+    again, real = (
+        2 * light_edges(each) - 1 for each in (model.inverse_generator(drawing), batch["photo"])
+    )
+    expected = 3 * float(model.distance(again, real)[0])
+    assert float(model.losses_of(batch)["relaxed_cycle"]) == pytest.approx(expected, rel=1e-5)
+    # It learned along in the two steps, and is left for who adapts from this run.
+    before = load_model(start / "inverse_generator.keras").get_weights()
+    assert not np.array_equal(model.inverse_generator.get_weights()[0], before[0])
+    assert set(model.exported()) == {"generator", "inverse_generator"}
+
+
+def test_the_cycle_is_left_out_without_weight_and_without_an_inverse_generator(start):
+    generator = with_one_more_style(load_run(start).model, [1, 0, 0])
+    inverse = load_model(start / "inverse_generator.keras")
+    for given, weight in ((inverse, 0), (None, 1)):
+        model = adaptation.StyleAdaptation(
+            (*STYLES, "mine"),
+            generator,
+            lambda photos, style: photos,
+            inverse_generator=given,
+            weights=AdaptationWeights(adversarial=0, style=0, likeness=0, cycle=weight),
+        )
+        assert set(model.trainable_groups()) == {"generator"}
+        assert set(model.exported()) == {"generator"}
+        batch = {"photo": ops.zeros((1, 32, 32, 3))}
+        assert set(model.losses_of(batch)) == {"gray"}
+
+
+@pytest.mark.parametrize("channels", [(1, 3), (3, 3)])
+def test_the_inverse_generator_is_that_of_the_run(channels, start, drawn_data, tmp_path):
+    folder = shutil.copytree(start, tmp_path / "run")
+    resnet_generator(*channels, filters=2, blocks=1).save(folder / "inverse_generator.keras")
+    for source, found in ((folder, True), (folder / "generator.keras", False)):
+        overrides = [f"train.start_from={source}", "data.size=64", "data.window=32"]
+        experiment = experiment_for(load_recipe("adapt", overrides), drawn_data)
+        assert ("inverse_sha256" in experiment.contents()) == found
+        if channels == (1, 3):
+            assert (experiment.inverse_generator is not None) == found
+        elif found:
+            with pytest.raises(InputError, match=r"3 channels of one of 1.*Received: .*\[3, 3\]"):
+                _ = experiment.inverse_generator
 
 
 def test_the_last_layers_learn_where_they_shall(start, photos):
@@ -202,20 +258,40 @@ def test_the_hand_is_the_mean_of_gram_matrices_at_each_window():
     assert [mirrored(number) for number in range(9)] == [2, 1, 0, 5, 4, 3, 8, 7, 6]
 
 
+def test_hatching_has_more_outline_than_a_black_of_as_much_ink():
+    cuts = AdaptationDataSettings(size=64, window=32)
+    solid, hatched = np.ones((2, 64, 64, 1), np.float32)
+    solid[:32] = -1
+    hatched[::2] = -1
+    (ink, lines), (same, more) = (ink_and_outlines(each, cuts)[4] for each in (solid, hatched))
+    assert ink == same == 0.5
+    # The middle window has 32 rows, and between them one step of darkness, or 31.
+    assert lines == pytest.approx(1 / 31) and more == pytest.approx(1)
+    dark_left = solid.transpose(1, 0, 2)
+    left, right = (ink_and_outlines(side, cuts) for side in (dark_left, dark_left[:, ::-1]))
+    np.testing.assert_allclose(left, right)
+
+
 @pytest.mark.parametrize(
-    ("wanted", "mix"), [(0.02, [1, 0, 0]), (0.95, [0, 0, 1]), (0.45, [0.5, 0, 0.5])]
+    ("wanted", "mix"),
+    [
+        (0.1, [1, 0, 0]),
+        (0.25, [0.5, 0.5, 0]),
+        (0.75, [0, -0.5, 1.5]),
+        (0.9, [0, -1, 2]),
+        (0.93, [-0.5, 0, 1.5]),
+    ],
 )
-def test_a_style_begins_as_the_known_one_or_the_mix_of_two_that_is_nearest(wanted, mix):
-    darkness = ops.convert_to_tensor([[0.0], [0.3], [1.0]])
-    found = nearest_mix(
-        lambda drawings, grams: ops.mean(ops.abs(drawings - grams[0])),
-        lambda photos, style: ops.matmul(style, darkness)[:, :, None, None],
-        3,
-        [np.zeros((64, 64, 3), np.uint8)] * 5,
-        [[np.full((1, 1), wanted, np.float32)]] * 9,
-        AdaptationDataSettings(size=64, window=32),
-    )
-    np.testing.assert_array_equal(found, np.float32(mix))
+def test_a_style_begins_as_a_known_one_between_two_or_beyond_one(wanted, mix):
+    ink = ops.convert_to_tensor([[0.1], [0.4], [0.65]])
+
+    def draw(photos, style):
+        return ops.broadcast_to(1 - 2 * ops.matmul(style, ink)[:, :, None, None], (1, 64, 64, 1))
+
+    drawing = np.full((64, 64, 1), round(255 * (1 - wanted)), np.uint8)
+    photos = [np.zeros((64, 64, 3), np.uint8)] * 5
+    cuts = AdaptationDataSettings(size=64, window=32)
+    np.testing.assert_allclose(nearest_mix(draw, 3, photos, [drawing], cuts), mix, atol=1e-6)
 
 
 def test_a_step_sees_about_the_same_place_of_photo_and_drawing():

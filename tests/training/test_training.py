@@ -30,7 +30,7 @@ from keras_portrait.training import callbacks, run_folder
 from keras_portrait.training import run as training
 from keras_portrait.training.checkpoints import list_checkpoints
 from keras_portrait.training.initial_weights import open_start, take_weights
-from keras_portrait.training.saved_generator import load_run, raise_contrast
+from keras_portrait.training.saved_generator import load_model, load_run, raise_contrast
 from tiny_training import TINY, plan_of, state_of
 
 
@@ -132,6 +132,7 @@ def test_training_writes_its_run_folder(drawn_data, tmp_path, light):
     arrays = state_of(list_checkpoints(folder)[-1])
     assert [name for name in arrays if name.startswith("vars/")] == ["vars/0"]
     assert (folder / "generator.keras").is_file()
+    assert load_model(folder / "inverse_generator.keras").input_shape == (None, None, None, 1)
     assert [path.name for path in (folder / "generators").iterdir()] == ["epoch-0002.keras"]
     assert len((folder / "losses.csv").read_text().splitlines()) == 4
     assert read_image(folder / "losses.png").std() > 5

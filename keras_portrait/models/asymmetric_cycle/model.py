@@ -175,6 +175,10 @@ class AsymmetricCycle(AdversarialModel):
             "discriminator": [v for disc in discs for v in disc.trainable_variables],
         }
 
+    def exported(self):
+        """G, averaged, and F as it is."""
+        return {**super().exported(), "inverse_generator": self.inverse_generator}
+
     def draw(self, photos, style):
         """G(p, s): photos float (N, H, W, 3), style float (N, K); drawings (N, H, W, 1)."""
         return self.generator(self._generator_inputs(photos, style))

@@ -63,6 +63,8 @@ class AdaptationWeights:
             same photo, in the style or mix that the new one begins as.
         likeness_end: share of that weight that is left at the end; it falls with the progress.
         gray: weight of the mean of 1 - G(a, s)^2, which is 0 for ink and paper alone.
+        cycle: weight of the relaxed cycle: what the inverse generator of the run that it starts
+            from makes of a drawing shall have the photo's edges. A preset has none.
     """
 
     adversarial: float = between(0.5, 0, 1e6)
@@ -70,6 +72,7 @@ class AdaptationWeights:
     likeness: float = between(2.0, 0, 1e6)
     likeness_end: float = between(0.3, 0, 1)
     gray: float = between(3.0, 0, 1e6)
+    cycle: float = between(1.0, 0, 1e6)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class AdaptationTrainSettings(DecayTrainSettings):
 
     Attributes:
         last_layers_rate: share of the learning rate that the last layers learn with.
+        inverse_learning_rate: that of the inverse generator, where there is one.
     """
 
     epochs: int = between(5, 1, 1_000_000)
@@ -85,6 +89,7 @@ class AdaptationTrainSettings(DecayTrainSettings):
     learning_rate: float = between(3e-2, 1e-12, 1)
     discriminator_learning_rate: float = between(4e-4, 1e-12, 1)
     last_layers_rate: float = between(0.01, 0, 1)
+    inverse_learning_rate: float = between(1.5e-4, 1e-12, 1)
 
     def check(self, prefix: str):
         """Refuses averaged weights: they round, and the other styles would not stay as they are."""

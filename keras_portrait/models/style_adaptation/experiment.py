@@ -2,10 +2,12 @@
 
 import functools
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -15,6 +17,7 @@ from keras_portrait.data.manifest import read_manifest
 from keras_portrait.data.photos import load_photos
 from keras_portrait.data.shards.reader import refuse_shards
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.files import require_sha256
 from keras_portrait.models.style_adaptation.batches import (
     AdaptationBatches,
     AdaptationPictures,
@@ -32,6 +35,7 @@ from keras_portrait.networks import patch_discriminator
 from keras_portrait.training.experiment import Experiment, check_size
 from keras_portrait.training.initial_weights import Start, open_start
 from keras_portrait.training.more_styles import begin_as, require_styles, with_one_more_style
+from keras_portrait.training.saved_generator import DIRECTIONS, in_float32, load_model
 
 # Photos of the sample grids.
 SAMPLES = 4
@@ -95,6 +99,37 @@ class AdaptationExperiment(Experiment):
             )
         return replace(start, styles=(*start.generator.styles, self.recipe.style))
 
+    @functools.cached_property
+    def inverse_generator(self) -> keras.Model | None:
+        """F of the run that it starts from, drawings to photos; None where there is none.
+
+        Raises:
+            InputError: its file is broken, or holds another network.
+        """
+        path = self._inverse_path()
+        if path is None:
+            return None
+        model = in_float32(load_model(path))
+        shapes = [tensor.shape[-1] for tensor in (*model.inputs, *model.outputs)]
+        if shapes != [1, 3]:
+            raise InputError(
+                "Expected an inverse generator, which makes a picture of 3 channels of one of 1. "
+                f"Received: channels {shapes} in {path}"
+            )
+        return model
+
+    def _inverse_path(self):
+        """Where F lies, if it is wanted and the start is the folder of a run that has it."""
+        folder = self.start.folder if self.recipe.loss.cycle else None
+        path = folder and folder / DIRECTIONS["b-to-a"]
+        return path if path and os.path.isfile(path) else None
+
+    def contents(self) -> dict[str, str]:
+        """As in `Experiment`; and the inverse generator, where there is one."""
+        path = self._inverse_path()
+        more = {"inverse_sha256": require_sha256(path, "the inverse generator")} if path else {}
+        return super().contents() | more
+
     def description(self) -> dict:
         """Names of the styles, the new one last, and how many photos and drawings there are."""
         return {
@@ -133,6 +168,7 @@ class AdaptationExperiment(Experiment):
             with_one_more_style(known.model, np.full(count, 1 / count)),
             self._draw_start,
             drawing_disc=patch_discriminator(1, net.discriminator_filters, name="drawing_disc"),
+            inverse_generator=self.inverse_generator,
             weights=self.recipe.loss,
             last_layers=net.last_layers,
             last_layers_rate=train.last_layers_rate,
@@ -140,6 +176,7 @@ class AdaptationExperiment(Experiment):
         rates = {
             "generator": train.learning_rate,
             "last_layers": train.learning_rate * train.last_layers_rate,
+            "inverse_generator": train.inverse_learning_rate,
             "discriminator": train.discriminator_learning_rate,
         }
         model.compile(
@@ -162,13 +199,13 @@ class AdaptationExperiment(Experiment):
         return []
 
     def begin(self, model: StyleAdaptation) -> None:
-        """Lets the new style begin as the known one, or the mix of two, that comes nearest."""
+        """Lets the new style begin as what comes nearest of the known ones, see `nearest_mix`."""
+        pictures = self.squares
         mix = nearest_mix(
-            model.style_distance,
             self._draw_start,
             len(self.start.generator.styles),
-            self.squares.photos,
-            self.grams,
+            pictures.photos,
+            pictures.drawings,
             self.recipe.data,
         )
         begin_as(model.generator, mix)

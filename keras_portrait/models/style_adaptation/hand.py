@@ -1,6 +1,5 @@
 """What tells a hand: the Gram matrices of its drawings, and which known style comes nearest."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,8 +15,11 @@ from keras_portrait.models.style_adaptation.config import AdaptationDataSettings
 
 # Of a run folder: the Gram matrices.
 GRAMS = "hand.npz"
-# Windows and photos that known styles are compared at: the upper and the middle one of the face.
-_COMPARED_WINDOWS, _COMPARED_PHOTOS = (1, 4), 3
+# Photos that known styles are compared at.
+_COMPARED_PHOTOS = 3
+# How far from the nearest style to another one: half of the way, or away from it, which lets more
+# of it show. At twice the way from its neighbours the preset portrait still draws clean lines.
+_STEPS = (0.5, -0.5, -1.0)
 
 
 def measure_hand(
@@ -55,42 +57,64 @@ def measure_hand(
 
 
 def nearest_mix(
-    style_distance: Callable,
     draw: Callable,
     styles: int,
     photos: Sequence[np.ndarray],
-    grams: Sequence[Sequence[np.ndarray]],
+    drawings: Sequence[np.ndarray],
     settings: AdaptationDataSettings,
 ) -> np.ndarray:
-    """Finds the known style, or the half-and-half mix of two, whose drawings are nearest.
+    """Finds what comes nearest to the hand: a known style, a mix of two, or one beyond another.
+
+    Compared are ink and outlines at each window. Gram matrices would not do: they find bare paper
+    nearer to hatching than other hatching, whose lines go another way.
 
     Args:
-        style_distance: function of drawings (N, H, W, 1) and Gram matrices [(N, C, C)] to a scalar.
-        draw: function of photos (N, H, W, 3) and style (N, K) to drawings.
+        draw: function of photos (N, S, S, 3) and style (N, K) to drawings (N, S, S, 1).
         styles: K.
         photos: uint8 (S, S, 3) each.
-        grams: from `measure_hand`.
+        drawings: uint8 (S, S, 1) each, those of the hand.
         settings: windows.
 
     Returns:
-        float32 (K,), shares that sum to 1.
+        float32 (K,), shares that sum to 1; beyond another style one is above 1 and one below 0.
     """
-    pairs = [np.mean(pair, axis=0) for pair in itertools.combinations(np.eye(styles), 2)]
-    places, side = corners(settings), settings.window
+    wanted = np.mean([ink_and_outlines(to_signed(each), settings) for each in drawings], axis=0)
     chosen = photos[:: max(1, len(photos) // _COMPARED_PHOTOS)][:_COMPARED_PHOTOS]
-    best, least = None, np.inf
-    for mix in [*np.eye(styles), *pairs]:
+
+    def distance(mix):
         style = ops.convert_to_tensor(np.float32(mix)[None])
-        total = 0.0
-        for photo, window in itertools.product(chosen, _COMPARED_WINDOWS):
-            top, left = places[window]
-            cut = to_signed(photo[top : top + side, left : left + side])
-            drawing = draw(ops.convert_to_tensor(cut[None]), style)
-            targets = [ops.convert_to_tensor(gram[None]) for gram in grams[window]]
-            total += float(ops.convert_to_numpy(style_distance(drawing, targets)))
-        if total < least:
-            best, least = np.float32(mix), total
-    return best
+        drawn = (draw(ops.convert_to_tensor(to_signed(photo)[None]), style) for photo in chosen)
+        found = [ink_and_outlines(ops.convert_to_numpy(each)[0], settings) for each in drawn]
+        # Relative, so that thin lines count as much as solid blacks.
+        return (np.abs(np.mean(found, axis=0) - wanted).sum(0) / (wanted.sum(0) + 1e-6)).sum()
+
+    alone = list(np.eye(styles))
+    best = min(alone, key=distance)
+    others = [other for other in alone if other is not best]
+    steps = [best + step * (other - best) for other in others for step in _STEPS]
+    return np.float32(min([best, *steps], key=distance))
+
+
+def ink_and_outlines(drawing: np.ndarray, settings: AdaptationDataSettings) -> np.ndarray:
+    """How much ink there is at each window, and how much outline.
+
+    Much ink of little outline is a solid black, as much of much outline is hatching.
+
+    Args:
+        drawing: float (S, S, 1) in [-1, 1].
+        settings: windows; each counts as its mirror image does where pictures are mirrored.
+
+    Returns:
+        float (9, 2): the mean darkness, in [0, 1], and the mean absolute difference of darkness
+        between neighbours, down and across together, in [0, 2].
+    """
+    dark, side = (1 - drawing[..., 0]) / 2, settings.window
+    cuts = [dark[top : top + side, left : left + side] for top, left in corners(settings)]
+    outlines = [sum(np.abs(np.diff(cut, axis=axis)).mean() for axis in (0, 1)) for cut in cuts]
+    found = np.stack([[cut.mean() for cut in cuts], outlines], axis=1)
+    if settings.flip:
+        found = (found + found[[mirrored(number) for number in range(GRID * GRID)]]) / 2
+    return found
 
 
 def save_grams(path: Path, grams: Sequence[Sequence[np.ndarray]]) -> None:

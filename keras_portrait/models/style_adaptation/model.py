@@ -1,8 +1,8 @@
 """Style adaptation: a trained generator learns one more style from few drawings.
 
 a is a photo, d a drawing, s the new style, m the style or mix that it begins as, T the generator
-as it was trained; all of a window, which shows about the same place of the face in photo and
-drawings.
+as it was trained, F the inverse generator of the run that it comes from, H edges; all of a window,
+which shows about the same place of the face in photo and drawings.
 
 | code           | symbol | loss                                           | weight | source       |
 | -------------- | ------ | ---------------------------------------------- | ------ | ------------ |
@@ -10,13 +10,17 @@ drawings.
 |                |        | `style`: |Gram(G(a, s)) - Gram| / mean of Gram | 4      | Gatys 2016   |
 |                |        | `likeness`: LPIPS(G(a, s), T(a, m))            | 2      | Zhang 2018   |
 |                |        | `gray`: 1 - G(a, s)^2                          | 3      | ours         |
+| `generator`,   | G, F   | `relaxed_cycle`:                               | 1      | Yi 2020,     |
+| `inverse_...`  |        | LPIPS(H(F(G(a, s))), H(a))                     |        | eq. 4        |
 | `drawing_disc` | D      | `d_drawing`: D(d) against 1, D(G) against 0    | 1      | Mao 2017     |
 
 What learns of G are the weights that the new style alone reads: it scales and shifts features
 (Dumoulin, Shlens, Kudlur, "A Learned Representation For Artistic Style", ICLR 2017, sec. 3.2, which
 adds styles to a trained network in this way). The other styles stay as they are to the last bit,
-unless the last layers learn, too. Gram is the mean over all drawings at that place: of ten drawings
-one alone would say more of its sitter's hair than of the hand.
+unless the last layers learn, too. Only a run of the asymmetric cycle has F. It learns along, as in
+the paper: as it was, it would ask for drawings of the kind that it knows. Gram is the mean over all
+drawings at that place: of ten drawings one alone would say more of its sitter's hair than of the
+hand.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +32,7 @@ from keras import layers, ops
 from keras_portrait import losses
 from keras_portrait.models.style_adaptation.config import AdaptationWeights
 from keras_portrait.networks import patch_discriminator
-from keras_portrait.perceptual import PerceptualDistance
+from keras_portrait.perceptual import EdgeDetector, PerceptualDistance
 from keras_portrait.perceptual.vgg import VGGFeatures
 from keras_portrait.training.adversarial_model import AdversarialModel, copy_of
 from keras_portrait.training.backend import gradients_of
@@ -51,12 +55,15 @@ class StyleAdaptation(AdversarialModel):
             has no weight.
         features: function of drawings to feature maps; `VGGFeatures` of `STYLE_LAYERS`.
         distance: `PerceptualDistance`.
+        inverse_generator: F, drawings (N, H, W, 1) to photos (N, H, W, 3), both in [-1, 1]; None
+            for no cycle. Not used where the cycle has no weight.
+        edge_detector: frozen H, photos in [-1, 1] to edges in [0, 1]; `EdgeDetector`.
         weights: `AdaptationWeights`.
         last_layers: int, convolutions at the end of G that learn, too.
         last_layers_rate: float, share of the learning rate that they learn with.
     """
 
-    loss_names = ("g_adversarial", "style", "likeness", "gray", "d_drawing")
+    loss_names = ("g_adversarial", "style", "likeness", "gray", "relaxed_cycle", "d_drawing")
     accuracy_names = ("drawing_accuracy",)
     headline_names = ("style", "likeness", "g_adversarial", "drawing_accuracy")
     batch_names = ("photo", "drawing")
@@ -72,6 +79,8 @@ class StyleAdaptation(AdversarialModel):
         drawing_disc: keras.Model | None = None,
         features: Callable | None = None,
         distance: Callable | None = None,
+        inverse_generator: keras.Model | None = None,
+        edge_detector: Callable | None = None,
         weights: AdaptationWeights | None = None,
         last_layers: int = 0,
         last_layers_rate: float = 0.01,
@@ -90,6 +99,10 @@ class StyleAdaptation(AdversarialModel):
         self.draw_start = draw_start
         self.features = features or VGGFeatures("vgg16", STYLE_LAYERS)
         self.distance = distance or PerceptualDistance()
+        self.inverse_generator = inverse_generator if self.weights_of.cycle else None
+        if self.inverse_generator is not None:
+            edge_detector = edge_detector or EdgeDetector()
+        self.edge_detector = edge_detector
         self.last_layers, self.last_layers_rate = last_layers, last_layers_rate
         # In checkpoints, so that a training that goes on holds on to the same.
         self.mix = self.add_weight(
@@ -97,13 +110,20 @@ class StyleAdaptation(AdversarialModel):
         )
 
     def trainable_groups(self):
-        """The kernels that see the style, the last layers where they learn, and D."""
+        """The kernels that see the style, the last layers where they learn, F and D."""
         groups = {"generator": [layer.kernel for layer in style_layers(self.generator)]}
         if last := self._last():
             groups["last_layers"] = last
+        if self.inverse_generator is not None:
+            groups["inverse_generator"] = self.inverse_generator.trainable_variables
         if self.drawing_disc is not None:
             groups["discriminator"] = self.drawing_disc.trainable_variables
         return groups
+
+    def exported(self):
+        """G, and F as it is, for an adaptation that starts from this run."""
+        inverse = self.inverse_generator
+        return super().exported() | ({} if inverse is None else {"inverse_generator": inverse})
 
     def generator_input(self, inputs):
         """Photos, or `(photos, style)`; without a style, the new one."""
@@ -168,12 +188,13 @@ class StyleAdaptation(AdversarialModel):
     def _update_generator(self, batch):
         groups = self.trainable_groups()
         own, last = groups["generator"], groups.get("last_layers", [])
+        inverse = groups.get("inverse_generator", [])
 
         def generator_loss():
             values, fake = self._generator_losses(batch)
             return sum(values.values()), (values, fake)
 
-        gradients, rest = gradients_of(generator_loss, [*own, *last])
+        gradients, rest = gradients_of(generator_loss, [*own, *last, *inverse])
         # The other styles keep their weights whatever else the same kernel does: where a style is
         # appended to features, theirs lie in it, too.
         masked = [
@@ -182,7 +203,9 @@ class StyleAdaptation(AdversarialModel):
         ]
         self.generator_optimizer.apply(masked, own)
         if last:
-            self.last_layers_optimizer.apply(gradients[len(own) :], last)
+            self.last_layers_optimizer.apply(gradients[len(own) : len(own) + len(last)], last)
+        if inverse:
+            self.inverse_generator_optimizer.apply(gradients[-len(inverse) :], inverse)
         return rest
 
     def _generator_losses(self, batch):
@@ -201,7 +224,17 @@ class StyleAdaptation(AdversarialModel):
             values["likeness"] = weight.likeness * share * pull
         if weight.gray:
             values["gray"] = weight.gray * losses.grayness(fake)
+        if self.inverse_generator is not None:
+            values["relaxed_cycle"] = weight.cycle * self._cycle(fake, photos)
         return values, fake
+
+    def _cycle(self, drawings, photos):
+        """How far the edges of photos that are made of drawings are from those of the photos."""
+        again, real = (
+            losses.edge_maps(each, self.edge_detector)
+            for each in (self.inverse_generator(drawings), photos)
+        )
+        return ops.mean(self.distance(again, ops.stop_gradient(real)))
 
     def _told_apart(self, real, fake):
         scores = self.drawing_disc(real), self.drawing_disc(fake)
