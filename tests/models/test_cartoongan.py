@@ -1,5 +1,6 @@
 """CartoonGAN: three sets of pictures, losses that can be switched on, the initialization."""
 
+import copy
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import small_methods
 from keras_portrait import losses
 from keras_portrait.models.cartoongan.config import CartoonGANWeights
 from keras_portrait.models.cartoongan.heat_maps import landmark_network, peaks
@@ -178,6 +180,13 @@ def test_weights_without_a_choice_of_their_scale_mean_what_they_meant():
         weights=weights,
     )
     assert not model.relative and CartoonGANWeights().relative
+
+
+def test_models_saved_before_there_was_a_choice_take_features_as_they_are():
+    config = small_methods.cartoongan().get_config()
+    assert CartoonGAN.from_config(copy.deepcopy(config)).relative
+    earlier = {name: value for name, value in config["weights"].items() if name != "relative"}
+    assert not CartoonGAN.from_config(config | {"weights": earlier}).relative
 
 
 def test_lsgan_mode_is_squared_error_everywhere():
