@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_asymmetric_cycle import RECORDED
 
 from keras_portrait.inference.geometry import PARTS
 from reference_step import ReferenceStep
-from test_asymmetric_cycle import RECORDED
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
