@@ -166,7 +166,7 @@ class PaperStep:
         pooled = self.pools[0].exchange(drawing.detach()), self.pools[1].exchange(photo.detach())
         disc_values = self._discriminator_losses(batch, *pooled)
         self._update(1, disc_values)
-        return {name: float(value) for name, value in (values | disc_values).items()}
+        return {name: float(value.detach()) for name, value in (values | disc_values).items()}
 
     def _generator_losses(self, batch):
         for disc in self.discs:
