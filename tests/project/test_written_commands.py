@@ -39,6 +39,8 @@ COUNT = 4
 # What a text calls its folders of pictures; each is there.
 PHOTOS, DRAWINGS = ("photos", "PHOTOS", "held-out", "HELD_OUT"), ("drawings", "DRAWINGS")
 AVATARS = ("avatars", "AVATARS", "CARTOONS", "toons")
+# The layout of the paper's release.
+RELEASE = "datasets/portrait_drawing/train"
 # How data are prepared that a text does not prepare itself.
 OTHERS = "portrait prepare photos drawings --avatars avatars --edge-promote -o {data} --size 572"
 # Needs a store, several GPUs or hosts.
@@ -48,13 +50,13 @@ ELSEWHERE = ("s3://", "--strategy", "--devices")
 class StandIns:
     """Makes squares of anything, as if it had found a face where the template has it."""
 
-    def __init__(self, size, *_):
+    def __init__(self, size, *_, **__):
         self.size = size
 
-    def photo(self, photo, given=None):
+    def photo(self, photo, given=None, masks=None):
         return self._square((self.size, self.size, 3))
 
-    def drawing(self, sheet, given=None):
+    def drawing(self, sheet, given=None, masks=None):
         return self._square((self.size, self.size))
 
     def _square(self, shape):
@@ -71,6 +73,10 @@ def write_pictures(folder, size=128):
         places |= {f"{name}/{style}": face.drawing for name in DRAWINGS for style in ("ink", "pen")}
         places |= {"ten-drawings": face.drawing, "avatars/toon-head": cartoon}
         places |= {name: cartoon for name in AVATARS}
+        for side, picture in (("A", face.photo), ("B", face.drawing)):
+            mask = np.full((size, size), 255, np.uint8)
+            released = {f"{RELEASE}/{side}_{part}": mask for part in ("eyes", "nose", "lips")}
+            places |= {f"{RELEASE}/{side}": picture, **released}
         for place, picture in places.items():
             (folder / place).mkdir(parents=True, exist_ok=True)
             write_image(folder / place / f"{index}.png", picture)

@@ -17,9 +17,10 @@ from keras_portrait.models.style_adaptation.config import AdaptationDataSettings
 GRAMS = "hand.npz"
 # Photos that known styles are compared at.
 _COMPARED_PHOTOS = 3
-# How far from the nearest style to another one: half of the way, or away from it, which lets more
-# of it show. At twice the way from its neighbours the preset portrait still draws clean lines.
-_STEPS = (0.5, -0.5, -1.0)
+# How far from the nearest style away from another one, which lets more of it show. At twice the way
+# from its neighbours the preset portrait still draws clean lines. Half of the way to the other is
+# the hand of neither: begun there, a hand of outlines lost a blind panel that it wins from one style.
+_STEPS = (-0.5, -1.0)
 
 
 def measure_hand(
@@ -63,7 +64,7 @@ def nearest_mix(
     drawings: Sequence[np.ndarray],
     settings: AdaptationDataSettings,
 ) -> np.ndarray:
-    """Finds what comes nearest to the hand: a known style, a mix of two, or one beyond another.
+    """Finds what comes nearest to the hand: a known style, or one that goes beyond another.
 
     Compared are ink and outlines at each window. Gram matrices would not do: they find bare paper
     nearer to hatching than other hatching, whose lines go another way.
