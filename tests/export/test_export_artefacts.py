@@ -143,7 +143,7 @@ def test_a_student_is_rebuilt_to_the_same_numbers(styles):
         given = list(one.values()) if styles > 1 else one["image"]
         expected = net(given, training=False)
         assert np.std(expected) > 0.05
-        np.testing.assert_allclose(rebuilt(given), expected, atol=2e-6)
+        np.testing.assert_allclose(rebuilt(given), expected, atol=5e-6)
 
 
 def test_folding_leaves_out_what_training_needs():

@@ -508,7 +508,7 @@ def test_teachers_that_make_no_drawings_are_refused(write, text, faces, tmp_path
 
 def test_settings_that_do_not_fit_are_refused(teacher, faces, tmp_path):
     for overrides, text in (
-        (["data.size=96"], "data.size: expected 64, the size of the teacher"),
+        (["data.size=128"], "data.size: expected 64, the size of the teacher"),
         (["data.size=72"], "data.size: expected a multiple of 32"),
         (["data.crop=36"], "data.crop: expected a multiple of 8 and of 2, at most 64"),
         (["data.shift=3"], "data.shift: expected at most 2, a 16th of data.crop"),
