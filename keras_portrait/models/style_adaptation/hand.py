@@ -19,7 +19,7 @@ GRAMS = "hand.npz"
 _COMPARED_PHOTOS = 3
 # How far from the nearest style away from another one, which lets more of it show. At twice the way
 # from its neighbours the preset portrait still draws clean lines. Half of the way to the other is
-# the hand of neither: begun there, a hand of outlines lost a blind panel that it wins from one style.
+# the hand of neither: begun there, a hand of outlines lost a blind panel that it had won.
 _STEPS = (-0.5, -1.0)
 
 
