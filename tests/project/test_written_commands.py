@@ -172,7 +172,11 @@ def prepared_for(command):
     moved = data.startswith("/disk/")  # what the text made first
     data = data.removeprefix("/disk/")
     said = [words for words in command.before if words[1] == "prepare" and output_of(words) == data]
-    return said[0 if moved else -1] if said else tuple(shlex.split(OTHERS.format(data=data)))
+    if said:
+        return said[0 if moved else -1]
+    other = tuple(shlex.split(OTHERS.format(data=data)))
+    # In the sentence beside it: what an older teacher needs.
+    return (*other, "--alignment", "1") if command.words[1] == "distill" else other
 
 
 def without_landmarks(words):
