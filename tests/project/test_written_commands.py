@@ -23,6 +23,7 @@ from keras_portrait.data.prepare.squares import Square
 from keras_portrait.data.synthetic_faces import draw_face, write_drawn_faces
 from keras_portrait.inference.geometry import face_template
 from keras_portrait.inference.imaging import read_image, write_image
+from keras_portrait.inference.presets import list_presets
 from keras_portrait.models import recipe_files
 from keras_portrait.models.cartoongan import experiment as cartoongan
 from keras_portrait.models.load_recipe import load_recipe
@@ -134,7 +135,11 @@ def test_the_program_knows_every_word(command):
 
 @pytest.mark.parametrize(
     "command",
-    [c for c in COMMANDS if c.words[:2] in {("portrait", n) for n in ("prepare", "train")}],
+    [
+        c
+        for c in COMMANDS
+        if c.words[:2] in {("portrait", n) for n in ("prepare", "train", "distill")}
+    ],
     ids=str,
 )
 def test_data_that_a_text_prepares_are_what_its_training_takes(
@@ -145,7 +150,9 @@ def test_data_that_a_text_prepares_are_what_its_training_takes(
     if any(word in " ".join(command.words) for word in ELSEWHERE):
         pytest.skip("needs a store, several GPUs or hosts")
     monkeypatch.setattr(preparation, "SquareMaker", StandIns)
-    trains = command.words[1] == "train"
+    trains = command.words[1] in ("train", "distill")
+    if command.words[1] == "distill" and command.words[2] not in list_presets():
+        pytest.skip("the teacher is a run or a preset of one's own")
     prepared = prepared_for(command) if trains else command.words
     folder = desks(prepared)
     monkeypatch.chdir(folder)
@@ -153,7 +160,7 @@ def test_data_that_a_text_prepares_are_what_its_training_takes(
         code, _, errors = portrait(*without_landmarks(prepared[1:]), preset=None)
         assert code == 0, errors
     if trains:
-        recipe, data, *rest = command.words[2:]
+        kind, recipe, data, *rest = command.words[1:]
         if not os.path.exists(data):  # moved there, as the text tells
             data = output_of(prepared)
         if recipe == "yours.toml":
@@ -161,7 +168,7 @@ def test_data_that_a_text_prepares_are_what_its_training_takes(
         rest = local(rest, tmp_path)
         if "start_from" in " ".join(rest):  # a run that is not there
             rest += ["-s", 'train.start_from=""']
-        code, output, errors = portrait("train", recipe, data, *rest, "--dry-run", preset=None)
+        code, output, errors = portrait(kind, recipe, data, *rest, "--dry-run", preset=None)
         assert code == 0 and "steps" in output, errors
 
 
@@ -171,7 +178,11 @@ def prepared_for(command):
     moved = data.startswith("/disk/")  # what the text made first
     data = data.removeprefix("/disk/")
     said = [words for words in command.before if words[1] == "prepare" and output_of(words) == data]
-    return said[0 if moved else -1] if said else tuple(shlex.split(OTHERS.format(data=data)))
+    if said:
+        return said[0 if moved else -1]
+    other = tuple(shlex.split(OTHERS.format(data=data)))
+    # In the sentence beside it: what an older teacher needs.
+    return (*other, "--alignment", "1") if command.words[1] == "distill" else other
 
 
 def without_landmarks(words):
