@@ -79,7 +79,7 @@ def experiment(
         bool,
         typer.Option(
             "--no-photos",
-            help="Leave the photos out of page, figures and evaluation; samples in OUT/runs show them.",
+            help="Leave the photos out of page, figures and evaluation; OUT/runs shows them.",
         ),
     ] = False,
     markdown: Annotated[
