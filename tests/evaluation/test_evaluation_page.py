@@ -355,7 +355,9 @@ def test_pictures_stay_within_the_budget(make):
 
 
 def test_many_photos_are_evenly_chosen_for_the_sheet(make, monkeypatch):
-    monkeypatch.setattr(evaluation_pictures, "pack_picture", lambda *_: evaluation_pictures.Picture("x"))
+    monkeypatch.setattr(
+        evaluation_pictures, "pack_picture", lambda *_: evaluation_pictures.Picture("x")
+    )
     result = invented_result(205)
     pictures = pack_pictures(result, make.find)
     assert pictures.every == 10 and len(pictures.sheet) == 21
