@@ -76,7 +76,11 @@ def experiment(
         ),
     ] = None,
     hide_photos: Annotated[
-        bool, typer.Option("--no-photos", help="Leave the photos out, to pass the result on.")
+        bool,
+        typer.Option(
+            "--no-photos",
+            help="Leave the photos out of page, figures and evaluation; OUT/runs shows them.",
+        ),
     ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the table as Markdown, too.")

@@ -123,8 +123,8 @@ def _figures(entries, first, keys, styles, seed):
 def _of_photos(entries, first, key, seed):
     values = _by_photo(entries, key)
     known = values[np.isfinite(values)]
-    if key in _SHARES and set(known.tolist()) in ({0.0}, {100.0}):
-        # A bootstrap of 30 hits in 30 would be sure of it.
+    if key in _SHARES and len(set(known.tolist())) == 1 and 0 <= known[0] <= 100:
+        # A bootstrap of 30 hits in 30, or of a third in each, would be sure of it.
         found = intervals.share_interval(known / 100)
     else:
         found = intervals.mean_interval(values, seed)
