@@ -172,7 +172,7 @@ def test_the_command_draws_the_example(portrait, tmp_path):
     assert root[0].text == "Portrait in the style ink:0.75,engraving:0.25"
     assert root[1].text.endswith("with the preset fast, style ink:0.75,engraving:0.25.")
     # A network's grays are no clear edges, and its lines in this small face are two pixels wide.
-    assert overlap(svg, drawing) > 0.9
+    assert overlap(svg, drawing) > 0.85
     areas = [area(polygon) for polygon in outlines(svg)]
     assert min(map(abs, areas)) > 0.8 * SPECKLE * sum(areas)  # curves round corners off
     assert sum(areas) == pytest.approx(np.sum(1 - drawing / 255), rel=0.06)

@@ -519,7 +519,7 @@ def test_settings_that_do_not_fit_are_refused(teacher, faces, tmp_path):
             plan_of(teacher, faces, tmp_path / "run", *overrides)
     large = write_tiny_preset(tmp_path / "large", size=96, alignment=2)
     with pytest.raises(SettingError, match="--size 96"):
-        plan_of(large, faces, tmp_path / "run", "data.size=96")
+        plan_of(large, faces, tmp_path / "run", "data.size=96", "data.crop=48")
     old = write_tiny_preset(tmp_path / "old", alignment=1)
     text = "The teacher takes photos of alignment 1. .*--alignment 1`. Received: alignment 2 in "
     with pytest.raises(SettingError, match=text + re.escape(str(faces))):

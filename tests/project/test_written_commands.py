@@ -180,9 +180,7 @@ def prepared_for(command):
     said = [words for words in command.before if words[1] == "prepare" and output_of(words) == data]
     if said:
         return said[0 if moved else -1]
-    other = tuple(shlex.split(OTHERS.format(data=data)))
-    # In the sentence beside it: what an older teacher needs.
-    return (*other, "--alignment", "1") if command.words[1] == "distill" else other
+    return tuple(shlex.split(OTHERS.format(data=data)))
 
 
 def without_landmarks(words):

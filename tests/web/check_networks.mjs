@@ -226,7 +226,7 @@ const echo = {
         this.shape = shape;
       }
       async data() {
-        return Uint8Array.from({ length: 256 * 256 }, (_, index) => index % 256);
+        return Uint8Array.from({ length: 512 * 512 }, (_, index) => index % 256);
       }
       delete() {
         seen.push("deleted");
@@ -242,7 +242,7 @@ const echo = {
   },
 };
 const runner = await Runner.open(echo, read(given.models[3]));
-const pixels = new Uint8Array(256 * 256 * 3).fill(7);
+const pixels = new Uint8Array(512 * 512 * 3).fill(7);
 const levels = Float32Array.from(
   { length: pixels.length },
   (_, index) => (index % 999) / 400 - 1.2,

@@ -110,7 +110,7 @@ def test_the_first_load_is_small_and_the_rest_comes_when_needed(out):
     listed = set(json.loads((out / "site.json").read_text())["files"])
     assert shell <= listed and "models/presets/fast/generator.tflite" in shell
     assert not {n for n in shell if n.startswith(("runtime/", "models/presets/artists/"))}
-    assert sum((out / name).stat().st_size for name in shell) < 3_200_000
+    assert sum((out / name).stat().st_size for name in shell) < 3_300_000
 
 
 def test_a_second_call_brings_the_folder_up_to_date(out, light_runtime, tmp_path):
