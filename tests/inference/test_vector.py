@@ -175,7 +175,7 @@ def test_the_command_draws_the_example(portrait, tmp_path):
     assert overlap(svg, drawing) > 0.85
     areas = [area(polygon) for polygon in outlines(svg)]
     assert min(map(abs, areas)) > 0.8 * SPECKLE * sum(areas)  # curves round corners off
-    assert sum(areas) == pytest.approx(np.sum(1 - drawing / 255), rel=0.06)
+    assert sum(areas) == pytest.approx(np.sum(1 - drawing / 255), rel=0.1)
 
 
 def test_what_cannot_become_paths_is_refused(portrait, tmp_path):
