@@ -31,6 +31,7 @@ from keras import layers
 from keras_portrait.errors import InputError
 from keras_portrait.layers import (
     AppendStyle,
+    Convolution2D,
     DepthToSpace,
     InstanceNormalization,
     PlaneWave,
@@ -177,6 +178,8 @@ def _inference_layer(layer):
         return SubpixelConv2DTranspose(layer.filters, *sizes, layer.activation, **named)
     if isinstance(layer, DepthToSpace):
         return NativeDepthToSpace(layer.factor, **named)
+    if isinstance(layer, Convolution2D):
+        return layers.Conv2D.from_config(float32_config(layer))
     of_keras = layer.__class__.__module__.partition(".")[0] == "keras"
     if of_keras or isinstance(layer, KEPT):
         return layer.__class__.from_config(float32_config(layer))
@@ -188,7 +191,7 @@ def _inference_layer(layer):
 
 def leaves_lanes_idle(convolution: keras.Layer) -> bool:
     """Whether a convolution is exported in blocks, see `layers.BlockConv2D`."""
-    if type(convolution) is not layers.Conv2D:
+    if not isinstance(convolution, layers.Conv2D):
         return False
     side = convolution.kernel_size[0]
     plain = (

@@ -99,9 +99,10 @@ class Experiment:
         train = self.recipe.train
         if not isinstance(train, DecayTrainSettings):
             return StepDecay(rate, ())
-        epoch = total_steps // train.epochs
-        hold = epoch if train.decay_by == "epoch" else 1
-        return LinearDecay(rate, epoch * train.planned_epochs, train.decay_from, hold)
+        planned = total_steps * train.planned_epochs // train.epochs
+        hold = total_steps // train.epochs if train.decay_by == "epoch" else 1
+        # A discriminator that joins in late may have fewer steps than there are epochs, or none.
+        return LinearDecay(rate, max(planned, 1), train.decay_from, max(hold, 1))
 
     def adam(self, rate: float, total_steps: int, **settings) -> keras.optimizers.Optimizer:
         """An optimizer with the recipe's schedule and decay.

@@ -11,6 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.inference.litert.graph import PLACES, open_graph
+from keras_portrait.layers.convolution import Convolution2D
 
 # Weight whose product with any feature is lost in the last digit of a plane wave between -1 and 1,
 # while offsets in its scale still fit into 32 bits: an exported wave is a convolution of such.
@@ -22,6 +23,7 @@ _NUMBERS = ("FLOAT32", "FLOAT16", "INT8", "INT32", "INT64", "UINT8")
 # Layer with weights -> its operator in a model file.
 KINDS = {
     keras.layers.Conv2D: "CONV_2D",
+    Convolution2D: "CONV_2D",
     keras.layers.DepthwiseConv2D: "DEPTHWISE_CONV_2D",
     keras.layers.Conv2DTranspose: "TRANSPOSE_CONV",
 }
@@ -108,7 +110,7 @@ def fits(kind: str, kernel: np.ndarray, layer: keras.Layer) -> bool:
         return kind == "CONV_2D" and _form_of(kernel, layer) is not None
     shape = tuple(layer.kernel.shape)
     shapes = [shape]
-    if type(layer) is keras.layers.Conv2D and shape[0] == shape[1]:
+    if isinstance(layer, keras.layers.Conv2D) and shape[0] == shape[1]:
         # At each place of a square within a larger one, see `BlockConv2D` of the exporter.
         side, _, channels, filters = shape
         wide = [(side + block - 1, block**2 * filters) for block in BLOCKS]

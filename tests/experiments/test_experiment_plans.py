@@ -12,7 +12,7 @@ from keras_portrait.experiments.declaration import FID, KID, measure_keys
 from keras_portrait.experiments.plan import NAME, Wishes, make_plan, own_steps, write_experiment
 from keras_portrait.models.load_recipe import load_recipe
 
-MEASURES = measures("_vgg16", "VGG16", identity=False)
+MEASURES = measures("_vgg16", "VGG16")
 
 
 @pytest.mark.parametrize("name", experiments())
@@ -53,7 +53,7 @@ def test_each_ablation_switches_off_its_part():
 
 def test_distances_are_found_whatever_features_they_are_taken_of():
     assert measure_keys((FID, KID, "colour"), MEASURES) == ["fid_vgg16", "kid_vgg16", "colour"]
-    assert measure_keys((FID, KID), measures("", "Inception", identity=False)) == ["fid", "kid"]
+    assert measure_keys((FID, KID), measures("", "Inception")) == ["fid", "kid"]
 
 
 def test_an_unknown_experiment_has_near_matches():

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 from dataclasses import replace
 
 import keras
@@ -59,14 +60,16 @@ class InThisProcess:
     drawn = 0
 
     def __init__(self, make, size):
-        self.draw_job = make()
+        self.draw_job, self.drawing = make(), threading.Lock()
 
     def draw(self, job):
-        InThisProcess.drawn += 1
-        return self.draw_job(job), 0.0
+        with self.drawing:
+            InThisProcess.drawn += 1
+            return self.draw_job(job), 0.0
 
     def close(self):
-        pass
+        # A process would be ended here; what it writes has a name of its own.
+        self.drawing.acquire()
 
 
 @pytest.fixture(scope="module", autouse=True)
