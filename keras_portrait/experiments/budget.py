@@ -76,6 +76,8 @@ def with_budget(recipe: Recipe, steps: int, own_steps: int) -> Recipe:
     if drops := getattr(recipe.train, "drop_epochs", ()):
         moved = {max(round(drop * epochs / recipe.train.epochs), 1) for drop in drops}
         changes["drop_epochs"] = tuple(sorted(moved))
+    if planned := getattr(recipe.train, "schedule_epochs", 0):
+        changes["schedule_epochs"] = max(round(planned * epochs / recipe.train.epochs), epochs)
     return replace(recipe, train=replace(recipe.train, **changes))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_portrait import evaluation
 from keras_portrait.errors import SettingError
+from keras_portrait.evaluation.inputs import find_photos
 from keras_portrait.evaluation.report import page as evaluation_page
 from keras_portrait.evaluation.report.files import (
     EDGES,
@@ -94,6 +95,7 @@ def conduct(plan: ExperimentPlan, means: Means) -> Path:
         _check_trained(plan, means)
     # All of them first: what does not fit is told before hours are spent.
     runs = [plan.run(row) for row in plan.rows]
+    find_photos(_photos(plan), limit=plan.wishes.count)
     make_folder(plan.wishes.folder)
     remove_forgotten(plan.wishes.folder)
     write_experiment(plan)
@@ -207,15 +209,18 @@ def _sources(outcome: Outcome) -> list[evaluation.Source]:
     return found
 
 
+def _photos(plan: ExperimentPlan) -> Path:
+    return plan.wishes.photos or plan.wishes.data
+
+
 def _evaluate(plan: ExperimentPlan, outcome: Outcome, means: Means) -> None:
     """Measures all runs on the same photos, and writes the usual report on it."""
     sources = _sources(outcome)
     means.tell(f"evaluates {', '.join(source.name for source in sources)}")
-    photos = plan.wishes.photos or plan.wishes.data
     with new_folder(outcome.folder / EVALUATION, "report") as part, means.progress() as show:
         result = evaluation.evaluate(
             sources,
-            photos,
+            _photos(plan),
             part / PICTURES,
             drawings=plan.wishes.data,
             size=min(SIDE, TIMES * max(each.generator.metadata.size for each in sources)),

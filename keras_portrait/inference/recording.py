@@ -18,6 +18,8 @@ from keras_portrait.inference.metadata import PresetMetadata
 _LIST_NAME = "recorded.txt"
 # Pictures that are kept.
 MOST_RECORDED = 4
+# Weights of styles that anybody would draw with.
+_MOST_WEIGHT = 1000.0
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,10 @@ def write_recording(
         InputError: a file cannot be written or removed.
     """
     try:
-        for former in (*folder.glob("recorded-*-*put.png"), folder / _LIST_NAME):
-            former.unlink(missing_ok=True)
+        # The list first: pictures without it are no recording.
+        numbers = range(1, MOST_RECORDED + 1)
+        for former in (_LIST_NAME, *(name for number in numbers for name in _names(number))):
+            (folder / former).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"Cannot remove the former recording ({error.strerror}). Received: {folder}"
@@ -82,6 +86,8 @@ def read_recording(folder: Path, metadata: PresetMetadata) -> list[RecordedPictu
     try:
         sha256, *lines = read_bounded(listed).decode().split("\n")
         styles = [[float(word) for word in line.split()] for line in lines if line]
+        if not all(0 <= weight <= _MOST_WEIGHT for style in styles for weight in style):
+            raise ValueError("no weights")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError) as error:

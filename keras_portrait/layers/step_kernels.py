@@ -142,7 +142,7 @@ def halving_convolution(x, kernel):
 def narrowing_convolution(x, kernel):
     """A convolution to very few channels, none of whose kernels fills a vector.
 
-    Forward each row of the kernel is a convolution of its own, whose results are added; the
+    To one channel each row of the kernel is a convolution of its own, whose results are added; the
     kernel's gradient is that of the transposed convolution, input and output having changed places.
 
     Args:

@@ -29,6 +29,8 @@ class LineModel(SupervisedModel):
         name: str.
     """
 
+    steps_are_alike = False  # D joins in later
+
     def __init__(
         self,
         generator: keras.Model,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import keras
+
 from keras_portrait.recipe import Recipe, as_options, earlier_options
 from keras_portrait.storage import full_name
 from keras_portrait.training.checkpoints import newest_step
@@ -56,7 +58,8 @@ class Plan:
         Returns:
             The largest divisor of `steps` that the recipe allows; 1 where it has to be.
         """
-        if not model.steps_are_alike or self.devices.name:
+        is_tensorflow = keras.backend.backend() == "tensorflow"  # Keras knows no other way
+        if not (is_tensorflow and model.steps_are_alike) or self.devices.name:
             return 1
         most = min(self.recipe.train.steps_per_execution, steps)
         return next(count for count in range(most, 0, -1) if steps % count == 0)

@@ -200,6 +200,8 @@ def test_what_was_recorded_of_another_model_is_not_shown(portrait, recorded, tmp
 @pytest.mark.parametrize(("name", "content", "text"), [
     ("recorded.txt", b"\nink", "not a list of numbers"),
     ("recorded.txt", b"\n1 0 0", "2 weight(s) of styles"),
+    ("recorded.txt", b"\nnan 0", "not a list of numbers"),
+    ("recorded.txt", b"\n1e39 0", "not a list of numbers"),
     ("recorded-1-output.png", b"PNG", "Not a picture that can be read"),
     ("recorded-2-input.png", None, "No such file"),
 ])  # fmt: skip

@@ -66,6 +66,8 @@ def test_what_scipy_writes_is_read(tmp_path, compressed):
         (matlab(matrix(flags=0x800)), "something else than real numbers"),
         (matlab(matrix(kind=4, stored=(4, "u2"))), "something else than real numbers"),
         (matlab(matrix())[:-8], "damaged bytes"),
+        (matlab(matrix(values=np.zeros((0, 7)))), "damaged bytes"),
+        (matlab(matrix(values=np.float64(3))), "damaged bytes"),
         (matlab(matrix(), packed=True)[:-9], "damaged bytes"),
         (matlab(matrix("facial5point", np.zeros((120, 120))), packed=True), "damaged bytes"),
         (matlab(matrix(values=np.where(POINTS == 31, np.nan, POINTS))), "finite numbers. .* nan"),

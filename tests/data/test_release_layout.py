@@ -265,6 +265,13 @@ def change(release, what):
         np.save(release / "B_feat" / "b1.npy", np.array([0.5, 0.5]))
     elif what == "pickle":
         np.save(release / "B_feat" / "b1.npy", np.array([{}], object), allow_pickle=True)
+    elif what == "complex":
+        np.save(release / "B_feat" / "b1.npy", np.array([0.5 + 1j, 0.25, 0.25]))
+    elif what == "zip":
+        (release / "B_feat" / "b1.npy").write_bytes(b"PK\x03\x04" + bytes(40))
+    elif what == "header":
+        head = b"{'descr': (".ljust(53) + b"\n"
+        (release / "B_feat" / "b1.npy").write_bytes(b"\x93NUMPY\x01\x00\x36\x00" + head)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +290,9 @@ def change(release, what):
         ("shares", "three shares from 0 to 1, 1 together. Received: 0.5, 0.2, 0.1$"),
         ("nan share", "Received: nan, 0.2, 0.1$"),
         ("two shares", "Received: 0.5, 0.5$"),
+        ("complex", "b1.npy: expected a NumPy file of three shares. Received: other bytes$"),
+        ("zip", "b1.npy: expected a NumPy file of three shares. Received: other bytes$"),
+        ("header", "b1.npy: expected a NumPy file of three shares. Received: other bytes$"),
         ("pickle", "expected a NumPy file of three shares. Received: other bytes$"),
     ],
 )

@@ -69,6 +69,9 @@ def test_a_budget_keeps_the_shape_of_the_schedule():
     assert short.initialization_steps == 100 and short.epochs == EPOCHS
     assert short.steps_per_epoch == 90 and short.drop_epochs == (5, 8)
     assert short.learning_rate == recipe.train.learning_rate
+    # A schedule that is longer than the training keeps its share of it.
+    longer = load_recipe("portrait", ["train.epochs=200", "train.schedule_epochs=300"])
+    assert with_budget(longer, 1000, 200_000).train.schedule_epochs == 1.5 * EPOCHS
     # Fewer steps than epochs: an epoch a step, and never none.
     tiny = with_budget(recipe, 3, own).train
     assert (tiny.epochs, tiny.steps_per_epoch, tiny.initialization_steps) == (2, 1, 1)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_portrait.models.distillation.model import Distillation
 from keras_portrait.models.paired.model import Paired
 from keras_portrait.training import run as training
 from keras_portrait.training.callbacks import CheckpointWriter, StopRequest, state
@@ -81,7 +82,7 @@ class Alike:
 def test_an_epoch_is_cut_into_equal_parts(drawn_data, tmp_path, asked, steps, taken):
     plan = plan_of(drawn_data, tmp_path, f"train.steps_per_execution={asked}")
     assert plan.steps_at_once(Alike(), steps) == taken
-    assert plan.steps_at_once(Paired, steps) == 1
+    assert plan.steps_at_once(Paired, steps) == plan.steps_at_once(Distillation, steps) == 1
 
 
 def test_how_many_steps_are_taken_at_once_is_no_other_run(drawn_data, tmp_path):

@@ -96,7 +96,7 @@ def _head(matrix: Iterator[tuple[int, bytes]], order: str) -> tuple[int, tuple[i
     if (flags[0], shape[0], name[0]) != (_UINT32, _INT32, _INT8) or len(flags[1]) != 8:
         raise MatlabFault("damaged bytes")
     sides = np.frombuffer(shape[1][: len(shape[1]) // 4 * 4], f"{order}i4").tolist()
-    if len(sides) > _MOST_AXES or any(side < 0 for side in sides):
+    if not 2 <= len(sides) <= _MOST_AXES or any(side < 1 for side in sides):
         raise MatlabFault("damaged bytes")
     label = name[1][:_LETTERS].decode("latin-1")
     return struct.unpack(f"{order}II", flags[1])[0], tuple(sides), label

@@ -9,6 +9,7 @@ the aligned picture in NAME_resized.png, and its example has the mask of the nos
 
 import io
 import os
+import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,12 @@ STYLES = ("style1", "style2", "style3")
 # How far from 1 their sum may lie; they are of 32 bits.
 _TOLERANCE = 1e-3
 _MOST_FEATURE_BYTES = 4096
+_NUMPY = b"\x93NUMPY"
+# What NumPy raises at other bytes; a header that is no Python gives a TokenError.
+_NO_ARRAY = (
+    *(ValueError, TypeError, EOFError, SyntaxError, MemoryError, OverflowError),
+    tokenize.TokenError,
+)
 _NAMED = 5
 
 
@@ -275,14 +282,19 @@ def _find_shares(beside: Beside, features: Path, folder: Path) -> None:
 def _read_shares(path: Path) -> np.ndarray:
     """float64 (3,) from a file that the release's style classifier wrote."""
     try:
-        shares = np.load(io.BytesIO(read_bounded(path, _MOST_FEATURE_BYTES)), allow_pickle=False)
+        data = read_bounded(path, _MOST_FEATURE_BYTES)
+        if not data.startswith(_NUMPY):  # NumPy would unpack a ZIP file
+            raise ValueError("no array")
+        shares = np.load(io.BytesIO(data), allow_pickle=False)
+        if shares.dtype.kind != "f":
+            raise ValueError("no real numbers")
         shares = np.asarray(shares, np.float64).ravel()
     except OSError as error:
         raise InputError(
             f"Cannot read the style features ({error.strerror or 'no NumPy file'}). Expected a "
             f"file of three shares for each drawing. Received: {path}"
         ) from error
-    except (ValueError, TypeError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
+    except _NO_ARRAY as error:
         raise InputError(
             f"{path}: expected a NumPy file of three shares. Received: other bytes"
         ) from error

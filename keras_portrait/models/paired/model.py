@@ -52,7 +52,6 @@ class Paired(LineModel):
     headline_names = ("cross_entropy", "feature_matching", "g_adversarial", "disc_accuracy")
 
     learning_rate = 5e-4
-    steps_are_alike = False  # D joins in later
 
     def __init__(
         self,

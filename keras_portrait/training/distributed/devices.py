@@ -99,8 +99,8 @@ def grow_memory() -> None:
     import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
-        # Of GPUs that are in use it cannot be changed.
-        with contextlib.suppress(RuntimeError):
+        # Of GPUs that are in use, or cut into parts, it cannot be changed.
+        with contextlib.suppress(RuntimeError, ValueError):
             tf.config.experimental.set_memory_growth(gpu, True)
 
 
