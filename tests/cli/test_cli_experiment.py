@@ -26,6 +26,8 @@ def desk(tmp_path):
         ("ablations DATA -o out --hours nan", "--hours: expected more than 0. Received: nan"),
         ("report DATA -o out --from portrait", "--from is for the experiment styles. Received:"),
         ("styles DATA -o out --reference no.png", "expected a picture file. Received: no.png"),
+        ("ablations DATA -o out --photos nowhere", "Received: nowhere"),
+        ("ablations DATA -o out", "held back"),
         ("ablations DATA -o DATA/out", "-o lies in the data folder"),
         ("ablations DATA -o DATA/../data", "-o lies in the data folder"),
         ("ablations DATA -o out --recipe cyclegan.toml", "ablations trains asymmetric_cycle"),
