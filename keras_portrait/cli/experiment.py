@@ -102,7 +102,8 @@ def experiment(
     from keras_portrait.inference.imaging import read_image
 
     declaration = find_experiment(name)
-    _check(declaration, output, data, steps, hours, trained, photo, reference)
+    _check(declaration, steps, hours, trained, photo, reference)
+    _check_place(output, {"data": Path(data), "--photos": photos})
     conductor = import_with_keras("keras_portrait.experiments.conduct", "An experiment")
     planning = import_with_keras("keras_portrait.experiments.plan", "An experiment")
     wishes = planning.Wishes(
@@ -141,12 +142,12 @@ def experiment(
         raise typer.Exit(130) from None
 
 
-def _check(declaration, output, data, steps, hours, trained, photo, reference) -> None:
-    """Refuses options that exclude each other, and places that cannot be."""
+def _check(declaration, steps, hours, trained, photo, reference) -> None:
+    """Refuses options that exclude each other, and what cannot be."""
     if steps is not None and hours is not None:
         raise SettingError(f"Choose either --steps or --hours. Received: {steps} and {hours:g}")
     if hours is not None and not 0 < hours < 10_000:
-        raise SettingError(f"--hours: expected more than 0. Received: {hours:g}")
+        raise SettingError(f"--hours: expected more than 0, below 10000. Received: {hours:g}")
     given = {"--from": trained, "--photo": photo, "--reference": reference}
     for option, value in given.items():
         if value is not None and not declaration.has_styles:
@@ -155,7 +156,12 @@ def _check(declaration, output, data, steps, hours, trained, photo, reference) -
             )
     if reference is not None and not reference.is_file():
         raise InputError(f"--reference: expected a picture file. Received: {reference}")
-    if output.resolve().is_relative_to(Path(data).resolve()):
-        raise SettingError(
-            f"-o lies in the data folder. Expected another place. Received: {output}"
-        )
+
+
+def _check_place(output: Path, inputs: dict[str, Path | None]) -> None:
+    """Refuses a folder whose pictures would be taken for more data."""
+    for name, folder in inputs.items():
+        if folder is not None and output.resolve().is_relative_to(folder.resolve()):
+            raise SettingError(
+                f"-o lies in the folder of {name}. Expected another place. Received: {output}"
+            )

@@ -112,7 +112,10 @@ def conduct(plan: ExperimentPlan, means: Means) -> Path:
         gc.collect()
         _write(plan, runs, means)
     outcome = _outcome(plan, runs, means)
-    if outcome.evaluation is None:
+    measured = plan.wishes.folder / EVALUATION
+    if not means.photos and (measured / PICTURES / PHOTOS).exists():
+        shutil.rmtree(measured)  # its pages show photos
+    if not measured.exists():
         _evaluate(plan, outcome, means)
     return _write(plan, runs, means)
 

@@ -64,6 +64,7 @@ def write_figures(outcome: Outcome) -> dict[str, Path]:
     folder, found = outcome.folder / FIGURES, {}
     for figure in outcome.declaration.figures:
         if figure.shows_photos and not outcome.photos:
+            (folder / f"{figure.key}.png").unlink(missing_ok=True)
             continue
         try:
             picture = figure.draw(outcome)

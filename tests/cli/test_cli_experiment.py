@@ -22,14 +22,21 @@ def desk(tmp_path):
         ("comparision DATA -o out", 'Did you mean "comparison"? Received: comparision'),
         ("ablations nowhere -o out", "Expected a folder made by `portrait prepare`"),
         ("ablations DATA -o out --steps 3 --hours 2", "either --steps or --hours. Received: 3"),
-        ("ablations DATA -o out --hours 0", "--hours: expected more than 0. Received: 0"),
-        ("ablations DATA -o out --hours nan", "--hours: expected more than 0. Received: nan"),
+        (
+            "ablations DATA -o out --hours 0",
+            "--hours: expected more than 0, below 10000. Received: 0",
+        ),
+        (
+            "ablations DATA -o out --hours nan",
+            "--hours: expected more than 0, below 10000. Received: nan",
+        ),
         ("report DATA -o out --from portrait", "--from is for the experiment styles. Received:"),
         ("styles DATA -o out --reference no.png", "expected a picture file. Received: no.png"),
         ("ablations DATA -o out --photos nowhere", "Received: nowhere"),
         ("ablations DATA -o out", "held back"),
-        ("ablations DATA -o DATA/out", "-o lies in the data folder"),
-        ("ablations DATA -o DATA/../data", "-o lies in the data folder"),
+        ("ablations DATA -o DATA/out", "-o lies in the folder of data"),
+        ("ablations DATA -o DATA/../data", "-o lies in the folder of data"),
+        ("ablations DATA -o there/out --photos there", "-o lies in the folder of --photos"),
         ("ablations DATA -o out --recipe cyclegan.toml", "ablations trains asymmetric_cycle"),
         ("ablations DATA -o out -s loss.stlye=3", 'Did you mean "loss.style"'),
     ],
@@ -74,12 +81,12 @@ def test_what_is_asked_for_reaches_the_work(portrait, drawn_data, tmp_path, monk
     monkeypatch.setattr(
         conduct, "conduct", lambda plan, means: seen.append((plan, means)) or "page"
     )
-    folder = tmp_path / "out"
-    more = ("--photos", tmp_path, "--count", 3, "--steps", 9, "--no-photos", *SMALL)
+    folder, photos = tmp_path / "out", tmp_path / "others"
+    more = ("--photos", photos, "--count", 3, "--steps", 9, "--no-photos", *SMALL)
     code, out, _ = portrait("experiment", "ablations", drawn_data, "-o", folder, *more)
     assert (code, out) == (0, "page\n")
     [(plan, means)] = seen
-    assert (plan.wishes.photos, plan.wishes.count, plan.wishes.steps) == (tmp_path, 3, 9)
+    assert (plan.wishes.photos, plan.wishes.count, plan.wishes.steps) == (photos, 3, 9)
     assert not means.photos and means.photo is None
     monkeypatch.setattr(conduct, "markdown_table", lambda plan: "| table |")
     command = ("experiment", "ablations", drawn_data, "-o", folder, *more, "--markdown")
