@@ -26,7 +26,7 @@ class PictureExperiment(Experiment):
 
     with_photos = True
     with_smooth = False
-    # What heights and widths of its pictures are multiples of; 0: there is but one.
+    # What heights and widths of its pictures are multiples of; 0: there are but some.
     multiple = 4
 
     def __init__(self, recipe, data: str | Path):

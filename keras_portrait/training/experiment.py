@@ -166,7 +166,7 @@ def check_size(size: int, sets: Sequence[Sequence[Row]], folder: str | Path, mul
         size: what the recipe trains on, in pixels.
         sets: the rows of the pictures, one set or more.
         folder: the data folder, for the text of the error.
-        multiple: what sizes of the method are multiples of; 0 where there is no other size.
+        multiple: what sizes of the method are multiples of; 0 where there are but some sizes.
 
     Raises:
         SettingError: a picture is smaller than that.

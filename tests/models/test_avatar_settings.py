@@ -137,7 +137,7 @@ def test_lists_come_from_toml_and_from_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("name", "override", "text"),
     [
-        ("dcgan", "data.size=128", "data.size: expected 64, the only size of DCGAN's networks. "),
+        ("dcgan", "data.size=96", "data.size: expected 64 or 128, the sizes of DCGAN's networks. "),
         ("dcgan", "network.noise=0", "network.noise: expected 1 to 100000. Received: 0"),
         ("dcgan", "train.pool=5", "Recipe key train.pool is unknown."),
         (

@@ -200,6 +200,23 @@ def test_dcgan_grows_from_noise_and_shrinks_to_one_score():
     assert not any(isinstance(x, layers.Dense) for x in dcgan_discriminator(filters=2).layers)
 
 
+def test_dcgan_of_twice_the_size_has_one_layer_more():
+    grown = [(4, 16), (8, 16), (16, 8), (32, 4), (64, 2), (64, 2), (128, 3)]
+    generator = dcgan_generator(filters=2, noise=5, size=128)
+    assert convolution_shapes(generator, 128) == grown
+    judged = [(64, 2), (32, 4), (16, 8), (8, 16), (4, 16), (4, 16), (1, 1)]
+    assert convolution_shapes(dcgan_discriminator(filters=2, size=128), 128) == judged
+    more = 16 * 16**2 + 2 * 16
+    assert trained_parameters(generator) == trained_parameters(dcgan_generator(2, 5)) + more
+
+
+@pytest.mark.parametrize("size", [8, 96, 0])
+def test_dcgan_grows_by_doublings_alone(size):
+    for build in (dcgan_generator, dcgan_discriminator):
+        with pytest.raises(ValueError, match=f"power of two from 16 on. Received: size={size}"):
+            build(size=size)
+
+
 def test_dcgan_upsamples_around_the_pixel_as_pytorch_does():
     model = dcgan_generator(filters=1, noise=2)
     last = [x for x in model.layers if isinstance(x, layers.Conv2DTranspose)][-1]

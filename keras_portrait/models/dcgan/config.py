@@ -7,29 +7,29 @@ from keras_portrait.errors import SettingError
 from keras_portrait.models.picture_config import PictureTrainSettings
 from keras_portrait.recipe import PictureSettings, Recipe, between
 
-# Height and width of its pictures in pixels: four doublings from 4 x 4.
-DCGAN_SIZE = 64
+# Height and width of its pictures in pixels: four doublings from 4 x 4, the report's, and five.
+DCGAN_SIZES = (64, 128)
 
 
 @dataclass(frozen=True)
 class DCGANDataSettings(PictureSettings):
-    """`PictureSettings` with the report's values; the size cannot be another.
+    """`PictureSettings` with the report's values; the size is one of two.
 
     The report tells of one thing that is done to the pictures: their range becomes that of tanh,
     [-1, 1]. So nothing is mirrored or enlarged unless it is asked for.
     """
 
-    size: int = DCGAN_SIZE
+    size: int = DCGAN_SIZES[0]
     batch: int = between(128, 1, 4096)
     scale: float = between(1.0, 1, 4)
     flip: bool = False
 
     def check(self, prefix: str):
         """Refuses any other size."""
-        if self.size != DCGAN_SIZE:
+        if self.size not in DCGAN_SIZES:
             raise SettingError(
-                f"{prefix}size: expected {DCGAN_SIZE}, the only size of DCGAN's networks. "
-                f"Received: {self.size}"
+                f"{prefix}size: expected {' or '.join(map(str, DCGAN_SIZES))}, the sizes of "
+                f"DCGAN's networks. Received: {self.size}"
             )
 
 

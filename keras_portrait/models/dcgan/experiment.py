@@ -30,9 +30,10 @@ class DCGANExperiment(PictureExperiment):
     def build(self, total_steps: int, devices: int) -> DCGAN:
         """Both networks and their optimizers."""
         recipe = self.recipe
+        filters, size = recipe.network.filters, recipe.data.size
         model = DCGAN(
-            generator=dcgan_generator(recipe.network.filters, recipe.network.noise),
-            discriminator=dcgan_discriminator(recipe.network.filters),
+            generator=dcgan_generator(filters, recipe.network.noise, size),
+            discriminator=dcgan_discriminator(filters, size),
             average_decay=recipe.train.average_decay,
             gradient_penalty=recipe.loss.gradient_penalty,
         )

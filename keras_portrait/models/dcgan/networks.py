@@ -3,21 +3,30 @@
 import keras
 from keras import layers
 
-from keras_portrait.models.dcgan.config import DCGAN_SIZE
 from keras_portrait.networks.resnet import normal_initializer
 
+# A stack begins or ends at 4 x 4; no layer is wider than this many times the narrowest.
+START, WIDEST = 4, 8
 
-def dcgan_generator(filters: int = 64, noise: int = 100, name: str = "generator") -> keras.Model:
-    """Builds the generator of 64 x 64 pictures from noise.
+
+def dcgan_generator(
+    filters: int = 64, noise: int = 100, size: int = 64, name: str = "generator"
+) -> keras.Model:
+    """Builds the generator of pictures from noise.
 
     Args:
         filters: int, channels of the last hidden layer; the first has eight times as many.
         noise: int, length of the noise vector.
+        size: int, height and width of the pictures, a power of two from 16 on. 64 is the
+            report's; each doubling above it is one more layer of the widest kind.
         name: str, name of the model.
 
     Returns:
-        A model of float (N, noise), standard normal, to pictures float32 (N, 64, 64, 3) in
+        A model of float (N, noise), standard normal, to pictures float32 (N, size, size, 3) in
         [-1, 1].
+
+    Raises:
+        ValueError: if the size is not such a power.
 
     Reference:
         Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional
@@ -26,38 +35,54 @@ def dcgan_generator(filters: int = 64, noise: int = 100, name: str = "generator"
         before the last upsampling. On the channels of that layer the report's text (3) and its
         figure (64) disagree; this is the figure's.
     """
+    narrow, *hidden = _widths(filters, size)
     vector = keras.Input((noise,), name="noise")
     x = layers.Reshape((1, 1, noise))(vector)
-    x = _normalized(_upsample(x, 8 * filters, strides=1, padding="valid"))
-    for width in (4 * filters, 2 * filters, filters):
+    x = _normalized(_upsample(x, hidden[-1], strides=1, padding="valid"))
+    for width in (*hidden[-2::-1], narrow):
         x = _normalized(_upsample(x, width))
     x = _normalized(_convolve(x, filters, kernel=3))
     x = _upsample(x, 3, use_bias=True)
     return keras.Model(vector, layers.Activation("tanh", dtype="float32")(x), name=name)
 
 
-def dcgan_discriminator(filters: int = 64, name: str = "discriminator") -> keras.Model:
-    """Builds the discriminator of 64 x 64 pictures, without a fully connected layer.
+def dcgan_discriminator(
+    filters: int = 64, size: int = 64, name: str = "discriminator"
+) -> keras.Model:
+    """Builds the discriminator of pictures, without a fully connected layer.
 
     Args:
         filters: int, channels after the first convolution; the last hidden layer has eight times
             as many.
+        size: int, height and width of the pictures, as for `dcgan_generator`.
         name: str, name of the model.
 
     Returns:
-        A model of pictures float (N, 64, 64, 3) in [-1, 1] to one unbounded realness score each,
-        float32 (N, 1).
+        A model of pictures float (N, size, size, 3) in [-1, 1] to one unbounded realness score
+        each, float32 (N, 1).
+
+    Raises:
+        ValueError: if the size is not such a power.
 
     Reference:
         As `dcgan_generator`; the report adds a convolution that keeps the 4 x 4 x 512 shape.
     """
-    picture = keras.Input((DCGAN_SIZE, DCGAN_SIZE, 3), name="image")
-    x = _leaky(_convolve(picture, filters, strides=2, use_bias=True))
-    for width in (2 * filters, 4 * filters, 8 * filters):
+    narrow, *hidden = _widths(filters, size)
+    picture = keras.Input((size, size, 3), name="image")
+    x = _leaky(_convolve(picture, narrow, strides=2, use_bias=True))
+    for width in hidden:
         x = _normalized(_convolve(x, width, strides=2))
-    x = _normalized(_convolve(x, 8 * filters, kernel=3))
+    x = _normalized(_convolve(x, hidden[-1], kernel=3))
     x = _convolve(x, 1, padding="valid", use_bias=True)
     return keras.Model(picture, layers.Reshape((1,), dtype="float32")(x), name=name)
+
+
+def _widths(filters, size):
+    """Channels at `size` / 2, `size` / 4, ... down to `START`."""
+    if size < 4 * START or size & (size - 1):
+        raise ValueError(f"expected a power of two from {4 * START} on. Received: size={size}")
+    doublings = (size // START).bit_length() - 1
+    return [filters * min(2**level, WIDEST) for level in range(doublings)]
 
 
 # Kernel 4 at stride 2 and kernel 3 at stride 1: on even sizes Keras's "same" takes one pixel on
