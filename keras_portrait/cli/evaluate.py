@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,7 +101,7 @@ def evaluate(
     evaluation = import_with_keras("keras_portrait.evaluation", "An evaluation")
     from keras_portrait.evaluation.report import page as evaluation_page
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
-    from keras_portrait.evaluation.report.files import PICTURES, picture_path
+    from keras_portrait.evaluation.report.files import PICTURES, picture_path, remove_photos
     from keras_portrait.files import new_folder
     from keras_portrait.inference.folders import PassedOver
     from keras_portrait.training.run_folder import installed_versions
@@ -133,7 +132,7 @@ def evaluate(
             versions=installed_versions(PACKAGES),
         )
         if hide_photos:
-            _remove_photos(part / PICTURES, result["entries"])
+            remove_photos(part / PICTURES, result["entries"])
     skipped = len(result["photos"]["skipped"])
     if skipped:
         remark(f"{skipped} photos were left out; the report says why")
@@ -144,14 +143,6 @@ def evaluate(
     tell(output)
     if result["photos"]["unreadable"]:
         raise typer.Exit(2)
-
-
-def _remove_photos(pictures: Path, entries: list[dict]) -> None:
-    """Takes away the photos, and what the edge detector sees in them."""
-    from keras_portrait.evaluation.report.files import EDGES, PHOTOS, shows_photos
-
-    for key in (PHOTOS, EDGES, *(entry["key"] for entry in entries if shows_photos(entry))):
-        shutil.rmtree(pictures / key)
 
 
 def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:

@@ -22,7 +22,7 @@ _PARTS_WEIGHT, _LOST = 20, 100
 # Shares of gray that count against a drawing above their goals, and what they are called.
 _GRAYS = {"mid_gray": "mid-gray", "smudge": "smudge"}
 # Measures of one photo that are shares of drawings, and so percent as a figure.
-_SHARES = ("readable_eyes", "face_found", "empty_parts", "style_accuracy", "identity")
+SHARES = ("readable_eyes", "face_found", "empty_parts", "style_accuracy", "identity")
 
 
 @dataclass
@@ -158,7 +158,7 @@ class Summarizer:
             if len(values) and not key.startswith("stroke_width"):
                 found = (
                     intervals.share_interval(values)
-                    if key in _SHARES
+                    if key in SHARES
                     else intervals.mean_interval(values, self.seed)
                 )
                 figures |= self._figure(key, style, found, int(np.isfinite(values).sum()))

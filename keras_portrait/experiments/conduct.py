@@ -21,11 +21,10 @@ from keras_portrait.errors import SettingError
 from keras_portrait.evaluation.inputs import find_photos
 from keras_portrait.evaluation.report import page as evaluation_page
 from keras_portrait.evaluation.report.files import (
-    EDGES,
     PHOTOS,
     PICTURES,
     picture_path,
-    shows_photos,
+    remove_photos,
 )
 from keras_portrait.experiments import page
 from keras_portrait.experiments.budget import measure_speed
@@ -242,9 +241,7 @@ def _evaluate(plan: ExperimentPlan, outcome: Outcome, means: Means) -> None:
         noise = json.dumps(measure_noise(outcome), indent=1) + "\n"
         write_whole(part / NOISE, noise.encode())
         if not means.photos:
-            hidden = [entry["key"] for entry in result["entries"] if shows_photos(entry)]
-            for key in (PHOTOS, EDGES, *hidden):
-                shutil.rmtree(part / PICTURES / key)
+            remove_photos(part / PICTURES, result["entries"])
 
 
 def _write(plan: ExperimentPlan, runs: list[PlannedRun], means: Means) -> Path:

@@ -82,7 +82,7 @@ class PlannedRun:
     @property
     def is_adversarial(self) -> bool:
         """Whether the usual loop trains it, with checkpoints and schedules; not so classifiers."""
-        return type(self.recipe).trainer == Recipe.trainer
+        return is_adversarial(self.recipe)
 
     @property
     def is_finished(self) -> bool:

@@ -12,10 +12,9 @@ import numpy as np
 
 from keras_portrait.evaluation import intervals
 from keras_portrait.evaluation.report.figures import number
+from keras_portrait.evaluation.summary import SHARES
 from keras_portrait.experiments.declaration import Declaration, measure_keys
 
-# Measures of one photo that are shares of drawings, and so percent as a figure.
-_SHARES = ("readable_eyes", "face_found", "empty_parts", "style_accuracy")
 # What the line of the training drawings is called.
 REAL = "real drawings"
 
@@ -123,7 +122,7 @@ def _figures(entries, first, keys, styles, seed):
 def _of_photos(entries, first, key, seed):
     values = _by_photo(entries, key)
     known = values[np.isfinite(values)]
-    if key in _SHARES and len(set(known.tolist())) == 1 and 0 <= known[0] <= 100:
+    if key in SHARES and len(set(known.tolist())) == 1 and 0 <= known[0] <= 100:
         # A bootstrap of 30 hits in 30, or of a third in each, would be sure of it.
         found = intervals.share_interval(known / 100)
     else:
@@ -142,7 +141,7 @@ def _by_photo(entries, key):
     rows = np.array([entry["per_photo"][key] for entry in entries], float)
     counts = np.isfinite(rows).sum(axis=0)
     sums = np.where(np.isfinite(rows), rows, 0).sum(axis=0)
-    scale = 100 if key in _SHARES else 1
+    scale = 100 if key in SHARES else 1
     return np.where(counts > 0, scale * sums / np.maximum(counts, 1), np.nan)
 
 

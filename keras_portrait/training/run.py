@@ -207,8 +207,10 @@ def _fit(model, plan, step, request, verbose):
 
 def _take_at_once(plan, model, steps):
     """Sets how many of the steps of an epoch are taken at once."""
-    model.steps_per_execution = plan.steps_at_once(model, steps)
-    model.train_function = None  # it was made for another number
+    count = plan.steps_at_once(model, steps)
+    if count != model.steps_per_execution:
+        model.steps_per_execution = count
+        model.train_function = None  # it was made for another number
 
 
 def _writers(plan, batches, step, request, verbose):

@@ -1,5 +1,7 @@
 """Where the files of an evaluation lie, for those who write and those who read them."""
 
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 # Of `evaluation.json`; it grows when a reader of the former one would go wrong.
@@ -25,3 +27,14 @@ def picture_path(folder: str | Path, key: str, index: int) -> Path:
 def shows_photos(entry: dict) -> bool:
     """Whether an entry's pictures are the photos' edge maps, which tell as much as the photos."""
     return entry["kind"] == "baseline" and entry["name"] == EDGE_BASELINE
+
+
+def remove_photos(folder: str | Path, entries: Iterable[dict]) -> None:
+    """Takes away the photos, and what the edge detector sees in them.
+
+    Args:
+        folder: of the pictures.
+        entries: those of the evaluation.
+    """
+    for key in (PHOTOS, EDGES, *(entry["key"] for entry in entries if shows_photos(entry))):
+        shutil.rmtree(Path(folder) / key)
