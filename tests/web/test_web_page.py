@@ -4,6 +4,7 @@ import http.server
 import json
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -700,3 +701,38 @@ def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsew
         browser.open("about:blank")
     # What is the same as before was kept, however large.
     assert set(Noted.asked) == {"/service-worker.js", "/index.html"}
+
+
+class Slow(Files):
+    """A server whose first page takes a while, and with it the installing of a new version."""
+
+    def do_GET(self):
+        if self.path == "/index.html":
+            time.sleep(0.5)
+        super().do_GET()
+
+
+def test_a_new_version_that_is_found_while_the_page_starts_is_told(browser, elsewhere, tmp_path):
+    late = """const know = navigator.serviceWorker.getRegistration.bind(navigator.serviceWorker);
+    navigator.serviceWorker.getRegistration = async () => {
+      const registration = await know();
+      while (!registration.installing && !registration.waiting) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      return registration;
+    };"""
+    folder = tmp_path / "page"
+    write_page(folder, elsewhere)
+    with served(folder) as address:
+        browser.open(address)
+        browser.wait_for(READY)
+        browser.open("about:blank")
+    write_page(folder, elsewhere, b"A newer page")
+    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=late)["identifier"]
+    try:
+        with served(folder, int(address.split(":")[2].strip("/")), Slow):
+            browser.open(address)
+            browser.wait_for("document.getElementById('update').checkVisibility()")
+            browser.open("about:blank")
+    finally:
+        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)

@@ -50,13 +50,12 @@ export async function watchForNews(found) {
     navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
     worker.postMessage("take over");
   });
-  if (registration.waiting) tell(registration.waiting);
-  registration.addEventListener("updatefound", () => {
-    const worker = registration.installing;
-    worker?.addEventListener("statechange", () => {
-      if (worker.state === "installed" && navigator.serviceWorker.controller) tell(worker);
-    });
+  const follow = (worker) => worker?.addEventListener("statechange", () => {
+    if (worker.state === "installed" && navigator.serviceWorker.controller) tell(worker);
   });
+  if (registration.waiting) tell(registration.waiting);
+  follow(registration.installing); // it may have been found while the page was starting
+  registration.addEventListener("updatefound", () => follow(registration.installing));
 }
 
 /**
