@@ -181,22 +181,24 @@ def test_batches_hold_crops_with_their_drawings_and_twins(run, teacher, faces):
 
 def test_a_share_of_the_drawings_is_by_the_filters(run, teacher, faces, tmp_path):
     batches = batches_of(teacher, faces, run, filters=0.5)
-    batches.filters = tmp_path
+    batches.filters, batches.filtered = tmp_path, ("bold",)
     for row in batches.data.photos:
-        for name in ("thin", "bold"):
-            path = tmp_path / drawing_file(row, name)
-            path.parent.mkdir(exist_ok=True)
-            write_image(path, np.zeros((64, 64), np.uint8))
-    by_filter = [
-        bool((drawing == -1).all())
-        for step in range(20)
-        for drawing in batches.batch(step)["drawing"]
-    ]
-    assert 10 < sum(by_filter) < 30
+        path = tmp_path / drawing_file(row, "bold")
+        path.parent.mkdir(exist_ok=True)
+        write_image(path, np.zeros((64, 64), np.uint8))
+    by_filter = {0: [], 1: []}
+    for step in range(20):
+        batch = batches.batch(step)
+        for drawing, style in zip(batch["drawing"], batch["style"], strict=True):
+            by_filter[int(style.argmax())].append(bool((drawing == -1).all()))
+    bold = batches.styles.index("bold")
+    share = sum(by_filter[bold]) / len(by_filter[bold])
+    assert 0.25 < share < 0.75 and not any(by_filter[1 - bold])
 
 
 def test_filters_draw_where_they_are_asked_to(faces, tmp_path, monkeypatch):
-    teacher = write_tiny_preset(tmp_path / "tiny", styles=("ink", "line"), alignment=2)
+    styles = ("a hand", "ink")
+    teacher = write_tiny_preset(tmp_path / "tiny", styles=styles, alignment=2)
     plan, asked = plan_of(teacher, faces, tmp_path / "run", "data.filters=0.5"), []
 
     def draw(*given):
@@ -207,7 +209,8 @@ def test_filters_draw_where_they_are_asked_to(faces, tmp_path, monkeypatch):
     plan.experiment.prepare_run(None, tmp_path / "run")
     ((folder, data, rows, names, size),) = asked
     assert (folder, data) == (tmp_path / "run" / "drawn", plan.experiment.folder)
-    assert (rows, names, size) == (plan.experiment.data.photos, ("ink", "line"), 64)
+    assert (rows, names, size) == (plan.experiment.data.photos, ("ink",), 64)
+    assert plan.experiment.batches(tmp_path / "run").filtered == ("ink",)
 
 
 # A step.
@@ -512,7 +515,7 @@ def test_settings_that_do_not_fit_are_refused(teacher, faces, tmp_path):
         (["data.size=72"], "data.size: expected a multiple of 32"),
         (["data.crop=36"], "data.crop: expected a multiple of 8 and of 2, at most 64"),
         (["data.shift=3"], "data.shift: expected at most 2, a 16th of data.crop"),
-        (["data.filters=0.5"], "data.filters: expected 0, .* style bold, thin. Received: 0.5"),
+        (["data.filters=0.5"], "data.filters: expected 0, .* styles thin, bold. Received: 0.5"),
         (["teacher="], "teacher: expected a preset or a run"),
     ):
         with pytest.raises(SettingError, match=text):

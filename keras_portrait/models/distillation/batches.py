@@ -55,7 +55,7 @@ class TwinBatches(Batches):
     """Makes the batch of any step: photos in a shuffled order, each once a pass.
 
     View, style and crop are chosen at random, and so is whose drawing it is: the teacher's or, of a
-    share of the photos as they are, a filter's.
+    share of the photos as they are, a filter's, in styles that a filter draws.
 
     Args:
         data: `PhotoData`.
@@ -63,6 +63,7 @@ class TwinBatches(Batches):
         seed: int.
         drawings: folders of the teacher's drawings and of the filters'.
         styles: names of the styles, in the order of the style vector.
+        filtered: those of them that filters drew, too.
     """
 
     def __init__(
@@ -72,12 +73,13 @@ class TwinBatches(Batches):
         seed: int,
         drawings: tuple[Path, Path],
         styles: tuple[str, ...],
+        filtered: tuple[str, ...],
     ):
         super().__init__(seed)
         self.data = data
         self.settings = settings
         self.teacher, self.filters = drawings
-        self.styles = styles
+        self.styles, self.filtered = styles, filtered
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """The batch of a step.
@@ -138,11 +140,11 @@ class TwinBatches(Batches):
 
     def _pair(self, row, index, style, rng):
         """A view of a photo and what was drawn of it."""
-        by_filter, view = rng.random() < self.settings.filters, PLAIN
+        name, view = self.styles[style], PLAIN
+        by_filter = rng.random() < self.settings.filters and name in self.filtered
         if not by_filter:
             view = int(rng.integers(self.settings.views))
         photo = make_view(self._read(row), self.settings, self.seed, index, view)
-        name = self.styles[style]
         path = self.filters / drawing_file(row, name)
         if not by_filter:
             path = self.teacher / view_file(row, view, name)

@@ -20,8 +20,8 @@ class DistillationDataSettings:
             and others, enlarged, cut and mirrored.
         scale: a view is enlarged by up to this factor before it is cut.
         flip: whether those views are mirrored with probability one half.
-        filters: share of the drawings that the filters made instead, whose names are those of the
-            teacher's styles then.
+        filters: share of the drawings that the filters made instead, of those styles of the
+            teacher that have a filter's name.
         faces: share of the crops that lie around eyes, nose or mouth; the others lie anywhere.
         jitter: how far exposure, colour, noise, compression and sharpness of the photo may stray;
             1 is as in photos, 0 keeps them as they are. The drawing stays the same.

@@ -36,6 +36,7 @@ class DistillationExperiment(Experiment):
     Attributes:
         data: the photos, `PhotoData`.
         teacher: `Teacher`.
+        filtered: names of the teacher's styles that filters draw, too.
 
     Raises:
         SettingError: the teacher makes no drawings of photos, or of another size or alignment.
@@ -50,11 +51,11 @@ class DistillationExperiment(Experiment):
                 f"data.size: expected {self.teacher.size}, the size of the teacher's drawings. "
                 f"Received: {recipe.data.size}"
             )
-        others = set(self.teacher.styles) - set(FILTERS)
-        if recipe.data.filters and others:
+        self.filtered = tuple(style for style in self.teacher.styles if style in FILTERS)
+        if recipe.data.filters and not self.filtered:
             raise SettingError(
-                "data.filters: expected 0, since there is no filter that draws the teacher's style "
-                f"{', '.join(sorted(others))}. Received: {recipe.data.filters:g}"
+                "data.filters: expected 0, since no filter draws any of the teacher's styles "
+                f"{', '.join(self.teacher.styles)}. Received: {recipe.data.filters:g}"
             )
         require_alignment(self.folder, self.teacher.generator.metadata.alignment, "The teacher")
         # The size is the teacher's: no smaller one would do.
@@ -80,7 +81,8 @@ class DistillationExperiment(Experiment):
     def batches(self, run: Path) -> TwinBatches:
         """Crops of photos, their twins, drawings of both and their styles."""
         recipe, drawings = self.recipe, (run / DRAWINGS, run / DRAWN)
-        return TwinBatches(self.data, recipe.data, recipe.train.seed, drawings, self.teacher.styles)
+        styles = self.teacher.styles, self.filtered
+        return TwinBatches(self.data, recipe.data, recipe.train.seed, drawings, *styles)
 
     def build(self, total_steps: int, devices: int) -> Distillation:
         """Student and discriminator, their optimizers, and LPIPS with its weights."""
@@ -113,7 +115,7 @@ class DistillationExperiment(Experiment):
         draw_views(run, self.teacher, data, recipe.data, recipe.train.seed, shown, check_stop)
         if recipe.data.filters:
             places = run / DRAWN, self.folder
-            for _ in draw_missing(*places, data.photos, self.teacher.styles, recipe.data.size):
+            for _ in draw_missing(*places, data.photos, self.filtered, recipe.data.size):
                 check_stop()
 
     def adam(self, rate: float, total_steps: int, **settings) -> keras.optimizers.Optimizer:
