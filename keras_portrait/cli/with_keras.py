@@ -1,6 +1,7 @@
 """Loads what needs Keras, without what TensorFlow says when it starts."""
 
 import importlib
+import logging
 import os
 from types import ModuleType
 
@@ -22,6 +23,8 @@ def import_with_keras(name: str, purpose: str) -> ModuleType:
     """
     # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Batches of several shapes are traced several times, which it warns of.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
     check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:

@@ -1,5 +1,6 @@
 import functools
 import json
+import logging
 import shutil
 import sys
 import types
@@ -9,6 +10,7 @@ import pytest
 from markupsafe import escape
 
 from invented_evaluation import invented_result, write_pictures
+from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError
 from keras_portrait.evaluation.report.files import picture_path
@@ -257,6 +259,13 @@ def test_without_the_extra_one_line_says_what_to_install(portrait, tiny_preset, 
     err = refusal(portrait, *given(tiny_preset, place))
     assert err.endswith('needs keras. Install it with: pip install "keras-portrait[train]"\n')
     assert list(place.parent.iterdir()) == []
+
+
+def test_tensorflow_does_not_warn_of_batches_of_several_shapes():
+    logger = logging.getLogger("tensorflow")
+    logger.setLevel(logging.WARNING)
+    import_with_keras("json", "This test")
+    assert not logger.isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.slow
