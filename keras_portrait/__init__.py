@@ -8,7 +8,7 @@ import importlib
 
 from keras_portrait import saved_objects
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> module that defines it.  Strings, so that importing this package imports none.
 _DRAWING = {

@@ -388,7 +388,7 @@ def test_a_preset_called_as_one_in_the_package_keeps_its_place(tmp_path):
     drawer = Drawer(own)
     assert drawer.preset == str(own) and drawer.styles == ("cyclegan",)
     drawer.choose(preset="portrait")
-    assert drawer.styles == ("ink", "line", "engraving")
+    assert drawer.styles == ("ink", "line", "engraving", "vallotton")
     drawer.choose(preset=str(own))
     assert drawer.styles == ("cyclegan",)
 
