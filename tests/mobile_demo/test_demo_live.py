@@ -352,7 +352,7 @@ def test_status_is_json_and_choices_take_effect(drawer):
         status = json.loads(json.dumps(live.status()))
     assert (status["preset"], status["style"], status["layout"]) == ("portrait", "ink", "overlay")
     assert {"tiny", "portrait"} <= set(status["presets"]) and "avatars" not in status["presets"]
-    assert status["styles"] == ["ink", "line", "engraving"] and status["threads"] == 1
+    assert status["styles"] == ["ink", "line", "engraving", "vallotton"] and status["threads"] == 1
     assert status["runtime"].startswith("ai-edge-litert ")
     assert set(status["stages"]) == {"detect", "paste", "layout"}  # there is no face
 
