@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from keras_portrait.cli.with_keras import import_with_keras
 from keras_portrait.terminal import remark, tell
 
 
@@ -58,8 +59,7 @@ def card(
     Data and licences, recipe, steps, hours, figures with intervals, known failures with pictures.
     The same inputs give the same card.
     """
-    from keras_portrait.model_card.card import write_model_card
-
-    for warning in write_model_card(output, preset, run, evaluation, notes, export):
+    model_card = import_with_keras("keras_portrait.model_card.card", "A model card")
+    for warning in model_card.write_model_card(output, preset, run, evaluation, notes, export):
         remark(f"portrait: {warning}")
     tell(output)
