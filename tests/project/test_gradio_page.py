@@ -91,7 +91,7 @@ def test_every_style_of_every_preset_can_be_chosen(page):
         "fine:pen",
         "artists:line",
     } <= set(choices)
-    assert len(choices) == len(set(choices)) == 15
+    assert len(choices) == len(set(choices)) == 16
     assert not any(one.startswith("avatars") for one in choices), "it needs no photo"
 
 
