@@ -5,7 +5,7 @@
 const STYLES = {
   fast: ["ink", "line", "engraving"],
   fine: ["ink", "line", "pen"],
-  portrait: ["ink", "line", "engraving"],
+  portrait: ["ink", "line", "engraving", "vallotton"],
   artists: ["ink", "line", "engraving"],
 };
 const FAILS = { 30: "no-face", 31: "no-memory", 32: "unheard-of" };
