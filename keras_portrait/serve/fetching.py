@@ -87,7 +87,8 @@ class Fetcher:
                         return answer
                     url = self._next(parts, answer)
             except (OSError, http.client.HTTPException, ValueError) as error:
-                if deadline.is_over:
+                # The socket's own bound is as long, and may be met first.
+                if deadline.is_over or isinstance(error, TimeoutError):
                     raise _too_slow() from None
                 reason = getattr(error, "strerror", None) or type(error).__name__
                 raise Refusal(

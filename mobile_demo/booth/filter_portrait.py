@@ -29,7 +29,7 @@ from keras_portrait_demo.booth.foreign_booths import (
 OWN_STYLE = "drawing"
 # The app does not start with a filter in its settings that is gone. So these stay the same whatever
 # the preset: the styles of the packaged ones, and one filter for any other style.
-FilterName = Literal["ink", "line", "engraving", "pen", "drawing"]
+FilterName = Literal["ink", "line", "engraving", "vallotton", "pen", "drawing"]
 FILTERS = get_args(FilterName)
 
 _LOGGER = logging.getLogger(__name__)

@@ -224,7 +224,7 @@ def test_filters_of_other_plugins_are_left_to_them(booth, manager, photo):
 
 def test_the_known_filters_stay_the_same_and_the_offered_ones_fit_the_preset(booth):
     # Settings of the app that name one of them would stop its start if it were gone.
-    known = ["ink", "line", "engraving", "pen", "drawing"]
+    known = ["ink", "line", "engraving", "vallotton", "pen", "drawing"]
     assert booth.known() == known
     assert booth.offered() == ["ink", "line", "engraving"]
     booth.config.preset = "fine"

@@ -129,6 +129,15 @@ def test_what_a_host_may_do_wrong(settings, host, monkeypatch, path, status, wor
         host.ended.set()
 
 
+def test_a_connection_that_gives_up_first_is_too_slow_as_well(settings, host, monkeypatch):
+    monkeypatch.setattr(fetching, "FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(fetching._Deadline, "_hang_up", lambda deadline: None)
+    with serving(settings) as client:
+        answer = client.get(f"/draw?url=http://127.0.0.1:{host.server_port}/never")
+        assert (answer.status, answer.error[:25]) == (504, "The photo came too slowly")
+        host.ended.set()
+
+
 @pytest.mark.parametrize(
     "url, status",
     [

@@ -201,7 +201,7 @@ def test_choices_are_drawn_at_once_and_stay_for_the_next_preset(drawn):
     click(page, "input[name=preset][value=portrait]")
     page.wait_for(f"{CORNER}[0] === 10 && {REMARKS} && document.getElementById('busy').hidden")
     names = page.run("[...document.querySelectorAll('#style label')].map((each) => each.innerText)")
-    assert names == ["Ink", "Line", "Engraving"]
+    assert names == ["Ink", "Line", "Engraving", "Vallotton"]
     click(page, "input[name=part][value=crop]")
     page.wait_for(f"{SHAPE}[0] === 64 && document.getElementById('slider').hidden")
 
