@@ -84,7 +84,7 @@ def measure(style: str, drawing: np.ndarray) -> Plot:
 
 
 def main(picture: str | None) -> None:
-    """Measures every style of the preset `portrait`."""
+    """Measures three styles of the preset `portrait`; `vallotton` is blacks more than lines."""
     photo = read_image(Path(keras_portrait.__file__).with_name("example.jpg"))
     stylize = Stylizer("portrait")
     for style in ("ink", "line", "engraving"):

@@ -20,8 +20,9 @@ def main(output: str) -> None:
     photo = read_image(Path(keras_portrait.__file__).with_name("example.jpg"))[:240, 96:336]
     photo = resize(photo, 2 * SIDE, 2 * SIDE)
     stylize = Stylizer("portrait")
-    pictures = [photo, *(stylize(photo, style=style) for style in ("ink", "line", "engraving"))]
-    write_image(output, grid([resize(picture, SIDE, SIDE) for picture in pictures], columns=4))
+    pictures = [photo, *(stylize(photo, style=style) for style in stylize.metadata.styles)]
+    squares = [resize(picture, SIDE, SIDE) for picture in pictures]
+    write_image(output, grid(squares, columns=len(squares)))
 
 
 if __name__ == "__main__":

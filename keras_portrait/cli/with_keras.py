@@ -24,7 +24,9 @@ def import_with_keras(name: str, purpose: str) -> ModuleType:
     # TensorFlow reports its optimizations of the graph as errors, in the middle of the bar.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Batches of several shapes are traced several times, which it warns of.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logger = logging.getLogger("tensorflow")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.ERROR)
     # Before Keras is imported, which knows no other answer to a wrong name than a traceback.
     check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:

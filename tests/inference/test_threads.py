@@ -88,7 +88,7 @@ def test_a_pickled_stylizer_draws_the_same(tiny_preset, photos):
 
 def test_pickled_filters_and_runners(photos):
     stylizer = pickle.loads(pickle.dumps(Stylizer("filter", threads=1)))
-    assert stylizer.metadata.styles == ("ink", "line", "engraving", "vallotton")
+    assert stylizer.metadata.styles == ("ink", "line", "engraving")
     runner = Runner(NETS / "pnet.tflite")
     runner.resize("image", (1, 20, 24, 3))
     again, picture = pickle.loads(pickle.dumps(runner)), np.zeros((1, 20, 24, 3), np.float32)

@@ -89,7 +89,11 @@ def test_a_preset_without_its_normalization_is_no_start():
     ("source", "styles", "text"),
     [
         ("filter:ink", ("ink",), "expected a generator; filters have no weights. Received: filt"),
-        ("portrait", ("pen", "brush"), "styles pen, brush. Received: ink, line, engraving in por"),
+        (
+            "portrait",
+            ("pen", "brush"),
+            "styles pen, brush. Received: ink, line, engraving, vallotton in por",
+        ),
         ("avatars", ("pen", "brush"), "styles pen, brush. Received: none in avatars"),
     ],
 )

@@ -4,14 +4,13 @@ import http.server
 import json
 import re
 import threading
-import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from conftest import EXAMPLE
-from headless_chromium import Chromium
+from headless_chromium import SECONDS, Chromium
 from keras_portrait.inference.imaging import read_image
 from keras_portrait.web import site
 from page_checks import CUT_OFF, FAINT, HARD_TO_TOUCH, WIDER, accessible_names
@@ -703,12 +702,14 @@ def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsew
     assert set(Noted.asked) == {"/service-worker.js", "/index.html"}
 
 
-class Slow(Files):
-    """A server whose first page takes a while, and with it the installing of a new version."""
+class Held(Files):
+    """A server that keeps its first page back, and with it the installing of a new version."""
+
+    let_go = threading.Event()
 
     def do_GET(self):
         if self.path == "/index.html":
-            time.sleep(0.5)
+            self.let_go.wait(SECONDS)
         super().do_GET()
 
 
@@ -716,9 +717,8 @@ def test_a_new_version_that_is_found_while_the_page_starts_is_told(browser, else
     late = """const know = navigator.serviceWorker.getRegistration.bind(navigator.serviceWorker);
     navigator.serviceWorker.getRegistration = async () => {
       const registration = await know();
-      while (!registration.installing && !registration.waiting) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
+      while (!registration.installing) await new Promise((resolve) => setTimeout(resolve, 1));
+      setTimeout(() => { document.body.dataset.listens = "yes"; });
       return registration;
     };"""
     folder = tmp_path / "page"
@@ -730,8 +730,10 @@ def test_a_new_version_that_is_found_while_the_page_starts_is_told(browser, else
     write_page(folder, elsewhere, b"A newer page")
     script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=late)["identifier"]
     try:
-        with served(folder, int(address.split(":")[2].strip("/")), Slow):
+        with served(folder, int(address.split(":")[2].strip("/")), Held):
             browser.open(address)
+            browser.wait_for("document.body?.dataset.listens === 'yes'")
+            Held.let_go.set()
             browser.wait_for("document.getElementById('update').checkVisibility()")
             browser.open("about:blank")
     finally:
