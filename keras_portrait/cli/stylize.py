@@ -75,7 +75,7 @@ def stylize(
         typer.Option(
             metavar="STYLE",
             help="A name, an index from 0, or a mix: ink,line in equal parts, ink:0.7,line:0.3, "
-            "or a weight for each style such as 0.5,0.3,0.2.",
+            "or a weight for each style such as 0.4,0.3,0.2,0.1.",
         ),
     ] = None,
     crop: Annotated[

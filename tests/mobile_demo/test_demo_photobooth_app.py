@@ -178,11 +178,11 @@ def test_a_picture_comes_out_as_the_drawing_that_the_library_makes(
 
 
 def test_the_filter_drawing_takes_preset_and_mix_from_the_settings(booth, photo):
-    booth.config.preset, booth.config.style = "fine", "ink:0.3,pen:0.7"
-    expected = Stylizer("fine", threads=1)(np.asarray(photo), style=(0.3, 0.0, 0.7), faces="all")
+    booth.config.preset, booth.config.style = "portrait-256", "ink:0.3,pen:0.7"
+    expected = Stylizer("portrait-256", threads=1)(np.asarray(photo), style=(0.3, 0.0, 0.7), faces="all")
     assert np.array_equal(np.asarray(booth.draw(photo, "drawing")), expected)
     booth.config.style = ""
-    first = Stylizer("fine", threads=1)(np.asarray(photo), style=0, faces="all")
+    first = Stylizer("portrait-256", threads=1)(np.asarray(photo), style=0, faces="all")
     assert np.array_equal(np.asarray(booth.draw(photo, "drawing")), first)
 
 
@@ -227,7 +227,7 @@ def test_the_known_filters_stay_the_same_and_the_offered_ones_fit_the_preset(boo
     known = ["ink", "line", "engraving", "vallotton", "pen", "drawing"]
     assert booth.known() == known
     assert booth.offered() == ["ink", "line", "engraving"]
-    booth.config.preset = "fine"
+    booth.config.preset = "portrait-256"
     assert booth.offered() == ["ink", "line", "pen"]
     booth.config.preset = "portrait"
     booth.config.userselectable_filter = ["drawing", "engraving"]

@@ -223,11 +223,11 @@ def test_style_and_preset_are_taken_from_the_configuration_at_each_sequence(boot
     booth.shoot(photo)
     [first] = booth.process()
     booth.cfg.set("PORTRAIT", "style", '"pen"')  # the menu writes texts in quotes
-    booth.cfg.set("PORTRAIT", "preset", "fine")
+    booth.cfg.set("PORTRAIT", "preset", "portrait-256")
     booth.enter("wait")
     booth.shoot(photo)
     [second] = booth.process()
-    expected = Stylizer("fine", threads=1)(np.asarray(photo), style="pen", faces="all")
+    expected = Stylizer("portrait-256", threads=1)(np.asarray(photo), style="pen", faces="all")
     assert np.array_equal(np.asarray(second), expected)
     assert not np.array_equal(np.asarray(first), expected)
 

@@ -88,10 +88,10 @@ def test_every_style_of_every_preset_can_be_chosen(page):
         "portrait:ink",
         "portrait:engraving",
         "fast:engraving",
-        "fine:pen",
+        "fine:engraving",
         "artists:line",
     } <= set(choices)
-    assert len(choices) == len(set(choices)) == 16
+    assert len(choices) == len(set(choices)) == 19
     assert not any(one.startswith("avatars") for one in choices), "it needs no photo"
 
 

@@ -26,7 +26,7 @@ def test_a_generator_computes_the_same(name):
     np.testing.assert_allclose(found, RECORDED[f"keras/{name}"], atol=1e-5)
 
 
-@pytest.mark.parametrize("preset", ["portrait", "portrait-256", "fast", "fine"])
+@pytest.mark.parametrize("preset", ["portrait", "portrait-256", "fast", "fine", "fine-256"])
 def test_a_preset_draws_the_same(preset):
     stylize = Stylizer(preset)
     example = Path(keras_portrait.__file__).with_name("example.jpg")

@@ -4,7 +4,7 @@
 "use strict";
 const STYLES = {
   fast: ["ink", "line", "engraving"],
-  fine: ["ink", "line", "pen"],
+  fine: ["ink", "line", "engraving"],
   portrait: ["ink", "line", "engraving", "vallotton"],
   artists: ["ink", "line", "engraving"],
 };

@@ -159,7 +159,7 @@ GRAPHICS = [
     ({"webgpu": SAME | {"lost": True}}, ["wasm", "wasm", 128, "wasm"]),
     ({"webgpu": SAME | {"really": "wasm"}}, ["wasm", "wasm", 128, "wasm"]),
     ({"webgpu": SAME, "lost": {"lost": True}}, ["webgpu", "wasm", 128, "wasm"]),
-    ({"webgpu": SAME, "preset": "fine"}, ["wasm", "wasm", 0, "wasm"]),
+    ({"webgpu": SAME, "preset": "fine-256"}, ["wasm", "wasm", 0, "wasm"]),
 ]
 PHOTO_FACES = [face_at(90, 80, 70), face_at(20, 30, 40), face_at(130, 20, 30, score=0.5)]
 

@@ -477,9 +477,11 @@ def test_after_two_quick_changes_the_one_that_came_draws(without_artists):
     page = without_artists
     click(page, "#example")
     page.wait_for(DRAWN)
-    click(page, "input[name=style][value=engraving]")
-    page.wait_for(f"{CORNER}[0] === 20")
-    # The one that comes has no engraving, and draws in its first style.
+    click(page, "input[name=preset][value=portrait]")
+    page.wait_for("document.getElementById('busy').hidden")
+    click(page, "input[name=style][value=vallotton]")
+    page.wait_for(f"{CORNER}[0] === 30")
+    # The one that comes has no such style, and draws in its first one.
     for name in ("fine", "artists"):
         click(page, f"input[name=preset][value={name}]")
     assert page.wait_for(PROBLEM).startswith("A file of this page could not be loaded.")
