@@ -179,7 +179,9 @@ def test_a_picture_comes_out_as_the_drawing_that_the_library_makes(
 
 def test_the_filter_drawing_takes_preset_and_mix_from_the_settings(booth, photo):
     booth.config.preset, booth.config.style = "portrait-256", "ink:0.3,pen:0.7"
-    expected = Stylizer("portrait-256", threads=1)(np.asarray(photo), style=(0.3, 0.0, 0.7), faces="all")
+    expected = Stylizer("portrait-256", threads=1)(
+        np.asarray(photo), style=(0.3, 0.0, 0.7), faces="all"
+    )
     assert np.array_equal(np.asarray(booth.draw(photo, "drawing")), expected)
     booth.config.style = ""
     first = Stylizer("portrait-256", threads=1)(np.asarray(photo), style=0, faces="all")
