@@ -58,8 +58,8 @@ class FilterPortraitConfig(BaseConfig):
     )
     preset: str = Field(
         default=DEFAULT_PRESET,
-        description="What draws: the name of a preset (fast, fine, portrait, artists, filter), or "
-        "the path of a folder that is one.",
+        description="What draws: the name of a preset (fast, fine, fine-256, portrait, "
+        "portrait-256, artists, filter), or the path of a folder that is one.",
     )
     style: str = Field(
         default="",
