@@ -224,7 +224,7 @@ def test_other_people_are_of_no_use_where_nobody_is_looked_for(
 
 def test_an_unknown_preset_is_named(portrait, evaluation, tiny_preset, place):
     err = refusal(portrait, "evaluate", tiny_preset, "finne", "--photos", "faces", "-o", place)
-    assert 'Did you mean "fine"?' in err and err.endswith("Received: finne\n")
+    assert 'Did you mean "fine" or "fine-256"?' in err and err.endswith("Received: finne\n")
     assert evaluation.calls == []
 
 
