@@ -103,6 +103,15 @@ class Chromium:
         self.send("Page.navigate", url=address)
         self.wait_for("document.readyState === 'complete'")
 
+    @contextlib.contextmanager
+    def before_each_page(self, source: str):
+        """Has a script run first in every page that is opened meanwhile."""
+        script = self.send("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
+        try:
+            yield
+        finally:
+            self.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
     def run(self, expression: str):
         """Value of an expression in the page, a promise's result included."""
         done = self.send(

@@ -5,6 +5,7 @@ import json
 import re
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -601,22 +602,18 @@ def test_a_phone_on_its_side_shows_the_picture_whole(live):
 @pytest.mark.slow
 def test_an_old_browser_is_told_so_and_nothing_else(browser, address):
     lack = "WebAssembly.validate = () => false"
-    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=lack)["identifier"]
-    try:
+    with browser.before_each_page(lack):
         browser.open(address)
         browser.wait_for("document.getElementById('old').checkVisibility()")
         text = browser.run("document.getElementById('old').innerText")
         assert text.startswith("This browser is too old to draw here.")
         assert not browser.run("document.getElementById('use-camera').checkVisibility()")
-    finally:
-        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
 
 def test_without_https_there_is_no_camera_and_photos_still_work(browser, out):
     without_motion(browser)
     lack = "delete Navigator.prototype.mediaDevices; delete Navigator.prototype.serviceWorker"
-    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=lack)["identifier"]
-    try:
+    with browser.before_each_page(lack):
         # Another port, which no service worker has seen: none adds a policy to the worker's script.
         with served(out) as address:
             browser.open(address)
@@ -628,8 +625,6 @@ def test_without_https_there_is_no_camera_and_photos_still_work(browser, out):
             browser.wait_for(DRAWN)
             assert browser.run(CORNER)[2] == 0 and Elsewhere.heard == []
             browser.open("about:blank")
-    finally:
-        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
 
 # ---- offline ----
@@ -659,15 +654,12 @@ def test_who_is_early_is_served_and_not_interrupted(browser, out):
       observer.disconnect();
       document.getElementById('example').click();
     }).observe(document, { subtree: true, childList: true, attributes: true })"""
-    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=early)["identifier"]
-    try:
+    with browser.before_each_page(early):
         with served(out) as address:
             browser.open(address)
             browser.wait_for(DRAWN)
             assert not browser.run("crossOriginIsolated"), "it was not loaded once more"
             browser.open("about:blank")
-    finally:
-        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
 
 def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsewhere, tmp_path):
@@ -692,7 +684,7 @@ def test_it_works_without_its_server_and_takes_over_a_new_version(browser, elsew
     browser.wait_for(f"{CORNER}[0] === 20")
     write_page(folder, elsewhere, b"A newer page")
     Noted.asked.clear()
-    with served(folder, int(address.split(":")[2].strip("/")), Noted):
+    with served(folder, urlsplit(address).port, Noted):
         browser.open(address)
         browser.wait_for("document.getElementById('update').checkVisibility()")
         assert browser.run("document.querySelector('#lead h2').innerText") != "A newer page"
@@ -730,13 +722,10 @@ def test_a_new_version_that_is_found_while_the_page_starts_is_told(browser, else
         browser.wait_for(READY)
         browser.open("about:blank")
     write_page(folder, elsewhere, b"A newer page")
-    script = browser.send("Page.addScriptToEvaluateOnNewDocument", source=late)["identifier"]
-    try:
-        with served(folder, int(address.split(":")[2].strip("/")), Held):
+    with browser.before_each_page(late):
+        with served(folder, urlsplit(address).port, Held):
             browser.open(address)
             browser.wait_for("document.body?.dataset.listens === 'yes'")
             Held.let_go.set()
             browser.wait_for("document.getElementById('update').checkVisibility()")
             browser.open("about:blank")
-    finally:
-        browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
