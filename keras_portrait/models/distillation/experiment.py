@@ -81,8 +81,14 @@ class DistillationExperiment(Experiment):
     def batches(self, run: Path) -> TwinBatches:
         """Crops of photos, their twins, drawings of both and their styles."""
         recipe, drawings = self.recipe, (run / DRAWINGS, run / DRAWN)
-        styles = self.teacher.styles, self.filtered
-        return TwinBatches(self.data, recipe.data, recipe.train.seed, drawings, *styles)
+        return TwinBatches(
+            self.data,
+            recipe.data,
+            recipe.train.seed,
+            drawings,
+            self.teacher.styles,
+            self.filtered,
+        )
 
     def build(self, total_steps: int, devices: int) -> Distillation:
         """Student and discriminator, their optimizers, and LPIPS with its weights."""
