@@ -10,10 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from keras_portrait.data.face_points import FacePointsFinder
 from keras_portrait.data.manifest import Row
 from keras_portrait.files import make_folder
 from keras_portrait.inference.bulk.workers import WorkerPool
-from keras_portrait.inference.filters import draw_filters
+from keras_portrait.inference.filters import FEATURES, draw_filters
 from keras_portrait.inference.imaging import read_image, write_image
 
 
@@ -23,7 +24,12 @@ def drawing_file(row: Row, name: str) -> Path:
 
 
 def draw_missing(
-    folder: Path, data_folder: Path, rows: Iterable[Row], names: tuple[str, ...], size: int
+    folder: Path,
+    data_folder: Path,
+    rows: Iterable[Row],
+    names: tuple[str, ...],
+    size: int,
+    features: str = FEATURES[0],
 ) -> Iterator[int]:
     """Draws what has not been drawn yet, in a process for each core.
 
@@ -35,13 +41,17 @@ def draw_missing(
         rows: rows of photos.
         names: names of filters.
         size: side of the drawings in pixels.
+        features: one of `FEATURES`.
 
     Yields:
         How many photos there are still to draw, first before the first one, then after each.
 
     Raises:
         InputError: a photo cannot be read, or a drawing cannot be written.
+        MissingExtra: points are asked for, and their networks are not installed.
     """
+    if features == FEATURES[1]:
+        FacePointsFinder()  # what is missing is told before any worker starts
     jobs = []
     for row in rows:
         paths = {name: folder / drawing_file(row, name) for name in names}
@@ -54,7 +64,10 @@ def draw_missing(
     if not jobs:
         return
     processes = min(len(jobs), os.cpu_count() or 1)
-    pool, threads = WorkerPool(partial(_drawer, size), processes), ThreadPoolExecutor(processes)
+    pool, threads = (
+        WorkerPool(partial(_drawer, size, features), processes),
+        ThreadPoolExecutor(processes),
+    )
     try:
         for _ in threads.map(pool.draw, (json.dumps(job).encode() for job in jobs)):
             left -= 1
@@ -64,19 +77,18 @@ def draw_missing(
         pool.close()
 
 
-def _drawer(size):
+def _drawer(size, features):
     """Runs in a worker: what draws one photo and writes the drawings."""
     cv2.setNumThreads(1)  # every core has a process
+    find_points = FacePointsFinder() if features == FEATURES[1] else None
 
     def draw(job: bytes) -> bytes:
         job = json.loads(job)
         marks = job["landmarks"]
-        drawn = draw_filters(
-            read_image(job["photo"]),
-            tuple(job["drawings"]),
-            size,
-            None if marks is None else np.asarray(marks, np.float64),
-        )
+        photo = read_image(job["photo"])
+        marks = None if marks is None else np.asarray(marks, np.float64)
+        points = None if find_points is None or marks is None else find_points(photo, marks)
+        drawn = draw_filters(photo, tuple(job["drawings"]), size, marks, points=points)
         for name, path in job["drawings"].items():
             make_folder(Path(path).parent)
             write_image(path, drawn[name])

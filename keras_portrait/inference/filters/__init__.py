@@ -6,10 +6,21 @@ is installed; training learns from the same drawings.
 
 from keras_portrait.inference.filters.engraving import WAVE_TILE, plane_wave
 from keras_portrait.inference.filters.portrait_filters import (
+    FEATURES,
     FILTERS,
     MOST_SIDE,
+    check_features,
     check_filters,
     draw_filters,
 )
 
-__all__ = ["FILTERS", "MOST_SIDE", "WAVE_TILE", "check_filters", "draw_filters", "plane_wave"]
+__all__ = [
+    "FEATURES",
+    "FILTERS",
+    "MOST_SIDE",
+    "WAVE_TILE",
+    "check_features",
+    "check_filters",
+    "draw_filters",
+    "plane_wave",
+]

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from keras_portrait.errors import InputError, SettingError, nearest
+from keras_portrait.inference.filters.drawn_features import FacePoints, draw_features
 from keras_portrait.inference.filters.engraving import engraved_field
 from keras_portrait.inference.filters.features import beard, outline, soft_lines, without_frown
 from keras_portrait.inference.filters.irises import are_dark, draw_iris, find_irises
@@ -19,6 +20,8 @@ from keras_portrait.inference.geometry import face_template
 from keras_portrait.inference.imaging import resize
 
 FILTERS = ("ink", "line", "engraving")
+# How eyes, brows, nose and lips are drawn: by contrast alone, or along the points of a face mesh.
+FEATURES = ("contrast", "mesh")
 # Largest side of a drawing, pixels: a print of 34 cm at 300 dots per inch.
 MOST_SIDE = 4096
 
@@ -41,6 +44,8 @@ _HAIR, _HAIR_EDGE, _STROKE = 0.55, 0.10, 0.9
 _MOUSTACHE, _MOUSTACHE_EDGE = 0.36, 0.05
 # Shapes of fewer pixels are specks of ink and of paper.
 _INK_SPECK, _PAPER_SPECK = 60, 40
+# How bold strokes along the points of a face are, and how far a dark upper lip is shaded.
+_FEATURES = {"ink": (1.15, 1.0), "line": (0.95, 0.4), "engraving": (1.05, 0.4)}
 # Steepness of the edge between ink and paper, at 1024 pixels.
 _STEEPNESS = 0.5 / SOFT
 
@@ -51,6 +56,7 @@ def draw_filters(
     size: int | None = None,
     landmarks: np.ndarray | None = None,
     has_face: bool = True,
+    points: FacePoints | None = None,
 ) -> dict[str, np.ndarray]:
     """Draws a face with filters.
 
@@ -63,6 +69,8 @@ def draw_filters(
         landmarks: float (5, 2), pixels of the square; None where they lie at the template's.
         has_face: False for any picture that is no aligned face: nothing is then drawn as a
             feature, and tones count against the whole picture's but for its white.
+        points: where eyes, brows, nose and lips lie, pixels of the square: these are then drawn
+            along them, else by contrast alone.
 
     Returns:
         For each name the drawing, uint8 (size, size): 255 is paper, 0 is ink.
@@ -86,7 +94,9 @@ def draw_filters(
         bold, thin = _with_face((bold, thin), tones)
     inked = np.minimum(bold, -_blacks(tones))
     edge = outline(tones, inked)
-    irises = find_irises(tones) if has_face else []
+    if points is not None:
+        points = points.scaled(SIDE / len(square))
+    irises = find_irises(tones) if has_face and points is None else []
     dark = are_dark(tones, irises)
     drawings = {}
     for name in names:
@@ -99,6 +109,8 @@ def draw_filters(
         field = _with_features(np.minimum(field, edge), tones)
         for iris in irises:
             draw_iris(field, tones, iris, dark)
+        if points is not None:
+            draw_features(field, tones, points, *_FEATURES[name])
         drawings[name] = _as_drawing(_cleaned(field, tones), size)
     return drawings
 
@@ -115,6 +127,13 @@ def _with_face(fields: Sequence[np.ndarray], tones: Tones) -> list[np.ndarray]:
         )
         for lines in fields
     ]
+
+
+def check_features(features: str, prefix: str = "") -> None:
+    """Raises SettingError, which begins with `prefix`, unless it is one of `FEATURES`."""
+    if features not in FEATURES:
+        expected = " or ".join(FEATURES)
+        raise SettingError(f"{prefix}features: expected {expected}. Received: {features}")
 
 
 def check_filters(names: Sequence[str]) -> None:

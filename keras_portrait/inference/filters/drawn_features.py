@@ -1,0 +1,194 @@
+"""Eyes, brows, nose, lips and jaw drawn as strokes along known outlines, as a person would.
+
+What contrast shows of them comes and goes with the light: lids vanish, lips are slits, noses
+scraps. With the points of a face mesh they are drawn always, in strokes that swell and taper; the
+photo says how dark an iris, a brow or a lip is. Widths are pixels of a square of 1024, found by
+trial on 40 portraits.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from keras_portrait.inference.filters.drawn_eyes import draw_eye
+from keras_portrait.inference.filters.lines import without_specks
+from keras_portrait.inference.filters.strokes import (
+    clear,
+    depth,
+    ink,
+    rounded,
+    smooth_curve,
+    stroke,
+)
+from keras_portrait.inference.filters.tones import SIDE, Tones
+
+# Indices of MediaPipe's face mesh, each line from left to right as seen; brows along their upper
+# edge and back along the lower one, wings of the nose from above, nostrils towards the middle.
+_UPPER_LIP = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
+_LOWER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
+_MOUTH_TOP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+_MOUTH_BOTTOM = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+_BROWS = (
+    (70, 63, 105, 66, 107, 55, 65, 52, 53, 46),
+    (300, 293, 334, 296, 336, 285, 295, 282, 283, 276),
+)
+_WINGS = ((49, 102, 64, 98), (279, 331, 294, 327))
+_NOSTRILS = ((75, 60, 238), (305, 290, 458))
+_NOSE_BASE = (97, 2, 326)
+_RIDGE = (6, 49, 102, 64, 98, 2, 327, 294, 331, 279)
+_PHILTRUM = (98, 2, 327, 270, 267, 0, 37, 40)
+_JAW = (58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288)
+
+# Field of one share of the face's lightness.
+_SHARE_FIELD = 60.0
+# A brow is as dark as its darkest fifth, and ink up to this share of the way to the skin around it;
+# the way is at least so long, or there is no brow. Outside its outline it has to be darker.
+_BROW, _LEAST_BROW, _BROW_OUTSIDE = 0.58, 0.07, 0.03
+# Gray levels by which lines on the nose and below it have to be stronger, and their least pixels:
+# the rest are reflections and shades.
+_NOSE_LEVELS, _LEAST_NOSE_LINE = 1.2, 260
+# A nostril is darker than this share less than all around it within so many pixels.
+_NOSTRIL, _NOSTRIL_AROUND = 0.3, 31
+# Lips are open from this share of the mouth's width; what is darker than the other is no tooth.
+_OPEN, _MOUTH_DARK = 0.05, 0.42
+# An upper lip darker than the first share is shaded, in full from the second less, up to this share
+# of its height.
+_LIP_LIGHT, _LIP_RANGE, _LIP_SHADE, _MOST_LIP = 0.9, 0.4, 0.2, 30
+# A jaw is drawn where no line is within so many pixels, in pieces of at least so many points.
+_JAW_AWAY, _LEAST_JAW = 26, 24
+
+
+@dataclass(frozen=True)
+class FacePoints:
+    """Where the features of a face lie, in pixels of the square.
+
+    Attributes:
+        mesh: float64 (468, 2), of MediaPipe's face mesh.
+        lids: float64 (2, 16, 2), outlines of the left and the right eye as seen: from the outer
+            corner along the lower lid to the inner one (9 points), then from the outer one along
+            the upper lid, without the corners.
+        irises: float64 (2, 3), column, row and radius of each.
+    """
+
+    mesh: np.ndarray
+    lids: np.ndarray
+    irises: np.ndarray
+
+    def scaled(self, ratio: float) -> "FacePoints":
+        """The same points in a square `ratio` times as large."""
+        irises = self.irises * ratio
+        irises[:, :2] += 0.5 * ratio - 0.5
+        mesh, lids = ((points + 0.5) * ratio - 0.5 for points in (self.mesh, self.lids))
+        return FacePoints(mesh, lids, irises)
+
+
+def draw_features(
+    field: np.ndarray, tones: Tones, points: FacePoints, weight: float, shaded: float
+) -> None:
+    """Draws eyes, brows, nose, lips and jaw.
+
+    Args:
+        field: float32 (1024, 1024), below 0 is ink; changed in place.
+        tones: of the square.
+        points: in pixels of the square.
+        weight: how bold strokes are; 1 is usual.
+        shaded: how much of its shade a dark upper lip has, 0 to 1.
+    """
+    mesh = points.mesh
+    _draw_jaw(field, mesh, weight)
+    for brow in _BROWS:
+        _draw_brow(field, tones, depth(smooth_curve(mesh[list(brow)], 8)))
+    _draw_nose(field, tones, mesh, weight)
+    _draw_lips(field, tones, mesh, weight, shaded)
+    dark = _dark_eyes(tones, points.irises)
+    for lids, iris in zip(points.lids, points.irises, strict=True):
+        draw_eye(field, tones, lids, iris, weight, dark)
+
+
+def _dark_eyes(tones, irises):
+    """Whether the irises are drawn dark: both alike."""
+    levels = []
+    for column, row, radius in irises:
+        reach = int(0.8 * radius)
+        left, top = max(int(column) - reach, 0), max(int(row) - reach, 0)
+        patch = tones.lightness[top : int(row) + reach, left : int(column) + reach]
+        levels += [np.median(patch)] if patch.size else []
+    return bool(levels) and np.mean(levels) < _MOUTH_DARK * tones.face
+
+
+def _draw_brow(field, tones, inside):
+    core, around = inside > 2, (inside < -14) & (inside > -34)
+    if not core.any() or not around.any():
+        return
+    dark, skin = np.percentile(tones.share[core], 20), np.median(tones.share[around])
+    if skin - dark < _LEAST_BROW:
+        return
+    limit = dark + _BROW * (skin - dark) + _BROW_OUTSIDE * np.clip(inside - 2, -20, 0)
+    strands = 1.5 * np.maximum(tones.strands - 0.8, 0)
+    ink(field, np.minimum(_SHARE_FIELD * (limit - tones.share) - strands, inside + 12))
+
+
+def _draw_nose(field, tones, mesh, weight):
+    zones = [cv2.convexHull(np.float32(mesh[list(zone)]))[:, 0] for zone in (_RIDGE, _PHILTRUM)]
+    plain = np.clip(np.maximum(*map(depth, zones)) / 8 + 0.25, 0, 1)
+    strong = without_specks(
+        4 * (field + np.float32(_NOSE_LEVELS)), _LEAST_NOSE_LINE, np.bool_(True)
+    )
+    field += plain * (strong - field)
+    for wing in _WINGS:
+        stroke(field, smooth_curve(mesh[list(wing)]), weight * np.array([0.5, 1.5, 1.8, 1.5, 0.5]))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_NOSTRIL_AROUND, _NOSTRIL_AROUND))
+    around = cv2.morphologyEx(tones.lightness, cv2.MORPH_CLOSE, kernel)
+    darker = (around - tones.lightness) / np.maximum(around, 20)
+    place = np.arange(SIDE, dtype=np.float32)
+    for nostril in _NOSTRILS:
+        curve = smooth_curve(mesh[list(nostril)])
+        stroke(field, curve, weight * np.array([1.0, 2.6, 3.0, 1.2]))
+        column, row = np.float32(curve.mean(axis=0))
+        away = np.hypot(place[None] - column, 1.4 * (place[:, None] - row))
+        near = 0.9 * np.hypot(*(curve[-1] - curve[0])) - away
+        ink(field, np.minimum(30 * (darker - _NOSTRIL), near))
+    stroke(field, smooth_curve(mesh[list(_NOSE_BASE)]), weight * np.array([0.4, 1.2, 0.4]))
+
+
+def _draw_lips(field, tones, mesh, weight, shaded):
+    top, bottom = smooth_curve(mesh[list(_UPPER_LIP)], 4), smooth_curve(mesh[list(_LOWER_LIP)], 6)
+    above, below = (smooth_curve(mesh[list(line)], 5) for line in (_MOUTH_TOP, _MOUTH_BOTTOM))
+    clear(field, depth(np.concatenate([top, bottom[::-1]])) + 7)
+    open_ = np.hypot(*(mesh[13] - mesh[14])) >= _OPEN * np.hypot(*(mesh[291] - mesh[61]))
+    if open_:
+        mouth = depth(np.concatenate([above, below[::-1]]))
+        ink(field, np.minimum(_SHARE_FIELD * (_MOUTH_DARK - tones.share), mouth + 1))
+        stroke(field, below, weight * np.array([1.2, 1.8, 1.7, 1.8, 1.2]))
+        curve, half = above, [0.8, 2.8, 2.6, 2.4, 2.4, 2.4, 2.6, 2.8, 0.8]
+    else:
+        curve, half = (above + below) / 2, [0.8, 3.0, 2.2, 2.0, 2.6, 2.0, 2.2, 3.0, 0.8]
+    curve = rounded(np.concatenate([top[:1], curve, top[-1:]]), 4)
+    lip = depth(np.concatenate([top, above[::-1]])) > 2
+    dark = (_LIP_LIGHT - (np.median(tones.share[lip]) if lip.any() else 1.0)) / _LIP_RANGE
+    height = min(np.hypot(*(mesh[0] - mesh[13])), _MOST_LIP)
+    shade = shaded * np.clip(dark, 0, 1) * _LIP_SHADE * height
+    swell = shade * np.array([0.0, 0.5, 1.0, 1.0, 0.7, 1.0, 1.0, 0.5, 0.0])
+    # The shade of the upper lip lies above the line of the mouth.
+    places = np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(swell))
+    curve[:, 1] -= np.interp(*places, swell)
+    stroke(field, curve, weight * np.array(half) + swell)
+    for part in (slice(0.03, 0.48), slice(0.52, 0.97)):
+        stroke(field, _piece(top, part), weight * np.array([0.5, 1.4, 1.5, 1.5, 0.9]))
+    stroke(field, _piece(bottom, slice(0.2, 0.8)), weight * np.array([0.5, 1.8, 2.4, 1.8, 0.5]))
+
+
+def _piece(curve, part):
+    """A piece of a curve; `part` counts in shares of its points."""
+    return curve[int(part.start * len(curve)) : int(part.stop * len(curve))]
+
+
+def _draw_jaw(field, mesh, weight):
+    curve = smooth_curve(mesh[list(_JAW)], 8)
+    away = cv2.distanceTransform(np.uint8(field > 0), cv2.DIST_L2, 3)
+    columns, rows = np.rint(curve).astype(int).clip(0, SIDE - 1).T
+    steps = np.diff(np.r_[0, np.int8(away[rows, columns] > _JAW_AWAY), 0])
+    for start, end in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True):
+        if end - start > _LEAST_JAW:
+            stroke(field, curve[start:end], weight * np.array([0.3, 1.3, 1.5, 1.3, 0.3]))
