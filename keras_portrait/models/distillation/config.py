@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from keras_portrait.errors import SettingError
+from keras_portrait.inference.filters import FEATURES, check_features
 from keras_portrait.recipe import WAVES, DecayTrainSettings, Recipe, between
 
 
@@ -22,6 +23,8 @@ class DistillationDataSettings:
         flip: whether those views are mirrored with probability one half.
         filters: share of the drawings that the filters made instead, of those styles of the
             teacher that have a filter's name.
+        features: how those filters draw eyes, brows, nose and lips, one of
+            `filters.FEATURES`.
         faces: share of the crops that lie around eyes, nose or mouth; the others lie anywhere.
         jitter: how far exposure, colour, noise, compression and sharpness of the photo may stray;
             1 is as in photos, 0 keeps them as they are. The drawing stays the same.
@@ -35,6 +38,7 @@ class DistillationDataSettings:
     scale: float = between(1.2, 1, 4)
     flip: bool = True
     filters: float = between(0.0, 0, 1)
+    features: str = FEATURES[0]
     faces: float = between(0.5, 0, 1)
     jitter: float = between(1.0, 0, 2)
     shift: int = between(8, 0, 64)
@@ -49,6 +53,7 @@ class DistillationDataSettings:
                 f"{prefix}crop: expected a multiple of 8 and of {period}, at most {self.size}. "
                 f"Received: {self.crop}"
             )
+        check_features(self.features, prefix)
         if self.shift > self.crop // 16:
             raise SettingError(
                 f"{prefix}shift: expected at most {self.crop // 16}, a 16th of {prefix}crop. "

@@ -121,7 +121,8 @@ class DistillationExperiment(Experiment):
         draw_views(run, self.teacher, data, recipe.data, recipe.train.seed, shown, check_stop)
         if recipe.data.filters:
             places = run / DRAWN, self.folder
-            for _ in draw_missing(*places, data.photos, self.filtered, recipe.data.size):
+            names, size, features = self.filtered, recipe.data.size, recipe.data.features
+            for _ in draw_missing(*places, data.photos, names, size, features):
                 check_stop()
 
     def adam(self, rate: float, total_steps: int, **settings) -> keras.optimizers.Optimizer:

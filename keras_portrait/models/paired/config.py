@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from keras_portrait.errors import SettingError
-from keras_portrait.inference.filters import FILTERS
+from keras_portrait.inference.filters import FEATURES, FILTERS, check_features
 from keras_portrait.recipe import LINE_GENERATOR, WAVES, DecayTrainSettings, Recipe, between
 
 
@@ -18,6 +18,9 @@ class PairedDataSettings:
             `size`, so that every crop sees the same plane wave.
         batch: crops in a step.
         filters: filters of `keras_portrait.inference.filters`, in the order of the style vector.
+        features: how the filters draw eyes, brows, nose and lips, one of
+            `filters.FEATURES`: "contrast" by the light of the photo alone, "mesh" along the
+            points that FaceMesh finds (extra `facemesh`).
         faces: share of the crops that lie around eyes, nose or mouth; the others lie anywhere.
         jitter: how far exposure, colour, noise, compression and sharpness of the photo may stray;
             1 is as in photos, 0 keeps them as they are. The drawing stays the same.
@@ -27,6 +30,7 @@ class PairedDataSettings:
     crop: int = between(256, 32, 4096)
     batch: int = between(4, 1, 1024)
     filters: tuple[str, ...] = FILTERS
+    features: str = FEATURES[0]
     faces: float = between(0.5, 0, 1)
     jitter: float = between(1.0, 0, 2)
 
@@ -44,6 +48,7 @@ class PairedDataSettings:
                 f"{prefix}crop: expected a multiple of 4 and of {self.period}, at most "
                 f"{self.size}. Received: {self.crop}"
             )
+        check_features(self.features, prefix)
         names = self.filters
         if not names or set(names) - set(FILTERS) or len(set(names)) < len(names):
             raise SettingError(

@@ -88,7 +88,8 @@ class PairedExperiment(Experiment):
         shown = [*self._judged(), *self._samples()]
         held = {row.file: row for row in shown if row.split != "train"}
         rows = [*self.data.photos, *held.values()]
-        left = draw_missing(run / DRAWN, self.folder, rows, settings.filters, settings.size)
+        names, size, features = settings.filters, settings.size, settings.features
+        left = draw_missing(run / DRAWN, self.folder, rows, names, size, features)
         with Progress(console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task("Filters' drawings", total=next(left))
             check_stop()
