@@ -36,13 +36,14 @@ def skin():
     return np.full((SIDE, SIDE), SKIN, np.float32)
 
 
-def draw(lightness, points, weight=1.0, shaded=1.0, field=None):
+def draw(lightness, points, weight=1.0, shaded=1.0, field=None, redness=0.0):
     """Where the features are ink, bool (1024, 1024), of a face of some lightness."""
     tones = Tones(
-        **dict.fromkeys(("redness", "strands", "skin", "eyes", "brows", "oval"), FLAT),
+        **dict.fromkeys(("strands", "skin", "eyes", "brows", "oval"), FLAT),
         lightness=lightness,
         share=lightness / np.float32(SKIN),
         face=SKIN,
+        redness=FLAT + np.float32(redness),
         smiles=False,
         person=FLAT + 1,
         tangent=np.dstack([FLAT + 1, FLAT]),
@@ -73,8 +74,9 @@ def test_flat_light_hides_no_feature(recorded, points):
     assert readable_eyes(drawing, (recorded[1] + 0.5) * 2 - 0.5) == (True, True)
     for index in (TOP, CHIN, WING):
         assert drawn[around(points.mesh[index], 6)].any(), index
-    # A brow is as dark as the photo says: here there is none.
-    assert not drawn[around(points.mesh[105], 4)].any()
+    # A brow is as dark as the photo says: here it is a line.
+    brow = points.mesh[[105, 52]].mean(axis=0)
+    assert drawn[around(brow, 6)].any() and drawn[around(brow, 14, 4)].mean() < 0.3
     assert 0.002 < drawn.mean() < 0.02
 
 
@@ -104,13 +106,23 @@ def test_bolder_strokes_hold_the_thin_ones(points):
 
 def test_a_dark_brow_is_filled(points):
     lightness, brow = skin(), points.mesh[[105, 52]].mean(axis=0)
-    lightness[around(brow, 8, 50)] = 60
-    drawn = draw(lightness, points)
-    assert drawn[around(brow, 4, 30)].mean() > 0.8
+    other = points.mesh[[334, 282]].mean(axis=0)
+    lightness[around(brow, 8, 50)] = lightness[around(other, 8, 50)] = 60
+    assert draw(lightness, points)[around(brow, 7, 30)].mean() > 0.8
     # What is as dark beyond its outline is left to the lines.
     lightness = skin()
     lightness[around(brow - [0, 60], 8, 50)] = 60
     assert not draw(lightness, points)[around(brow - [0, 60], 4, 30)].any()
+
+
+def test_a_brow_is_no_bolder_than_the_other_lets_it_be(points):
+    brow, other = (points.mesh[list(pair)].mean(axis=0) for pair in ((105, 52), (334, 282)))
+    lightness, shade = skin(), np.linspace(60, 190, 101)
+    lightness[around(brow, 8, 50)] = shade
+    one = draw(lightness, points)[around(brow, 7, 45)].mean()
+    lightness[around(other, 8, 50)] = shade
+    both = draw(lightness, points)[around(brow, 7, 45)].mean()
+    assert one < both - 0.1
 
 
 def test_dark_eyes_are_solid_and_light_ones_rings(points):
@@ -158,7 +170,18 @@ def test_teeth_are_paper_and_the_dark_between_them_ink(points):
     lightness = skin()
     lightness[around(middle, 6, 12)] = 20
     drawn = draw(lightness, points)
-    assert drawn[around(middle, 3, 8)].all() and not drawn[around(middle - [40, 0], 3, 8)].any()
+    assert drawn[around(middle, 3, 8)].all()
+    # Short ticks below the upper lip hint at teeth; above the lower one there are none.
+    column, upper, lower = round(middle[0]), points.mesh[TOP, 1], points.mesh[BOTTOM, 1]
+    for share, least, most in ((0.3, 2, 5), (0.75, 0, 0)):
+        row = drawn[round(upper + share * (lower - upper)), column - 60 : column - 13]
+        assert least <= (np.diff(np.r_[0, np.int8(row)]) == 1).sum() <= most, share
+
+
+def test_pale_lips_are_a_line_and_red_ones_outlined(points):
+    tip = points.mesh[39]
+    assert not draw(skin(), points)[around(tip, 4)].any()
+    assert draw(skin(), points, redness=20.0)[around(tip, 4)].any()
 
 
 def test_a_dark_upper_lip_is_shaded(points):
@@ -166,11 +189,8 @@ def test_a_dark_upper_lip_is_shaded(points):
     left, right, top, line = (points.mesh[index] for index in (61, 291, LIP, TOP))
     lip = np.s_[int(top[1]) : int(line[1]) + 3, int(left[0]) : int(right[0])]
     lightness[lip] = 110
-    light, dark, plain = (
-        draw(photo, points, shaded=shaded)[lip].sum()
-        for photo, shaded in ((skin(), 1.0), (lightness, 1.0), (lightness, 0.0))
-    )
-    assert dark > 1.15 * light and plain == light
+    plain, shaded = (draw(lightness, points, shaded=share)[lip].sum() for share in (0.0, 1.0))
+    assert shaded > 1.15 * plain
 
 
 def test_a_jaw_is_drawn_where_no_line_is(points):
@@ -190,7 +210,7 @@ def test_faint_lines_on_the_nose_go_and_strong_ones_stay(points):
         return draw(skin(), points, field=lines)[around(ridge, 10)].any()
 
     assert shown(3, 60)
-    assert not shown(0.5, 60), "faint"
+    assert not shown(0.2, 60), "faint"
     assert not shown(3, 15), "short"
 
 

@@ -42,19 +42,23 @@ _JAW = (58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288
 
 # Field of one share of the face's lightness.
 _SHARE_FIELD = 60.0
-# A brow is as dark as its darkest fifth, and ink up to this share of the way to the skin around it;
-# the way is at least so long, or there is no brow. Outside its outline it has to be darker.
-_BROW, _LEAST_BROW, _BROW_OUTSIDE = 0.58, 0.07, 0.03
+# A brow is as dark as its darkest fifth, and ink up to a share of the way to the skin around it, by
+# how long that way is; fairer brows than the least are a line. Outside its outline it has to be
+# darker.
+_BROW_CONTRASTS, _BROW_FILLS = (0.08, 0.40), (0.22, 0.60)
+_LEAST_BROW, _FAIR_BROW, _BROW_OUTSIDE = 0.08, 0.18, 0.04
 # Gray levels by which lines on the nose and below it have to be stronger, and their least pixels:
 # the rest are reflections and shades.
-_NOSE_LEVELS, _LEAST_NOSE_LINE = 1.2, 260
+_NOSE_LEVELS, _LEAST_NOSE_LINE = 0.4, 170
 # A nostril is darker than this share less than all around it within so many pixels.
 _NOSTRIL, _NOSTRIL_AROUND = 0.3, 31
 # Lips are open from this share of the mouth's width; what is darker than the other is no tooth.
-_OPEN, _MOUTH_DARK = 0.05, 0.42
+_OPEN, _MOUTH_DARK = 0.05, 0.36
 # An upper lip darker than the first share is shaded, in full from the second less, up to this share
 # of its height.
 _LIP_LIGHT, _LIP_RANGE, _LIP_SHADE, _MOST_LIP = 0.9, 0.4, 0.2, 30
+# Irises darker than this share of the face are dark ones.
+_DARK_EYE = 0.42
 # A jaw is drawn where no line is within so many pixels, in pieces of at least so many points.
 _JAW_AWAY, _LEAST_JAW = 26, 24
 
@@ -97,8 +101,7 @@ def draw_features(
     """
     mesh = points.mesh
     _draw_jaw(field, mesh, weight)
-    for brow in _BROWS:
-        _draw_brow(field, tones, depth(smooth_curve(mesh[list(brow)], 8)))
+    _draw_brows(field, tones, mesh, weight)
     _draw_nose(field, tones, mesh, weight)
     _draw_lips(field, tones, mesh, weight, shaded)
     dark = _dark_eyes(tones, points.irises)
@@ -114,19 +117,31 @@ def _dark_eyes(tones, irises):
         left, top = max(int(column) - reach, 0), max(int(row) - reach, 0)
         patch = tones.lightness[top : int(row) + reach, left : int(column) + reach]
         levels += [np.median(patch)] if patch.size else []
-    return bool(levels) and np.mean(levels) < _MOUTH_DARK * tones.face
+    return bool(levels) and np.mean(levels) < _DARK_EYE * tones.face
 
 
-def _draw_brow(field, tones, inside):
-    core, around = inside > 2, (inside < -14) & (inside > -34)
-    if not core.any() or not around.any():
-        return
-    dark, skin = np.percentile(tones.share[core], 20), np.median(tones.share[around])
-    if skin - dark < _LEAST_BROW:
-        return
-    limit = dark + _BROW * (skin - dark) + _BROW_OUTSIDE * np.clip(inside - 2, -20, 0)
-    strands = 1.5 * np.maximum(tones.strands - 0.8, 0)
-    ink(field, np.minimum(_SHARE_FIELD * (limit - tones.share) - strands, inside + 12))
+def _draw_brows(field, tones, mesh, weight):
+    """Fills dark brows and hints at fair ones; both as bold as the fainter one lets them be."""
+    seen = []
+    for brow in _BROWS:
+        inside = depth(smooth_curve(mesh[list(brow)], 8))
+        core, around = inside > 2, (inside < -14) & (inside > -34)
+        if not core.any() or not around.any():
+            return
+        dark, skin = np.percentile(tones.share[core], 20), np.median(tones.share[around])
+        seen.append((inside, dark, max(skin - dark, 0)))
+    contrast = min(contrast for *_, contrast in seen)
+    fill = np.interp(contrast, _BROW_CONTRASTS, _BROW_FILLS)
+    for brow, (inside, dark, contrast) in zip(_BROWS, seen, strict=True):
+        limit = dark + fill * contrast + _BROW_OUTSIDE * np.clip(inside - 2, -20, 0)
+        strands = 1.5 * np.maximum(tones.strands - 0.8, 0)
+        inked = np.minimum(_SHARE_FIELD * (limit - tones.share) - strands, inside + 8)
+        if contrast >= _LEAST_BROW:
+            ink(field, inked)
+        if contrast < _FAIR_BROW:
+            edge, back = mesh[list(brow[:5])], mesh[list(brow[:4:-1])]
+            middle = rounded(smooth_curve(0.4 * edge + 0.6 * back), 8)
+            stroke(field, middle, weight * np.array([0.3, 1.2, 1.7, 1.7, 0.8]))
 
 
 def _draw_nose(field, tones, mesh, weight):
@@ -155,28 +170,50 @@ def _draw_nose(field, tones, mesh, weight):
 def _draw_lips(field, tones, mesh, weight, shaded):
     top, bottom = smooth_curve(mesh[list(_UPPER_LIP)], 4), smooth_curve(mesh[list(_LOWER_LIP)], 6)
     above, below = (smooth_curve(mesh[list(line)], 5) for line in (_MOUTH_TOP, _MOUTH_BOTTOM))
-    clear(field, depth(np.concatenate([top, bottom[::-1]])) + 7)
-    open_ = np.hypot(*(mesh[13] - mesh[14])) >= _OPEN * np.hypot(*(mesh[291] - mesh[61]))
-    if open_:
+    clear(field, depth(np.concatenate([top, bottom[::-1]])) + 4)
+    upper = depth(np.concatenate([top, above[::-1]])) > 2
+    lower = depth(np.concatenate([below, bottom[::-1]])) > 2
+    if not upper.any() or not lower.any():
+        return
+    red = np.median(tones.redness[upper | lower])
+    dark = 1 - np.median(tones.share[upper])
+    shown = float(np.clip(max((red - 4) / 10, (dark - 0.08) / 0.3), 0, 1))
+    gap = np.hypot(*(mesh[13] - mesh[14]))
+    if gap >= _OPEN * np.hypot(*(mesh[291] - mesh[61])):
         mouth = depth(np.concatenate([above, below[::-1]]))
         ink(field, np.minimum(_SHARE_FIELD * (_MOUTH_DARK - tones.share), mouth + 1))
-        stroke(field, below, weight * np.array([1.2, 1.8, 1.7, 1.8, 1.2]))
-        curve, half = above, [0.8, 2.8, 2.6, 2.4, 2.4, 2.4, 2.6, 2.8, 0.8]
+        stroke(field, below, weight * np.array([1.0, 1.5, 1.7, 1.5, 1.0]))
+        curve, half = above, [0.8, 2.8, 2.8, 2.6, 2.6, 2.6, 2.8, 2.8, 0.8]
+        _draw_teeth(field, above, below, weight)
     else:
-        curve, half = (above + below) / 2, [0.8, 3.0, 2.2, 2.0, 2.6, 2.0, 2.2, 3.0, 0.8]
+        curve, half = (above + below) / 2, [0.8, 3.2, 2.6, 2.4, 3.0, 2.4, 2.6, 3.2, 0.8]
     curve = rounded(np.concatenate([top[:1], curve, top[-1:]]), 4)
-    lip = depth(np.concatenate([top, above[::-1]])) > 2
-    dark = (_LIP_LIGHT - (np.median(tones.share[lip]) if lip.any() else 1.0)) / _LIP_RANGE
     height = min(np.hypot(*(mesh[0] - mesh[13])), _MOST_LIP)
-    shade = shaded * np.clip(dark, 0, 1) * _LIP_SHADE * height
+    shade = shaded * np.clip((dark - 0.1) / _LIP_RANGE, 0, 1) * _LIP_SHADE * height
     swell = shade * np.array([0.0, 0.5, 1.0, 1.0, 0.7, 1.0, 1.0, 0.5, 0.0])
     # The shade of the upper lip lies above the line of the mouth.
     places = np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(swell))
     curve[:, 1] -= np.interp(*places, swell)
     stroke(field, curve, weight * np.array(half) + swell)
-    for part in (slice(0.03, 0.48), slice(0.52, 0.97)):
-        stroke(field, _piece(top, part), weight * np.array([0.5, 1.4, 1.5, 1.5, 0.9]))
-    stroke(field, _piece(bottom, slice(0.2, 0.8)), weight * np.array([0.5, 1.8, 2.4, 1.8, 0.5]))
+    if shown > 0.3:
+        for part in (slice(0.05, 0.48), slice(0.52, 0.95)):
+            bow = (
+                np.array([0.4, 1.3, 1.5, 1.5, 0.9])
+                if part.start < 0.5
+                else np.array([0.9, 1.5, 1.5, 1.3, 0.4])
+            )
+            stroke(field, _piece(top, part), weight * (0.5 + 0.5 * shown) * bow)
+    reach = 0.16 + 0.14 * shown
+    part = slice(0.5 - reach, 0.5 + reach)
+    stroke(field, _piece(bottom, part), weight * np.array([0.5, 1.8, 2.2, 1.8, 0.5]))
+
+
+def _draw_teeth(field, above, below, weight):
+    """Hints at teeth: short ticks below the upper lip."""
+    for share in (0.24, 0.36, 0.5, 0.64, 0.76):
+        start, end = above[int(share * len(above))], below[int(share * len(below))]
+        line = start + np.linspace(0.0, 0.4, 12)[:, None] * (end - start)
+        stroke(field, line, weight * np.array([1.0, 0.8, 0.3]))
 
 
 def _piece(curve, part):
