@@ -196,6 +196,29 @@ def test_missing_networks_are_told_before_anything_is_drawn(faces, tmp_path, mon
     assert not (tmp_path / "drawn").exists()
 
 
+def test_who_stops_early_has_drawings_of_each_folder(tmp_path, monkeypatch):
+    drawn = []
+
+    class Noted(InThisProcess):
+        def draw(self, job):
+            with self.drawing:
+                drawn.append(int(os.path.basename(json.loads(job)["photo"]).split(".")[0]))
+            return b"", 0.0
+
+    monkeypatch.setattr(filter_drawings, "WorkerPool", Noted)
+    monkeypatch.setattr(filter_drawings.os, "cpu_count", lambda: 1)
+    told = ("photo", None, "", "train", True, None, 1.0, None, None, 64, "")
+    rows = [Row(f"photos/{number}.png", *told) for number in range(100)]
+    orders = []
+    for _ in range(2):
+        drawn.clear()
+        assert list(draw_missing(tmp_path, tmp_path, rows, ("ink",), 64))[-1] == 0
+        orders.append(list(drawn))
+    assert orders[0] == orders[1] and sorted(drawn) == list(range(100))
+    # Of the first fifth there are some of each quarter of the manifest.
+    assert {number // 25 for number in drawn[:20]} == {0, 1, 2, 3}
+
+
 def test_a_photo_that_cannot_be_read_is_named(faces, tmp_path):
     row = replace(load_photos(faces, "A test").photos[0], file="photos/none.png")
     with pytest.raises(InputError, match="none.png"):
