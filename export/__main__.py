@@ -74,6 +74,8 @@ def _export(options: argparse.Namespace) -> list[str]:
         recipe=options.recipe,
         contrast=options.contrast,
         name=options.name,
+        description=options.description,
+        data_licence=options.licence,
         direction=options.direction,
         force=options.force,
         input_range=tuple(options.input_range) if options.input_range else None,
@@ -195,6 +197,18 @@ def _parser() -> argparse.ArgumentParser:
         help="numbers of the pictures that it returns (default: measured on photos, and told)",
     )
     parser.add_argument("--name", help="name of the preset (default: that of its folder)")
+    parser.add_argument(
+        "--description",
+        metavar="TEXT",
+        help="one line for the list of presets; kept in the preset (default: that of the preset "
+        "that is exported or replaced)",
+    )
+    parser.add_argument(
+        "--licence",
+        metavar="TEXT",
+        help="which pictures it learned from, under which licences; kept in the preset (default: "
+        "as for --description)",
+    )
     parser.add_argument(
         "--report",
         action="store_true",

@@ -16,6 +16,7 @@ from keras_portrait.inference.metadata import (
     INTEGER_MODE,
     NOISE,
     PresetMetadata,
+    require_line,
     write_metadata,
 )
 from keras_portrait.inference.presets import load_preset
@@ -62,7 +63,7 @@ def export_generator(
         folder: the preset, or, where several are asked for, the folder of their folders, which are
             called MODE-SIZE or MODE-SIZE-STYLE. Model and `portrait.json` are replaced; other
             files, such as the model card, and what somebody wrote into the old `portrait.json`
-            as description and data licence, stay.
+            as description and data licence, stay, unless `options` has others.
         options: what to make.
 
     Returns:
@@ -120,6 +121,9 @@ def plan_jobs(trained: TrainedGenerator, options: ExportOptions, folder: Path) -
         SettingError: an option that does not fit the generator, before anything is made.
     """
     check_target_name(options.target)
+    require_line("--name", options.name)
+    require_line("--description", options.description)
+    require_line("--licence", options.data_licence)
     if options.contrast != 1 and not isinstance(trained, ForeignGenerator):
         _check_contrast(trained, options.contrast)
     modes = (RECIPE_MODE,) if options.recipe else options.modes
@@ -217,7 +221,7 @@ def write_build(
         size=job.size,
         origin=_origin(trained),
         **changes,
-        **{**trained.words, **_written_by_hand(job.folder / FILE_NAME)},
+        **{**trained.words, **_written_by_hand(job.folder / FILE_NAME), **options.words},
     )
     (build / MODEL_FILE).write_bytes(label(model, metadata))
     # Of a style that is folded in, weights are lost that the network would need.
@@ -313,10 +317,19 @@ def _written_by_hand(path: Path) -> dict[str, str]:
     return {key: row[key] for key in keys if isinstance(row.get(key), str) and row[key]}
 
 
-def _check_contrast(trained: TrainedGenerator, contrast: float) -> None:
-    """Refuses contrast for what has no tanh, and factors that make no sense."""
+def check_factor(contrast: float) -> None:
+    """Refuses factors of the contrast that make no sense.
+
+    Raises:
+        SettingError: it is out of range.
+    """
     if not 0.1 <= contrast <= 10:
         raise SettingError(f"--contrast: expected 0.1 to 10. Received: {contrast:g}")
+
+
+def _check_contrast(trained: TrainedGenerator, contrast: float) -> None:
+    """Refuses contrast for what has no tanh, and factors that make no sense."""
+    check_factor(contrast)
     last, gray = trained.model.layers[-1], trained.model.outputs[0].shape[-1] == 1
     if not gray or getattr(last, "activation", None) is not keras.activations.tanh:
         raise SettingError(

@@ -31,6 +31,9 @@ class ExportOptions:
         contrast: factor of what goes into the tanh of a generator of drawings; above 1 its edges
             are steeper than in training.
         name: name of the preset; the folder's by default.
+        description: one line for the list of presets; by default what is known: see
+            `export_generator`.
+        data_licence: which pictures it learned from, under which licences; by default the same.
         direction: "a-to-b", or "b-to-a" for the inverse generator of a run of cyclegan.
         force: whether to write what is known to be bad or fails the comparison.
         input_range: least and largest number of the pictures that anybody's model takes; None for
@@ -46,10 +49,18 @@ class ExportOptions:
     recipe: str = ""
     contrast: float = 1.0
     name: str | None = None
+    description: str | None = None
+    data_licence: str | None = None
     direction: str = "a-to-b"
     force: bool = False
     input_range: Range | None = None
     output_range: Range | None = None
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Those of `description` and `data_licence` that are given, fields of `PresetMetadata`."""
+        given = {"description": self.description, "data_licence": self.data_licence}
+        return {key: text for key, text in given.items() if text is not None}
 
 
 @dataclass(frozen=True)

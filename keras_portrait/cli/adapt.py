@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,14 @@ def adapt(
         str | None,
         typer.Option(metavar="STYLE", help="Name of the new style. Default: that of the folder."),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help='Licence of the drawings, such as "CC BY 4.0, Ann Lee"; kept in the preset '
+            "beside what the start says of its own pictures.",
+        ),
+    ] = None,
     alone: Annotated[
         bool, typer.Option("--alone", help="A preset of the new style alone.")
     ] = False,
@@ -92,11 +101,13 @@ def adapt(
         )
     _check_output(output, drawings)
     source = _absolute(source)
-    size, alignment, data = _known_of(source)
+    size, alignment, data, start_words = _known_of(source)
     style = name or _style_name(drawings)
     pictures, run = (output.with_name(form.format(output.name)) for form in (PICTURES, RUN))
     from keras_portrait.data.prepare.one_hand import check_hand, refuse_photos
+    from keras_portrait.inference.metadata import require_line
 
+    require_line("--licence", licence)
     refuse_photos(drawings)
     given = photos or _photos_of(source, data)
     prepared = given.resolve() if _is_prepared(given) else None
@@ -112,7 +123,8 @@ def adapt(
     }
     _train(overrides, setting or [], pictures, run, dry_run)
     if not dry_run:
-        _export(run, output, style if alone else None)
+        words = _words(start_words, style, alone, licence)
+        _export(run, output, style if alone else None, words, licence)
 
 
 def _check_output(output: Path, drawings: Path) -> None:
@@ -139,8 +151,8 @@ def _absolute(source: str) -> str:
     return str(Path(source).resolve()) if not is_name(source) and os.path.exists(source) else source
 
 
-def _known_of(source: str) -> tuple[int, int, str | None]:
-    """Size and alignment of what is started from, and where a run's pictures lie.
+def _known_of(source: str) -> tuple[int, int, str | None, dict[str, str]]:
+    """Size and alignment of what is started from, where a run's pictures lie, a preset's words.
 
     Raises:
         SettingError: there is no such preset or run, or it is a filter.
@@ -157,7 +169,8 @@ def _known_of(source: str) -> tuple[int, int, str | None]:
     run = Path(source).parent if Path(source).suffix == ".keras" else Path(source)
     if is_preset(source) or not (run / "options.json").is_file():
         metadata = read_metadata(find_preset(source))
-        return metadata.size, metadata.alignment, None
+        words = {"description": metadata.description, "data_licence": metadata.data_licence}
+        return metadata.size, metadata.alignment, None, {"name": metadata.name, **words}
     module = import_with_keras("keras_portrait.training.saved_generator", "Adapting")
     known = module.load_run(source)
     if known.method == "asymmetric_cycle" and not (run / module.DIRECTIONS["b-to-a"]).is_file():
@@ -165,7 +178,7 @@ def _known_of(source: str) -> tuple[int, int, str | None]:
             f"{source}: a run of an earlier version, without its inverse generator; LPIPS alone "
             "holds the likeness"
         )
-    return known.size, known.alignment, known.data and str(known.data)
+    return known.size, known.alignment, known.data and str(known.data), {"name": known.name}
 
 
 def _photos_of(source: str, data: str | None) -> Path:
@@ -227,9 +240,32 @@ def _train(overrides: dict, setting: list[str], pictures: Path, run: Path, dry_r
         raise typer.Exit(130) from None
 
 
-def _export(run: Path, output: Path, alone: str | None) -> None:
+def _words(start: dict[str, str], style: str, alone: bool, licence: str | None) -> dict[str, str]:
+    """What the preset says of itself: the start's words, and what has come to them.
+
+    Args:
+        start: name of the start, and its description and data licence where it has them.
+        style: name of the new style.
+        alone: whether the preset has that style alone.
+        licence: of the drawings; None where nobody told it.
+
+    Returns:
+        `description` and `data_licence`, fields of `PresetMetadata`.
+    """
+    learned = f"{style}, a style learned from drawings of one hand"
+    whole = f"{start.get('description') or 'the styles of ' + start['name']}; and {learned}"
+    description = f"{learned}, by a generator that began as {start['name']}" if alone else whole
+    # Without a word of the drawings the start's licence would stand for them, too.
+    parts = [start.get("data_licence"), f"drawings of {style}: {licence or 'licence not told'}"]
+    return {"description": description, "data_licence": "; ".join(filter(None, parts))}
+
+
+def _export(run: Path, output: Path, alone: str | None, words: dict[str, str], licence) -> None:
     # By its name: the exporter is a package beside this one.
     exporter = import_with_keras(_EXPORTER, "Exporting")
-    options = exporter.ExportOptions(styles=(alone,) if alone else ())
-    exporter.export_generator(run, output, options)
+    # What is told on the command line takes the place of what stands in a preset that is replaced.
+    told = words["data_licence"] if licence else None
+    options = exporter.ExportOptions(styles=(alone,) if alone else (), data_licence=told)
+    trained = replace(exporter.open_source(run), words=words)
+    exporter.export_generator(trained, output, options)
     tell(output)

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_portrait.errors import InputError
+from keras_portrait.errors import InputError, SettingError
 from keras_portrait.files import MOST_TEXT, parse_json, read_bounded, write_whole
 from keras_portrait.inference.alignment import ALIGNMENTS
 from keras_portrait.inference.geometry import face_template
@@ -183,6 +183,20 @@ def read_network(preset: "str | Path") -> str:
     if path.is_dir():
         path = path / _read_beside(path).file
     return split_model(_read_model(path, path))[1].get(NETWORK_NAME, "")
+
+
+def require_line(option: str, text: str | None) -> None:
+    """Refuses a text that a metadata cannot hold, before anything is made of it.
+
+    Args:
+        option: that it was given with.
+        text: the text; None where none was given.
+
+    Raises:
+        SettingError: it is empty, or more than one line of printable letters.
+    """
+    if text is not None and not (text.strip() and text.isprintable()):
+        raise SettingError(f"{option}: expected one line of text. Received: {text!r}")
 
 
 def split_model(data: bytes) -> tuple[bytes, dict[str, str]]:

@@ -216,6 +216,10 @@ def test_export_keeps_what_a_person_wrote(run, float_model, tmp_path, monkeypatc
         *("new", "fine lines", "CC0"),
     )
     assert (folder / "README.md").read_text() == "The model card.\n"
+    said = export(run / "generator.keras", folder, "fp32", data_licence="MIT").metadata
+    assert (said.description, said.data_licence) == ("fine lines", "MIT")
+    with pytest.raises(SettingError, match="--description: expected one line of text"):
+        export(run / "generator.keras", folder, "fp32", description="two\nlines")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from keras_portrait.data.prepare import one_hand
 from keras_portrait.data.prepare.one_hand import check_hand, flat_gray, refuse_photos
 from keras_portrait.data.synthetic_faces import write_drawn_faces
 from keras_portrait.errors import InputError, SettingError
+from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.inference.presets import load_preset
 from keras_portrait.models.load_recipe import load_recipe
 from keras_portrait.models.style_adaptation import model as adaptation
@@ -379,6 +380,7 @@ def test_one_picture_many_times_is_refused(prepared):
         ({"source": "filter:ink"}, "a filter has no weights"),
         ({"photos": None}, "--photos: expected a folder of photos"),
         ({"source": "portrat"}, "No such preset. Did you mean .portrait"),
+        ({"licence": "two\nlines"}, "--licence: expected one line of text"),
     ],
 )
 def test_what_does_not_fit_is_one_line_before_anything_is_made(
@@ -418,6 +420,49 @@ def test_averages_are_refused_that_would_round_the_other_styles():
         load_recipe("adapt", ["train.average_decay=0.9"])
 
 
+LEARNED = "mine, a style learned from drawings of one hand"
+
+
+def test_a_preset_says_what_its_start_says_and_what_has_come_to_it():
+    from keras_portrait.cli.adapt import _words
+
+    said = {"name": "old", "description": "fine lines", "data_licence": "photos CC0"}
+    assert _words(said, "mine", False, "CC BY 4.0, A. Lee") == {
+        "description": f"fine lines; and {LEARNED}",
+        "data_licence": "photos CC0; drawings of mine: CC BY 4.0, A. Lee",
+    }
+    assert _words(said, "mine", True, None) == {
+        "description": f"{LEARNED}, by a generator that began as old",
+        "data_licence": "photos CC0; drawings of mine: licence not told",
+    }
+    assert _words({"name": "old"}, "mine", False, "CC0") == {
+        "description": f"the styles of old; and {LEARNED}",
+        "data_licence": "drawings of mine: CC0",
+    }
+
+
+@pytest.fixture
+def just_trained(start, tmp_path):
+    """The run `start`, as the training before an export leaves it."""
+    shutil.copytree(start, tmp_path / "trained")
+    return tmp_path / "trained"
+
+
+def test_the_words_are_in_the_model_file_and_beside_it(just_trained, tmp_path):
+    from keras_portrait.cli.adapt import _export
+
+    for licence, expected in (("CC0", "drawings: CC0"), (None, "drawings: CC0"), ("MIT", "MIT")):
+        words = {"description": "lines; and mine", "data_licence": expected}
+        _export(just_trained, tmp_path / "mine", None, words, licence)
+        words["data_licence"] = expected
+        for place in (tmp_path / "mine", tmp_path / "mine" / "generator.tflite"):
+            metadata = read_metadata(place)
+            assert (metadata.name, metadata.description) == ("mine", words["description"])
+            assert metadata.data_licence == expected
+        # In the words of TensorFlow Lite, too, which other tools read.
+        assert (tmp_path / "mine" / "generator.tflite").read_bytes().count(expected.encode()) == 2
+
+
 @pytest.fixture(scope="module")
 def adapted(start, faces, tmp_path_factory):
     """The command, of two short epochs: the preset that it makes."""
@@ -434,6 +479,7 @@ def run(start, faces, output, *more):
         output,
         photos=faces / "photos",
         name="mine",
+        licence="CC0",
         alone="alone" in more,
         setting=TINY,
     )
@@ -445,6 +491,10 @@ def test_the_preset_has_the_new_style_beside_the_old_ones(adapted, start, photos
     metadata = load_preset(adapted).metadata
     assert metadata.styles == (*STYLES, "mine") and metadata.size == 64
     assert metadata.method == "style_adaptation"
+    assert metadata.name == "mine" and metadata.description.endswith(
+        f"of {start.name}; and {LEARNED}"
+    )
+    assert metadata.data_licence == "drawings of mine: CC0"
     export_generator(start, start / "preset")
     old, new = load_preset(start / "preset").net, load_preset(adapted).net
     for number in range(3):
