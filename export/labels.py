@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_portrait.inference.litert.graph import METADATA_NAME
 from keras_portrait.inference.metadata import INTEGER_MODE, STYLES_NAME, PresetMetadata
 from keras_portrait_export.compact import pack
 
-METADATA_NAME = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 # Of the parser: all fields used here are in the first version.
 _PARSER = "1.0.0"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_portrait.errors import InputError
-from keras_portrait.inference.litert.graph import PLACES, open_graph
+from keras_portrait.inference.litert.graph import PLACES, network_sha256, open_graph
 
 # How the runtime computes an operator. "dynamic": 8-bit weights and float activations, which are
 # rounded to 8 bits as they come; "int16": 16-bit activations. 16-bit weights become floats when a
@@ -41,6 +41,7 @@ class ModelStatistics:
             not counted, and a kernel that is used twice counts once.
         operators: name of an operator -> how many there are, the most frequent first.
         macs_by_arithmetic: key of `ARITHMETICS` -> its part of `macs`; only what occurs.
+        network_sha256: hash of the model in hexadecimal, its metadata left out.
     """
 
     file_bytes: int
@@ -49,6 +50,7 @@ class ModelStatistics:
     parameters: int
     operators: dict[str, int]
     macs_by_arithmetic: dict[str, int]
+    network_sha256: str
 
 
 def model_statistics(model: bytes) -> ModelStatistics:
@@ -76,6 +78,7 @@ def model_statistics(model: bytes) -> ModelStatistics:
         parameters=_count_parameters(graph, counted),
         operators=dict(Counter(name for name, _ in graph.operators).most_common()),
         macs_by_arithmetic={kind: macs[kind] for kind in ARITHMETICS if macs[kind]},
+        network_sha256=network_sha256(model),
     )
 
 

@@ -12,6 +12,7 @@ from keras_portrait.errors import InputError, SettingError
 from keras_portrait.evaluation.report.files import JSON_NAME, PICTURES, picture_path
 from keras_portrait.files import make_folder, write_whole
 from keras_portrait.inference.imaging import write_image
+from keras_portrait.inference.litert.graph import network_sha256
 from keras_portrait.inference.metadata import NOISE, PresetMetadata, read_metadata
 from keras_portrait.inference.presets import find_preset
 from keras_portrait.model_card.figures import (
@@ -79,7 +80,7 @@ def write_model_card(
     result = check_evaluation(read_json(place), place)
     folder = path if path.is_dir() else path.parent
     entries = own_entries(result, {metadata.name, folder.resolve().name}, metadata)
-    fidelity = _fidelity(metadata, export) if export else []
+    fidelity = _fidelity(metadata, folder / metadata.file, export) if export else []
     styles = [style_figures(result, entry) for entry in entries]
     has_worst = any(entry["worst"] for entry in entries)
     card = template.render(
@@ -154,11 +155,14 @@ def _model_rows(metadata, file: Path, run: RunFacts, fidelity) -> list[tuple[str
     ]
 
 
-def _fidelity(metadata, folder: Path) -> list[tuple[str, str]]:
-    """What the export has measured of exactly this file."""
+def _fidelity(metadata, file: Path, folder: Path) -> list[tuple[str, str]]:
+    """What the export has measured of exactly this network, whatever words are in the file now."""
     place = folder / EXPORT_NAME
+    network = network_sha256(file.read_bytes())
     for found in (read_json(place) or {}).get("artefacts", []):
-        if found["contract"]["sha256"] == metadata.sha256:
+        same_file = found["contract"]["sha256"] == metadata.sha256
+        # Reports of earlier versions know the file alone.
+        if same_file or found["statistics"].get("network_sha256") == network:
             break
     else:
         raise InputError(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import flatbuffers
@@ -14,10 +15,11 @@ from flatbuffers.table import Table
 from PIL import Image
 
 from interpreter_snippet import snippet
+from keras_portrait.inference.litert.graph import METADATA_NAME, network_sha256
 from keras_portrait.inference.litert.runner import Runner
 from keras_portrait.inference.metadata import PresetMetadata, read_metadata, split_model
 from keras_portrait.inference.presets import find_preset, list_presets, load_preset
-from keras_portrait_export.labels import METADATA_NAME, label
+from keras_portrait_export.labels import label
 from tiny_preset import tiny_model
 
 
@@ -177,6 +179,11 @@ def test_labels_change_no_number():
     assert np.array_equal(Runner(after)(*given.values()), Runner(before)(**given))
     # Labelled once more, it is what it was.
     assert label(after, metadata).count(b"M001") == 1
+    # Other words, the same network; another network, another hash.
+    said = replace(metadata, description="fine lines", data_licence="CC0", name="other")
+    assert label(after, said) != after
+    assert network_sha256(label(after, said)) == network_sha256(after)
+    assert network_sha256(tiny_model(16, (0.1, -0.4))) != network_sha256(before)
 
 
 def _row(name, index):

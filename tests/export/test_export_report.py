@@ -49,7 +49,8 @@ def entry(mode="dynamic", off=3, names=("one", "two", "three"), photos=True, **m
         ),
         path=Path("elsewhere") / "generator.tflite",
         statistics=ModelStatistics(
-            1_282_064, 6_430_654_464, 7_000_000_000, 1_189_873, {"CONV_2D": 19}, {mode: 6_430}
+            *(1_282_064, 6_430_654_464, 7_000_000_000, 1_189_873),
+            *({"CONV_2D": 19}, {mode: 6_430}, "0" * 64),
         ),
         fidelity=FidelityReport(
             names=tuple(names),

@@ -1,9 +1,13 @@
 """What a model file is made of: operators by name, and where their weights stand."""
 
+import hashlib
 from dataclasses import dataclass
 
+import flatbuffers
 from ai_edge_litert import schema_py_generated as schema
 
+# Name of the metadata of TensorFlow Lite in a model, which holds words for people among others.
+METADATA_NAME = "TFLITE_METADATA"
 # Operator with weights -> places of its data, its kernel and its bias among its inputs.
 PLACES = {
     "CONV_2D": (0, 1, 2),
@@ -50,6 +54,23 @@ def open_graph(model: bytes) -> Graph:
     graph = tree.subgraphs[0]
     operators = [(codes[operator.opcodeIndex], operator) for operator in graph.operators]
     return Graph(tree, graph.tensors, operators)
+
+
+def network_sha256(model: bytes) -> str:
+    """SHA-256, in hexadecimal, of what a model computes: all of it but its metadata.
+
+    It stays the same where name, description or licence in the file are changed.
+
+    Args:
+        model: content of a `.tflite` file; what is appended to it does not matter.
+    """
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    for row in tree.metadata or ():
+        if row.name.decode() == METADATA_NAME:
+            tree.buffers[row.buffer].data = None
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(tree.Pack(builder))
+    return hashlib.sha256(builder.Output()).hexdigest()
 
 
 def operator_name(code: schema.OperatorCodeT) -> str:
