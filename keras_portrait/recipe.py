@@ -195,6 +195,7 @@ class Recipe:
             photos and gets no card.
         generator_words: how its generator is built, with fields of `network` in braces.
         waits_for: whose drawings are made before the first step, "teacher's" for example.
+        preset_mode: how a preset of it stores weights, "dynamic" or "int8".
     """
 
     method: str = ""
@@ -205,6 +206,7 @@ class Recipe:
     title: ClassVar[str] = ""
     generator_words: ClassVar[str] = ""
     waits_for: ClassVar[str] = ""
+    preset_mode: ClassVar[str] = "dynamic"
 
     def __post_init__(self):
         check_values(self)

@@ -8,6 +8,13 @@ from typing import Annotated
 import typer
 
 from keras_portrait.cli.generators import ARGUMENT_HELP
+from keras_portrait.cli.preset_options import (
+    ContrastOption,
+    DescriptionOption,
+    LicenceOption,
+    NameOption,
+    PresetOption,
+)
 from keras_portrait.cli.train import train
 from keras_portrait.errors import InputError, SettingError
 
@@ -42,11 +49,17 @@ def distill(
     dry_run: Annotated[
         bool, typer.Option(help="Print the resolved options and stop; nothing is written.")
     ] = False,
+    preset: PresetOption = None,
+    contrast: ContrastOption = None,
+    name: NameOption = None,
+    description: DescriptionOption = None,
+    licence: LicenceOption = None,
 ) -> None:
     """Train a small generator of drawings to draw like a trained one.
 
     It learns from photos that the teacher draws first, and can be exported in 8-bit integers.
     Watch it in the run folder's index.html. Ctrl-C saves and stops; the same command goes on.
+    --preset OUT makes a preset of it at the end.
     """
     if run_dir is None:
         raise SettingError("Expected a folder for the student, as -o STUDENT. Received: none")
@@ -55,7 +68,18 @@ def distill(
     recipe = STUDENTS.get(student, student)
     # JSON's strings are TOML's, too: a name such as 12 or true stays a name.
     overrides = [*(setting or []), f"teacher={json.dumps(teacher)}"]
-    train(recipe, data, run_dir, overrides, devices=1, dry_run=dry_run)
+    train(
+        recipe,
+        data,
+        run_dir,
+        overrides,
+        dry_run=dry_run,
+        preset=preset,
+        contrast=contrast,
+        name=name,
+        description=description,
+        licence=licence,
+    )
 
 
 def _absolute(teacher: str) -> str:

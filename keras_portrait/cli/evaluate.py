@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -98,51 +99,88 @@ def evaluate(
         raise SettingError(f"--among says where --identity looks. Expected both. Received: {among}")
     output = _check_output(output, {"--photos": photos, "--drawings": drawings, "--among": among})
     opened = [open_generator(given) for given in generators]
-    evaluation = import_with_keras("keras_portrait.evaluation", "An evaluation")
-    from keras_portrait.evaluation.report import page as evaluation_page
+    evaluation = import_evaluation()
     from keras_portrait.evaluation.report.figures import markdown as as_markdown
-    from keras_portrait.evaluation.report.files import PICTURES, picture_path, remove_photos
+    from keras_portrait.evaluation.report.files import PICTURES, remove_photos
     from keras_portrait.files import new_folder
-    from keras_portrait.inference.folders import PassedOver
-    from keras_portrait.training.run_folder import installed_versions
 
-    evaluation_page.require_template()
-    with new_folder(output, "report") as part, progress_line() as show:
-        result = evaluation.evaluate(
+    with new_folder(output, "report") as part:
+        result = write_report(
+            part,
             [
                 evaluation.Source(_name(given), generator, _kind(given))
                 for given, generator in zip(generators, opened, strict=True)
             ],
             photos,
-            part / PICTURES,
+            with_photos=not hide_photos,
             drawings=drawings,
             groups=groups,
             identity=identity,
             among=among,
             limit=count,
             baselines=classical,
-            progress=show,
-        )
-        evaluation_page.write_evaluation(
-            part,
-            result,
-            functools.partial(picture_path, part / PICTURES),
-            photos=not hide_photos,
-            command=shlex.join(["portrait", *sys.argv[1:]]),
-            versions=installed_versions(PACKAGES),
         )
         if hide_photos:
             remove_photos(part / PICTURES, result["entries"])
-    skipped = len(result["photos"]["skipped"])
-    if skipped:
-        remark(f"{skipped} photos were left out; the report says why")
-    if result["photos"]["hidden"]:
-        remark(PassedOver(result["photos"]["hidden"]).told())
     if markdown:
         tell(as_markdown(result))
     tell(output)
     if result["photos"]["unreadable"]:
         raise typer.Exit(2)
+
+
+def import_evaluation() -> ModuleType:
+    """Imports `keras_portrait.evaluation`, and sees to it that its page can be written.
+
+    Raises:
+        MissingExtra: a package that it needs is not installed.
+    """
+    evaluation = import_with_keras("keras_portrait.evaluation", "An evaluation")
+    from keras_portrait.evaluation.report.page import require_template
+
+    require_template()
+    return evaluation
+
+
+def write_report(
+    folder: Path, sources: list, photos: str | Path, with_photos: bool = True, **options
+) -> dict:
+    """Draws photos, measures the drawings and writes the report; says what was left out.
+
+    Args:
+        folder: where to; made where it is not there.
+        sources: `evaluation.Source` of each generator.
+        photos: folder of photos.
+        with_photos: whether the page shows them.
+        **options: of `evaluation.evaluate`.
+
+    Returns:
+        What `evaluation.evaluate` found.
+
+    Raises:
+        InputError, SettingError, MissingExtra: as `evaluation.evaluate`.
+    """
+    evaluation = import_evaluation()
+    from keras_portrait.evaluation.report.files import PICTURES, picture_path
+    from keras_portrait.evaluation.report.page import write_evaluation
+    from keras_portrait.inference.folders import PassedOver
+    from keras_portrait.training.run_folder import installed_versions
+
+    with progress_line() as show:
+        result = evaluation.evaluate(sources, photos, folder / PICTURES, progress=show, **options)
+        write_evaluation(
+            folder,
+            result,
+            functools.partial(picture_path, folder / PICTURES),
+            photos=with_photos,
+            command=shlex.join(["portrait", *sys.argv[1:]]),
+            versions=installed_versions(PACKAGES),
+        )
+    if skipped := len(result["photos"]["skipped"]):
+        remark(f"{skipped} photos were left out; the report says why")
+    if result["photos"]["hidden"]:
+        remark(PassedOver(result["photos"]["hidden"]).told())
+    return result
 
 
 def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:

@@ -21,7 +21,7 @@ from keras_portrait.model_card.figures import (
     style_figures,
     worst_sheet,
 )
-from keras_portrait.model_card.notes import Notes, read_notes
+from keras_portrait.model_card.notes import Notes, read_notes, untold
 from keras_portrait.model_card.runs import RunFacts, read_json, read_run
 from keras_portrait.training.templates import load_template
 
@@ -43,8 +43,8 @@ def write_model_card(
     output: Path,
     preset: str | Path,
     runs: list[Path],
-    evaluation: Path,
-    notes: Path,
+    evaluation: Path | None,
+    notes: Path | None,
     export: Path | None = None,
 ) -> list[str]:
     """Writes a model card, and the sheet of the worst drawings beside it.
@@ -53,8 +53,9 @@ def write_model_card(
         output: the card, a `.md` file; replaced if it is there, as is `worst.png` beside it.
         preset: name, folder or model file of a preset that draws photos.
         runs: folders of the run that it comes from, last, and of its teachers before.
-        evaluation: folder that `portrait evaluate` made of this preset.
-        notes: see `model_card_notes.Notes`.
+        evaluation: folder that `portrait evaluate` made of this preset; None says that nothing was
+            measured.
+        notes: see `notes.Notes`; None says what nobody has told yet.
         export: folder that `portrait-export --report` wrote this preset to; None leaves out how
             near it is to its float network.
 
@@ -70,16 +71,19 @@ def write_model_card(
     if output.suffix.lower() != ".md":
         raise SettingError(f"-o must be a .md file. Received: {output}")
     template = load_template(Path(__file__).with_name(TEMPLATE), "A model card")
-    said, path = read_notes(notes), find_preset(preset)
+    told, path = notes and read_notes(notes), find_preset(preset)
     metadata = read_metadata(path)
+    said = told or untold(metadata.data_licence)
     if metadata.inputs == NOISE or metadata.channels != 1:
         raise SettingError(f"Expected a preset that draws photos in gray. Received: {preset}")
     trained = [read_run(run) for run in runs]
     _check_run(metadata, trained[-1], runs[-1])
-    place = evaluation / JSON_NAME
-    result = check_evaluation(read_json(place), place)
     folder = path if path.is_dir() else path.parent
-    entries = own_entries(result, {metadata.name, folder.resolve().name}, metadata)
+    result, entries = None, []
+    if evaluation is not None:
+        place = evaluation / JSON_NAME
+        result = check_evaluation(read_json(place), place)
+        entries = own_entries(result, {metadata.name, folder.resolve().name}, metadata)
     fidelity = _fidelity(metadata, folder / metadata.file, export) if export else []
     styles = [style_figures(result, entry) for entry in entries]
     has_worst = any(entry["worst"] for entry in entries)
@@ -90,11 +94,11 @@ def write_model_card(
         notes=said,
         runs=trained,
         sources=_sources(said),
-        licence=f"The weights are under this licence: {said.weights_licence}.",
+        licence=_licence(said),
         measured=_measured(result),
         styles=styles,
         verdicts=_verdicts,
-        score=f"In brackets the score that ranks them: {result['score']}.",
+        score=f"In brackets the score that ranks them: {result['score']}." if result else "",
         worst_name=WORST_NAME if has_worst else "",
         wrap=_wrap,
         item=_item,
@@ -198,8 +202,16 @@ def _sources(notes: Notes) -> list[list[str]]:
     ]
 
 
+def _licence(notes: Notes) -> str:
+    if not notes.weights_licence:
+        return "Under which licence the weights are nobody has said yet."
+    return f"The weights are under this licence: {notes.weights_licence}."
+
+
 def _measured(result) -> list[str]:
     """How the figures came about, and how to read them."""
+    if result is None:
+        return ["Not measured: there were no held-back photos to draw."]
     photos, drawings = result["photos"], result["drawings"]
     groups = [f"{count:,} {group}" for group, count in photos["groups"].items() if count]
     of_whom = f" ({', '.join(groups)})" if groups else ""

@@ -52,6 +52,25 @@ class Notes:
     data: tuple[str, ...] = ()
 
 
+def untold(data_licence: str) -> Notes:
+    """What a card says where nobody has told anything yet.
+
+    Args:
+        data_licence: what the preset says of its pictures; "" for nothing.
+    """
+    pictures = f"Of the pictures the preset says: {data_licence}." if data_licence else ""
+    return Notes(
+        sources=(),
+        weights_licence="",
+        intended_use=(
+            "Nobody has said yet what it is meant for, and what not: `portrait card --notes` "
+            "writes this card again with what no file knows.",
+        ),
+        failures=("Nobody has looked through its drawings yet.",),
+        data=(pictures or "Under which licences the pictures are nobody has said yet.",),
+    )
+
+
 _NEEDED = ("weights_licence", "intended_use", "failures")
 _NEEDED_OF_SOURCE = ("name", "used_for", "licence")
 

@@ -34,6 +34,7 @@ def make_plan(
     strategy: str | None = None,
     wait: float = WAIT_SECONDS,
     jit: bool = False,
+    finished_too: bool = False,
 ) -> Plan:
     """Checks recipe and data, and finds the run folder: a new one, or the one to go on with.
 
@@ -47,6 +48,7 @@ def make_plan(
         strategy: None, or a name of `workers.STRATEGIES`.
         wait: seconds to wait for other workers at the start.
         jit: whether XLA compiles the steps.
+        finished_too: whether `runs/NNN-NAME` may be a finished run with the same options.
 
     Returns:
         The plan.
@@ -72,6 +74,8 @@ def make_plan(
     plan = Plan(experiment, Path(run_dir or "."), steps, team, jit=jit)
 
     def finished(folder):
+        if finished_too:
+            return False
         done = list_checkpoints(folder)
         return bool(done) and done[-1].step >= plan.total_steps
 

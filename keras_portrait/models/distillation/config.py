@@ -129,6 +129,7 @@ class DistillationRecipe(Recipe):
     title: ClassVar[str] = "distillation of a trained generator"
     generator_words: ClassVar[str] = "student of {filters} filters and {blocks} residual blocks"
     waits_for: ClassVar[str] = "teacher's"
+    preset_mode: ClassVar[str] = "int8"
     teacher: str = ""
     data: DistillationDataSettings = field(default_factory=DistillationDataSettings)
     network: DistillationNetworkSettings = field(default_factory=DistillationNetworkSettings)
