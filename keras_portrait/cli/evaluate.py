@@ -122,6 +122,7 @@ def evaluate(
         )
         if hide_photos:
             remove_photos(part / PICTURES, result["entries"])
+    tell_left_out(result)
     if markdown:
         tell(as_markdown(result))
     tell(output)
@@ -145,7 +146,7 @@ def import_evaluation() -> ModuleType:
 def write_report(
     folder: Path, sources: list, photos: str | Path, with_photos: bool = True, **options
 ) -> dict:
-    """Draws photos, measures the drawings and writes the report; says what was left out.
+    """Draws photos, measures the drawings and writes the report.
 
     Args:
         folder: where to; made where it is not there.
@@ -163,7 +164,6 @@ def write_report(
     evaluation = import_evaluation()
     from keras_portrait.evaluation.report.files import PICTURES, picture_path
     from keras_portrait.evaluation.report.page import write_evaluation
-    from keras_portrait.inference.folders import PassedOver
     from keras_portrait.training.run_folder import installed_versions
 
     with progress_line() as show:
@@ -176,11 +176,17 @@ def write_report(
             command=shlex.join(["portrait", *sys.argv[1:]]),
             versions=installed_versions(PACKAGES),
         )
+    return result
+
+
+def tell_left_out(result: dict) -> None:
+    """Says which photos are not in an evaluation."""
+    from keras_portrait.inference.folders import PassedOver
+
     if skipped := len(result["photos"]["skipped"]):
         remark(f"{skipped} photos were left out; the report says why")
     if result["photos"]["hidden"]:
         remark(PassedOver(result["photos"]["hidden"]).told())
-    return result
 
 
 def _check_output(output: Path, inputs: dict[str, Path | None]) -> Path:

@@ -10,7 +10,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from keras_portrait.cli.evaluate import import_evaluation, write_report
+from keras_portrait.cli.evaluate import import_evaluation, tell_left_out, write_report
 from keras_portrait.cli.generators import open_generator
 from keras_portrait.cli.preset_options import CARD, EXPORTER, INTEGERS, Wishes, count_photos
 from keras_portrait.cli.with_keras import import_with_keras
@@ -143,7 +143,7 @@ def _evaluate(plan, part: Path) -> bool:
     source = import_evaluation().Source(generator.metadata.name, generator)
     # Of methods that learn from photos alone no drawing shows what they aim at.
     drawings = data if "drawings" in plan.options else None
-    write_report(part / REPORT, [source], data, drawings=drawings)
+    tell_left_out(write_report(part / REPORT, [source], data, drawings=drawings))
     return True
 
 
