@@ -45,7 +45,7 @@ _SHARE_FIELD = 60.0
 # A brow is as dark as its darkest fifth, and ink up to a share of the way to the skin around it, by
 # how long that way is; fairer brows than the least are a line. Outside its outline it has to be
 # darker.
-_BROW_CONTRASTS, _BROW_FILLS = (0.08, 0.40), (0.22, 0.60)
+_BROW_CONTRASTS, _BROW_FILLS = (0.10, 0.25, 0.45), (0.16, 0.36, 0.62)
 _LEAST_BROW, _FAIR_BROW, _BROW_OUTSIDE = 0.08, 0.18, 0.04
 # Gray levels by which lines on the nose and below it have to be stronger, and their least pixels:
 # the rest are reflections and shades.
@@ -54,6 +54,8 @@ _NOSE_LEVELS, _LEAST_NOSE_LINE = 0.4, 170
 _NOSTRIL, _NOSTRIL_AROUND = 0.3, 31
 # Lips are open from this share of the mouth's width; what is darker than the other is no tooth.
 _OPEN, _MOUTH_DARK = 0.05, 0.36
+# Lips as red or as dark as the first figure says, of 1, are outlined.
+_SHOWN = 0.3
 # An upper lip darker than the first share is shaded, in full from the second less, up to this share
 # of its height.
 _LIP_LIGHT, _LIP_RANGE, _LIP_SHADE, _MOST_LIP = 0.9, 0.4, 0.2, 30
@@ -182,9 +184,8 @@ def _draw_lips(field, tones, mesh, weight, shaded):
     if gap >= _OPEN * np.hypot(*(mesh[291] - mesh[61])):
         mouth = depth(np.concatenate([above, below[::-1]]))
         ink(field, np.minimum(_SHARE_FIELD * (_MOUTH_DARK - tones.share), mouth + 1))
-        stroke(field, below, weight * np.array([1.0, 1.5, 1.7, 1.5, 1.0]))
+        stroke(field, below, weight * np.array([1.4, 2.2, 2.4, 2.2, 1.4]))
         curve, half = above, [0.8, 2.8, 2.8, 2.6, 2.6, 2.6, 2.8, 2.8, 0.8]
-        _draw_teeth(field, above, below, weight)
     else:
         curve, half = (above + below) / 2, [0.8, 3.2, 2.6, 2.4, 3.0, 2.4, 2.6, 3.2, 0.8]
     curve = rounded(np.concatenate([top[:1], curve, top[-1:]]), 4)
@@ -195,25 +196,15 @@ def _draw_lips(field, tones, mesh, weight, shaded):
     places = np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(swell))
     curve[:, 1] -= np.interp(*places, swell)
     stroke(field, curve, weight * np.array(half) + swell)
-    if shown > 0.3:
-        for part in (slice(0.05, 0.48), slice(0.52, 0.95)):
-            bow = (
-                np.array([0.4, 1.3, 1.5, 1.5, 0.9])
-                if part.start < 0.5
-                else np.array([0.9, 1.5, 1.5, 1.3, 0.4])
-            )
-            stroke(field, _piece(top, part), weight * (0.5 + 0.5 * shown) * bow)
+    if shown > _SHOWN:
+        for part, half in (
+            (slice(0.05, 0.48), (1.0, 2.0, 2.2, 2.2, 1.4)),
+            (slice(0.52, 0.95), (1.4, 2.2, 2.2, 2.0, 1.0)),
+        ):
+            stroke(field, _piece(top, part), weight * np.array(half))
     reach = 0.16 + 0.14 * shown
     part = slice(0.5 - reach, 0.5 + reach)
-    stroke(field, _piece(bottom, part), weight * np.array([0.5, 1.8, 2.2, 1.8, 0.5]))
-
-
-def _draw_teeth(field, above, below, weight):
-    """Hints at teeth: short ticks below the upper lip."""
-    for share in (0.24, 0.36, 0.5, 0.64, 0.76):
-        start, end = above[int(share * len(above))], below[int(share * len(below))]
-        line = start + np.linspace(0.0, 0.4, 12)[:, None] * (end - start)
-        stroke(field, line, weight * np.array([1.0, 0.8, 0.3]))
+    stroke(field, _piece(bottom, part), weight * np.array([1.0, 2.4, 2.8, 2.4, 1.0]))
 
 
 def _piece(curve, part):
