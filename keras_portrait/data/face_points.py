@@ -53,8 +53,10 @@ class FacePointsFinder:
             self._eye(square, mesh[list(corners)], mirrored)
             for corners, mirrored in zip(_CORNERS, (False, True), strict=True)
         ]
-        lids, irises = zip(*eyes, strict=True)
-        return FacePoints(mesh, np.stack(lids), np.stack(irises))
+        lids, irises = (np.stack(points) for points in zip(*eyes, strict=True))
+        if not np.isfinite(lids).all() or not np.isfinite(irises).all():
+            return None
+        return FacePoints(mesh, lids, irises)
 
     def _eye(self, square, corners, mirrored):
         """Outline (16, 2) and iris (3,); the network knows left eyes, right ones are mirrored."""

@@ -50,8 +50,6 @@ def draw_missing(
         InputError: a photo cannot be read, or a drawing cannot be written.
         MissingExtra: points are asked for, and their networks are not installed.
     """
-    if features == FEATURES[1]:
-        FacePointsFinder()  # what is missing is told before any worker starts
     jobs = []
     for row in rows:
         paths = {name: folder / drawing_file(row, name) for name in names}
@@ -61,6 +59,8 @@ def draw_missing(
             jobs.append({"photo": photo, "landmarks": row.landmarks, "drawings": missing})
     # A manifest goes from folder to folder: who stops early has drawings of each nevertheless.
     np.random.default_rng(0).shuffle(jobs)
+    if jobs and features == FEATURES[1]:
+        FacePointsFinder()  # what is missing is told before any worker starts
     left = len(jobs)
     yield left
     if not jobs:

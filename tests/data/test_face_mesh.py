@@ -207,7 +207,7 @@ def test_what_is_missing_or_another_is_told_and_nothing_written(tmp_path, monkey
         FaceMesh()
     package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: package)
-    with pytest.raises(InputError, match="Cannot read the network of FaceMesh \\(No such file"):
+    with pytest.raises(InputError, match="Cannot read a network of FaceMesh \\(No such file"):
         FaceMesh()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "face_landmark.tflite").write_bytes(b"another")

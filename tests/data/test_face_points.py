@@ -87,6 +87,11 @@ def test_an_eye_is_cut_out_upright_and_mirrored_on_the_right(found):
         assert np.hypot(*across) == pytest.approx(2.3 * width * 57 / 64, rel=0.05)
 
 
+def test_numbers_that_are_none_are_no_points(found, monkeypatch):
+    monkeypatch.setattr(Network, "RADIUS", np.nan)
+    assert FacePointsFinder()(np.zeros((SIZE, SIZE, 3), np.uint8), face_template(SIZE)) is None
+
+
 def test_no_mesh_no_points(found, monkeypatch):
     monkeypatch.setattr(module, "FaceMesh", lambda: lambda *given: None)
     assert FacePointsFinder()(np.zeros((SIZE, SIZE, 3), np.uint8), face_template(SIZE)) is None

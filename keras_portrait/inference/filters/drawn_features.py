@@ -23,8 +23,9 @@ from keras_portrait.inference.filters.strokes import (
 )
 from keras_portrait.inference.filters.tones import SIDE, Tones
 
-# Indices of MediaPipe's face mesh, each line from left to right as seen; brows along their upper
-# edge and back along the lower one, wings of the nose from above, nostrils towards the middle.
+# Indices of MediaPipe's face mesh. Lips, mouth, nose and jaw from left to right as seen; brows from
+# the outer end along the upper edge and back along the lower one, wings of the nose from above,
+# nostrils towards the middle.
 _UPPER_LIP = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291)
 _LOWER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 _MOUTH_TOP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
@@ -47,6 +48,8 @@ _SHARE_FIELD = 60.0
 # darker.
 _BROW_CONTRASTS, _BROW_FILLS = (0.10, 0.25, 0.45), (0.16, 0.36, 0.62)
 _LEAST_BROW, _FAIR_BROW, _BROW_OUTSIDE = 0.08, 0.18, 0.04
+# The skin lies so far outside of a brow, pixels; shining strands part it; a fair one's line.
+_BROW_AROUND, _BROW_STRANDS, _FAIR_LINE = (14, 34), 1.5, (0.3, 1.2, 1.7, 1.7, 0.8)
 # Gray levels by which lines on the nose and below it have to be stronger, and their least pixels:
 # the rest are reflections and shades.
 _NOSE_LEVELS, _LEAST_NOSE_LINE = 0.4, 170
@@ -54,11 +57,13 @@ _NOSE_LEVELS, _LEAST_NOSE_LINE = 0.4, 170
 _NOSTRIL, _NOSTRIL_AROUND = 0.3, 31
 # Lips are open from this share of the mouth's width; what is darker than the other is no tooth.
 _OPEN, _MOUTH_DARK = 0.05, 0.36
-# Lips as red or as dark as the first figure says, of 1, are outlined.
-_SHOWN = 0.3
-# An upper lip darker than the first share is shaded, in full from the second less, up to this share
-# of its height.
-_LIP_LIGHT, _LIP_RANGE, _LIP_SHADE, _MOST_LIP = 0.9, 0.4, 0.2, 30
+# Lips are shown by their redness, a of CIE Lab, or darkness beyond the first figures, in full where
+# the second ones are added; outlined from this share on. The line under the lower one reaches so
+# far to each side, as a share of it, and further where lips are shown.
+_RED, _DARK, _SHOWN, _UNDER_LIP = (4, 10), (0.08, 0.3), 0.3, (0.16, 0.14)
+# An upper lip darker than the face by a tenth is shaded, in full from this share more, up to the
+# next share of its height, which counts up to so many pixels.
+_LIP_RANGE, _LIP_SHADE, _MOST_LIP = 0.4, 0.2, 30
 # Irises darker than this share of the face are dark ones.
 _DARK_EYE = 0.42
 # A jaw is drawn where no line is within so many pixels, in pieces of at least so many points.
@@ -117,7 +122,8 @@ def _dark_eyes(tones, irises):
     for column, row, radius in irises:
         reach = int(0.8 * radius)
         left, top = max(int(column) - reach, 0), max(int(row) - reach, 0)
-        patch = tones.lightness[top : int(row) + reach, left : int(column) + reach]
+        bottom, right = max(int(row) + reach, 0), max(int(column) + reach, 0)
+        patch = tones.lightness[top:bottom, left:right]
         levels += [np.median(patch)] if patch.size else []
     return bool(levels) and np.mean(levels) < _DARK_EYE * tones.face
 
@@ -127,23 +133,21 @@ def _draw_brows(field, tones, mesh, weight):
     seen = []
     for brow in _BROWS:
         inside = depth(smooth_curve(mesh[list(brow)], 8))
-        core, around = inside > 2, (inside < -14) & (inside > -34)
-        if not core.any() or not around.any():
-            return
-        dark, skin = np.percentile(tones.share[core], 20), np.median(tones.share[around])
-        seen.append((inside, dark, max(skin - dark, 0)))
-    contrast = min(contrast for *_, contrast in seen)
-    fill = np.interp(contrast, _BROW_CONTRASTS, _BROW_FILLS)
-    for brow, (inside, dark, contrast) in zip(_BROWS, seen, strict=True):
-        limit = dark + fill * contrast + _BROW_OUTSIDE * np.clip(inside - 2, -20, 0)
-        strands = 1.5 * np.maximum(tones.strands - 0.8, 0)
-        inked = np.minimum(_SHARE_FIELD * (limit - tones.share) - strands, inside + 8)
-        if contrast >= _LEAST_BROW:
-            ink(field, inked)
-        if contrast < _FAIR_BROW:
+        low, high = _BROW_AROUND
+        core, around = inside > 2, (inside < -low) & (inside > -high)
+        if core.any() and around.any():
+            dark, skin = np.percentile(tones.share[core], 20), np.median(tones.share[around])
+            seen.append((brow, inside, dark, max(skin - dark, 0)))
+    fill = np.interp(min((way for *_, way in seen), default=0), _BROW_CONTRASTS, _BROW_FILLS)
+    strands = _BROW_STRANDS * np.maximum(tones.strands - 0.8, 0)
+    for brow, inside, dark, way in seen:
+        limit = dark + fill * way + _BROW_OUTSIDE * np.clip(inside - 2, -20, 0)
+        if way >= _LEAST_BROW:
+            ink(field, np.minimum(_SHARE_FIELD * (limit - tones.share) - strands, inside + 8))
+        if way < _FAIR_BROW:
             edge, back = mesh[list(brow[:5])], mesh[list(brow[:4:-1])]
             middle = rounded(smooth_curve(0.4 * edge + 0.6 * back), 8)
-            stroke(field, middle, weight * np.array([0.3, 1.2, 1.7, 1.7, 0.8]))
+            stroke(field, middle, weight * np.array(_FAIR_LINE))
 
 
 def _draw_nose(field, tones, mesh, weight):
@@ -166,20 +170,20 @@ def _draw_nose(field, tones, mesh, weight):
         away = np.hypot(place[None] - column, 1.4 * (place[:, None] - row))
         near = 0.9 * np.hypot(*(curve[-1] - curve[0])) - away
         ink(field, np.minimum(30 * (darker - _NOSTRIL), near))
-    stroke(field, smooth_curve(mesh[list(_NOSE_BASE)]), weight * np.array([0.4, 1.2, 0.4]))
+    stroke(field, smooth_curve(mesh[list(_NOSE_BASE)]), weight * np.array([0.6, 1.5, 0.6]))
 
 
 def _draw_lips(field, tones, mesh, weight, shaded):
     top, bottom = smooth_curve(mesh[list(_UPPER_LIP)], 4), smooth_curve(mesh[list(_LOWER_LIP)], 6)
     above, below = (smooth_curve(mesh[list(line)], 5) for line in (_MOUTH_TOP, _MOUTH_BOTTOM))
-    clear(field, depth(np.concatenate([top, bottom[::-1]])) + 4)
     upper = depth(np.concatenate([top, above[::-1]])) > 2
     lower = depth(np.concatenate([below, bottom[::-1]])) > 2
     if not upper.any() or not lower.any():
         return
+    clear(field, depth(np.concatenate([top, bottom[::-1]])) + 4)
     red = np.median(tones.redness[upper | lower])
     dark = 1 - np.median(tones.share[upper])
-    shown = float(np.clip(max((red - 4) / 10, (dark - 0.08) / 0.3), 0, 1))
+    shown = float(np.clip(max((red - _RED[0]) / _RED[1], (dark - _DARK[0]) / _DARK[1]), 0, 1))
     gap = np.hypot(*(mesh[13] - mesh[14]))
     if gap >= _OPEN * np.hypot(*(mesh[291] - mesh[61])):
         mouth = depth(np.concatenate([above, below[::-1]]))
@@ -190,26 +194,27 @@ def _draw_lips(field, tones, mesh, weight, shaded):
         curve, half = (above + below) / 2, [0.8, 3.2, 2.6, 2.4, 3.0, 2.4, 2.6, 3.2, 0.8]
     curve = rounded(np.concatenate([top[:1], curve, top[-1:]]), 4)
     height = min(np.hypot(*(mesh[0] - mesh[13])), _MOST_LIP)
-    shade = shaded * np.clip((dark - 0.1) / _LIP_RANGE, 0, 1) * _LIP_SHADE * height
+    swell = shaded * np.clip((dark - 0.1) / _LIP_RANGE, 0, 1) * _LIP_SHADE * height
+    _draw_mouth(field, curve, weight * np.array(half), swell)
+    if shown > _SHOWN:
+        stroke(field, _piece(top, 0.05, 0.48), weight * np.array([1.0, 2.0, 2.2, 2.2, 1.4]))
+        stroke(field, _piece(top, 0.52, 0.95), weight * np.array([1.4, 2.2, 2.2, 2.0, 1.0]))
+    reach = _UNDER_LIP[0] + _UNDER_LIP[1] * shown
+    under = _piece(bottom, 0.5 - reach, 0.5 + reach)
+    stroke(field, under, weight * np.array([1.0, 2.4, 2.8, 2.4, 1.0]))
+
+
+def _draw_mouth(field, curve, half_widths, shade):
+    """The line of the mouth, and above it the shade of the upper lip, `shade` pixels at most."""
     swell = shade * np.array([0.0, 0.5, 1.0, 1.0, 0.7, 1.0, 1.0, 0.5, 0.0])
-    # The shade of the upper lip lies above the line of the mouth.
     places = np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(swell))
     curve[:, 1] -= np.interp(*places, swell)
-    stroke(field, curve, weight * np.array(half) + swell)
-    if shown > _SHOWN:
-        for part, half in (
-            (slice(0.05, 0.48), (1.0, 2.0, 2.2, 2.2, 1.4)),
-            (slice(0.52, 0.95), (1.4, 2.2, 2.2, 2.0, 1.0)),
-        ):
-            stroke(field, _piece(top, part), weight * np.array(half))
-    reach = 0.16 + 0.14 * shown
-    part = slice(0.5 - reach, 0.5 + reach)
-    stroke(field, _piece(bottom, part), weight * np.array([1.0, 2.4, 2.8, 2.4, 1.0]))
+    stroke(field, curve, half_widths + swell)
 
 
-def _piece(curve, part):
-    """A piece of a curve; `part` counts in shares of its points."""
-    return curve[int(part.start * len(curve)) : int(part.stop * len(curve))]
+def _piece(curve, start, end):
+    """A piece of a curve, from and to shares of its points."""
+    return curve[int(start * len(curve)) : int(end * len(curve))]
 
 
 def _draw_jaw(field, mesh, weight):

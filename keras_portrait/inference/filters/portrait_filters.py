@@ -20,7 +20,7 @@ from keras_portrait.inference.geometry import face_template
 from keras_portrait.inference.imaging import resize
 
 FILTERS = ("ink", "line", "engraving")
-# How eyes, brows, nose and lips are drawn: by contrast alone, or along the points of a face mesh.
+# How eyes, brows, nose, lips and jaw are drawn: by contrast alone, or along points of a face mesh.
 FEATURES = ("contrast", "mesh")
 # Largest side of a drawing, pixels: a print of 34 cm at 300 dots per inch.
 MOST_SIDE = 4096
@@ -69,8 +69,8 @@ def draw_filters(
         landmarks: float (5, 2), pixels of the square; None where they lie at the template's.
         has_face: False for any picture that is no aligned face: nothing is then drawn as a
             feature, and tones count against the whole picture's but for its white.
-        points: where eyes, brows, nose and lips lie, pixels of the square: these are then drawn
-            along them, else by contrast alone.
+        points: where eyes, brows, nose, lips and jaw lie, pixels of the square: these are then
+            drawn along them, else by contrast alone. Not used without a face.
 
     Returns:
         For each name the drawing, uint8 (size, size): 255 is paper, 0 is ink.
@@ -94,8 +94,7 @@ def draw_filters(
         bold, thin = _with_face((bold, thin), tones)
     inked = np.minimum(bold, -_blacks(tones))
     edge = outline(tones, inked)
-    if points is not None:
-        points = points.scaled(SIDE / len(square))
+    points = points.scaled(SIDE / len(square)) if points is not None and has_face else None
     irises = find_irises(tones) if has_face and points is None else []
     dark = are_dark(tones, irises)
     drawings = {}

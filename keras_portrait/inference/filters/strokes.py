@@ -48,7 +48,7 @@ def smooth_curve(points: np.ndarray, width: float = 0.0) -> np.ndarray:
 
 def rounded(curve: np.ndarray, width: float) -> np.ndarray:
     """Rounds the corners of a curve (M, 2) by a Gaussian of `width` points; its ends stay."""
-    reach = int(3 * width)
+    reach = min(int(3 * width), len(curve) - 1)
     before = 2 * curve[:1] - curve[reach:0:-1]
     after = 2 * curve[-1:] - curve[-2 : -reach - 2 : -1]
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
@@ -62,12 +62,14 @@ def stroke(field: np.ndarray, curve: np.ndarray, half_widths: Sequence[float]) -
 
     Args:
         field: changed in place.
-        curve: float (M, 2), pixels, its points closer to each other than the stroke is wide.
+        curve: float (M, 2), pixels.
         half_widths: pixels, spread evenly along the curve.
     """
     length = np.r_[0, np.cumsum(np.hypot(*np.diff(curve, axis=0).T))]
-    share = length / max(length[-1], 1e-9)
-    half = np.interp(share, np.linspace(0, 1, len(half_widths)), half_widths)
+    # A disc for each pixel of the way, or thin strokes would be rows of dots.
+    way = np.linspace(0, length[-1], int(length[-1]) + 2)
+    curve = np.stack([np.interp(way, length, axis) for axis in curve.T], axis=-1)
+    half = np.interp(np.linspace(0, 1, len(way)), np.linspace(0, 1, len(half_widths)), half_widths)
     margin = max(half_widths) + _REACH
     left, top = np.floor(curve.min(axis=0) - margin).astype(int).clip(0, SIDE)
     right, bottom = np.ceil(curve.max(axis=0) + margin).astype(int).clip(0, SIDE)

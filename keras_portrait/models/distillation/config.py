@@ -23,7 +23,7 @@ class DistillationDataSettings:
         flip: whether those views are mirrored with probability one half.
         filters: share of the drawings that the filters made instead, of those styles of the
             teacher that have a filter's name.
-        features: how those filters draw eyes, brows, nose and lips, one of
+        features: how those filters draw eyes, brows, nose, lips and jaw, one of
             `filters.FEATURES`.
         faces: share of the crops that lie around eyes, nose or mouth; the others lie anywhere.
         jitter: how far exposure, colour, noise, compression and sharpness of the photo may stray;

@@ -18,7 +18,7 @@ class PairedDataSettings:
             `size`, so that every crop sees the same plane wave.
         batch: crops in a step.
         filters: filters of `keras_portrait.inference.filters`, in the order of the style vector.
-        features: how the filters draw eyes, brows, nose and lips, one of
+        features: how the filters draw eyes, brows, nose, lips and jaw, one of
             `filters.FEATURES`: "contrast" by the light of the photo alone, "mesh" along the
             points that FaceMesh finds (extra `facemesh`).
         faces: share of the crops that lie around eyes, nose or mouth; the others lie anywhere.
