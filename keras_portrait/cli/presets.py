@@ -23,7 +23,7 @@ def list_all(context: typer.Context) -> None:
         return
     from keras_portrait.errors import PortraitError
     from keras_portrait.inference.addresses.cache import list_cached
-    from keras_portrait.inference.filter_presets import DESCRIPTION
+    from keras_portrait.inference.filter_presets import DESCRIPTIONS
     from keras_portrait.inference.filters import FILTERS
     from keras_portrait.inference.presets import find_preset, list_presets
 
@@ -34,7 +34,8 @@ def list_all(context: typer.Context) -> None:
             _tell_preset(cached.address, cached.folder)
         except PortraitError as error:
             remark(f"portrait: {error}")
-    tell(f"{', '.join(f'filter:{name}' for name in FILTERS)}: {DESCRIPTION}")
+    for prefix, description in DESCRIPTIONS.items():
+        tell(f"{', '.join(f'{prefix}:{name}' for name in FILTERS)}: {description}")
     tell("  photo to drawing, as large as the photo up to 4096 x 4096")
 
 

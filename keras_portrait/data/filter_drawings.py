@@ -10,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from keras_portrait.data.face_points import FacePointsFinder
 from keras_portrait.data.manifest import Row
 from keras_portrait.files import make_folder
 from keras_portrait.inference.bulk.workers import WorkerPool
+from keras_portrait.inference.faces.face_points import FacePointsFinder
 from keras_portrait.inference.filters import FEATURES, draw_filters
 from keras_portrait.inference.imaging import read_image, write_image
 

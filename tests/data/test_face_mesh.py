@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from keras_portrait.data.manifest import read_manifest
-from keras_portrait.data.prepare import face_mesh as module
 from keras_portrait.data.prepare import squares
-from keras_portrait.data.prepare.face_mesh import COUNT, OUTLINES, SIDE, FaceMesh, mesh_masks
 from keras_portrait.data.prepare.prepare import prepare
 from keras_portrait.data.prepare.squares import part_masks
 from keras_portrait.data.synthetic_faces import draw_face
 from keras_portrait.errors import InputError, MissingExtra, SettingError
 from keras_portrait.inference.faces import FaceFinder, largest_face
+from keras_portrait.inference.faces import face_mesh as module
+from keras_portrait.inference.faces.face_mesh import COUNT, OUTLINES, SIDE, FaceMesh, mesh_masks
 from keras_portrait.inference.geometry import (
     PARTS,
     face_template,

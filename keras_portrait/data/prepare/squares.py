@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from keras_portrait.data.prepare.drawings import InkLimits, align_drawing, find_face_in_drawing
-from keras_portrait.data.prepare.face_mesh import FaceMesh, mesh_masks
 from keras_portrait.data.prepare.given_masks import GivenMasks
 from keras_portrait.inference.alignment import ALIGNMENT, cut_square, prepare_face
 from keras_portrait.inference.faces import (
@@ -18,6 +17,7 @@ from keras_portrait.inference.faces import (
     largest_face,
     quarter_turns,
 )
+from keras_portrait.inference.faces.face_mesh import FaceMesh, mesh_masks
 from keras_portrait.inference.geometry import (
     PARTS,
     TEMPLATE_512,

@@ -7,7 +7,7 @@ Puppetry", 2020.
 
 import numpy as np
 
-from keras_portrait.data.prepare.face_mesh import FaceMesh, read_network
+from keras_portrait.inference.faces.face_mesh import FaceMesh, read_network
 from keras_portrait.inference.filters.drawn_features import FacePoints
 from keras_portrait.inference.geometry import transform_points, warp
 from keras_portrait.inference.litert.runner import Runner

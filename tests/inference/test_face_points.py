@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_portrait.data import face_points as module
-from keras_portrait.data.face_points import FacePointsFinder
 from keras_portrait.errors import InputError
 from keras_portrait.inference.alignment import prepare_face
+from keras_portrait.inference.faces import face_points as module
+from keras_portrait.inference.faces.face_points import FacePointsFinder
 from keras_portrait.inference.geometry import face_template, fit_similarity
 
 SIZE = 128
