@@ -170,7 +170,7 @@ def test_an_eye_is_clean_whatever_lines_lay_there(points):
 
 
 def test_lips_that_meet_are_one_line_and_parted_ones_two(points):
-    column = round(points.mesh[TOP, 0])
+    column = round(points.mesh[TOP, 0]) + 12  # between two ticks
     rows = slice(round(points.mesh[TOP, 1]) - 6, round(points.mesh[BOTTOM, 1]) + 4)
 
     def lines(given):
@@ -190,7 +190,11 @@ def test_teeth_are_paper_and_the_dark_between_them_ink(points):
     lightness[around(middle, 6, 12)] = 20
     drawn = draw(lightness, points)
     assert drawn[around(middle, 3, 8)].all()
-    assert not drawn[around(middle - [40, 0], 3, 8)].any()
+    # Ticks below the upper lip hint at teeth; nearer to the lower one there are none.
+    column, upper, lower = round(middle[0]), points.mesh[TOP, 1], points.mesh[BOTTOM, 1]
+    for share, least, most in ((0.2, 1, 3), (0.75, 0, 0)):
+        row = drawn[round(upper + share * (lower - upper)), column - 50 : column - 13]
+        assert least <= (np.diff(np.r_[0, np.int8(row)]) == 1).sum() <= most, share
 
 
 def test_pale_lips_are_a_line_and_red_ones_outlined(points):

@@ -61,6 +61,8 @@ _OPEN, _MOUTH_DARK = 0.05, 0.36
 # the second ones are added; outlined from this share on. The line under the lower one reaches so
 # far to each side, as a share of it, and further where lips are shown.
 _RED, _DARK, _SHOWN, _UNDER_LIP = (4, 10), (0.08, 0.3), 0.3, (0.16, 0.14)
+# Places between teeth, as shares of the mouth's width.
+_TEETH = (0.24, 0.36, 0.5, 0.64, 0.76)
 # An upper lip darker than the face by a tenth is shaded, in full from this share more, up to the
 # next share of its height, which counts up to so many pixels.
 _LIP_RANGE, _LIP_SHADE, _MOST_LIP = 0.4, 0.2, 30
@@ -189,6 +191,7 @@ def _draw_lips(field, tones, mesh, weight, shaded):
         mouth = depth(np.concatenate([above, below[::-1]]))
         ink(field, np.minimum(_SHARE_FIELD * (_MOUTH_DARK - tones.share), mouth + 1))
         stroke(field, below, weight * np.array([1.4, 2.2, 2.4, 2.2, 1.4]))
+        _draw_teeth(field, above, below, weight)
         curve, half = above, [0.8, 2.8, 2.8, 2.6, 2.6, 2.6, 2.8, 2.8, 0.8]
     else:
         curve, half = (above + below) / 2, [0.8, 3.2, 2.6, 2.4, 3.0, 2.4, 2.6, 3.2, 0.8]
@@ -202,6 +205,14 @@ def _draw_lips(field, tones, mesh, weight, shaded):
     reach = _UNDER_LIP[0] + _UNDER_LIP[1] * shown
     under = _piece(bottom, 0.5 - reach, 0.5 + reach)
     stroke(field, under, weight * np.array([1.0, 2.4, 2.8, 2.4, 1.0]))
+
+
+def _draw_teeth(field, above, below, weight):
+    """Hints at teeth: short ticks below the upper lip."""
+    for share in _TEETH:
+        start, end = above[int(share * len(above))], below[int(share * len(below))]
+        tick = np.stack([start, start + 0.4 * (end - start)])
+        stroke(field, tick, weight * np.array([1.1, 0.9, 0.4]))
 
 
 def _draw_mouth(field, curve, half_widths, shade):
