@@ -26,7 +26,7 @@ TRAIN = sys.modules["keras_portrait.cli.train"]
 SMALL = [
     *("data.size=64", "data.crop=32", "data.batch=2", "network.filters=2", "network.blocks=1"),
     *("network.discriminator_filters=2", "train.epochs=1", "train.steps_per_epoch=1"),
-    *("train.precision=float32", "train.average_decay=0"),
+    *("train.precision=float32", "train.average_decay=0", "data.features=contrast"),
 ]
 PAIRED = SMALL
 STUDENT = [*SMALL, "data.views=1", "data.shift=2", "data.filters=0", "train.average_decay=0.5"]
@@ -64,7 +64,7 @@ class InThisProcess:
 def desk(drawn_data, tmp_path, monkeypatch):
     """The current folder, with the prepared folder `data`; all that is large has a stand-in."""
 
-    def draw(square, names, size, landmarks):
+    def draw(square, names, size, landmarks, points=None):
         return {n: np.uint8(255 * (square[..., FILTERS.index(n)] > 127)) for n in names}
 
     shutil.copytree(drawn_data, tmp_path / "data")
