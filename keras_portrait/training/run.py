@@ -48,7 +48,8 @@ def make_plan(
         strategy: None, or a name of `workers.STRATEGIES`.
         wait: seconds to wait for other workers at the start.
         jit: whether XLA compiles the steps.
-        finished_too: whether `runs/NNN-NAME` may be a finished run with the same options.
+        finished_too: whether `runs/NNN-NAME` may be a finished run with the same options, where
+            none is unfinished.
 
     Returns:
         The plan.
@@ -74,13 +75,13 @@ def make_plan(
     plan = Plan(experiment, Path(run_dir or "."), steps, team, jit=jit)
 
     def finished(folder):
-        if finished_too:
-            return False
         done = list_checkpoints(folder)
         return bool(done) and done[-1].step >= plan.total_steps
 
     identity = plan.identity
-    find = functools.partial(run_folder.find_run, identity, finished, name)
+    find = functools.partial(
+        run_folder.find_run, identity, finished, name, finished_too=finished_too
+    )
     folder = Path(run_dir) if run_dir else find()
     run_folder.refuse_other_run(folder, identity)
     if team.is_chief:

@@ -35,7 +35,11 @@ _NUMBERED = re.compile(r"([0-9]{3,})-.*")
 
 
 def find_run(
-    identity: RunIdentity, finished: Callable[[Path], bool], name: str, runs: Path = Path("runs")
+    identity: RunIdentity,
+    finished: Callable[[Path], bool],
+    name: str,
+    runs: Path = Path("runs"),
+    finished_too: bool = False,
 ) -> Path:
     """The unfinished run with these options and pictures, or a folder with the next number.
 
@@ -44,12 +48,14 @@ def find_run(
         finished: says whether the run in a folder has come to its end.
         name: what follows the number in a new folder's name.
         runs: where the run folders lie.
+        finished_too: whether the last finished one will do, where none is unfinished.
 
     Returns:
         A folder, not necessarily there yet.
     """
     found = ((_NUMBERED.fullmatch(folder.name), folder) for folder in runs.glob("*-*"))
     numbered = sorted((int(match[1]), folder) for match, folder in found if match)
+    done = None
     for _, folder in numbered:
         # A folder whose options cannot be read is somebody else's.
         with contextlib.suppress(InputError):
@@ -57,6 +63,9 @@ def find_run(
             same = known is not None and identity.is_of(known, read_pictures(folder))
             if same and not finished(folder):
                 return folder
+            done = folder if same else done
+    if finished_too and done is not None:
+        return done
     last = numbered[-1][0] if numbered else 0
     return runs / f"{last + 1:03d}-{name}"
 

@@ -63,6 +63,21 @@ def test_looking_for_a_holder_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_an_unfinished_run_goes_before_finished_ones_and_those_before_a_new_one(tmp_path):
+    def look(*done):
+        def finished(folder):
+            return folder.name in done
+
+        return find_run(RUN, finished, "tiny", tmp_path, finished_too=True).name
+
+    assert look() == "001-tiny"
+    for name in ("001-tiny", "002-tiny", "003-tiny"):
+        open_run(tmp_path / name, RUN)
+    assert look("001-tiny", "003-tiny") == "002-tiny"
+    assert look("001-tiny", "002-tiny", "003-tiny") == "003-tiny"
+    assert find(tmp_path, finished=lambda folder: True).name == "004-tiny"
+
+
 def no_locks(*_):
     raise OSError(37, "No locks available")
 
