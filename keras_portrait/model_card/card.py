@@ -79,18 +79,19 @@ def write_model_card(
     trained = [read_run(run) for run in runs]
     _check_run(metadata, trained[-1], runs[-1])
     folder = path if path.is_dir() else path.parent
+    model = _read_model(folder / metadata.file)
     result, entries = None, []
     if evaluation is not None:
         place = evaluation / JSON_NAME
         result = check_evaluation(read_json(place), place)
         entries = own_entries(result, {metadata.name, folder.resolve().name}, metadata)
-    fidelity = _fidelity(metadata, folder / metadata.file, export) if export else []
+    fidelity = _fidelity(metadata, model, export) if export else []
     styles = [style_figures(result, entry) for entry in entries]
     has_worst = any(entry["worst"] for entry in entries)
     card = template.render(
         metadata=metadata,
         draws=_draws(metadata),
-        model=_model_rows(metadata, folder / metadata.file, trained[-1], fidelity),
+        model=_model_rows(metadata, len(model), trained[-1], fidelity),
         notes=said,
         runs=trained,
         sources=_sources(said),
@@ -144,25 +145,28 @@ def _draws(metadata) -> str:
     )
 
 
-def _model_rows(metadata, file: Path, run: RunFacts, fidelity) -> list[tuple[str, str]]:
+def _read_model(file: Path) -> bytes:
     try:
-        kilobytes = round(file.stat().st_size / 1000)
+        return file.read_bytes()
     except OSError as error:
         raise InputError(f"Cannot read the model ({error.strerror}). Received: {file}") from error
+
+
+def _model_rows(metadata, size: int, run: RunFacts, fidelity) -> list[tuple[str, str]]:
     mode = MODES.get(metadata.mode, metadata.mode)
     return [
         ("network", run.network),
-        ("file", f"`{metadata.file}`, {mode}, {kilobytes:,} kB"),
+        ("file", f"`{metadata.file}`, {mode}, {round(size / 1000):,} kB"),
         *fidelity,
         ("origin", metadata.origin or "not recorded"),
         ("SHA-256", f"`{metadata.sha256}`"),
     ]
 
 
-def _fidelity(metadata, file: Path, folder: Path) -> list[tuple[str, str]]:
+def _fidelity(metadata, model: bytes, folder: Path) -> list[tuple[str, str]]:
     """What the export has measured of exactly this network, whatever words are in the file now."""
     place = folder / EXPORT_NAME
-    network = network_sha256(file.read_bytes())
+    network = network_sha256(model)
     for found in (read_json(place) or {}).get("artefacts", []):
         same_file = found["contract"]["sha256"] == metadata.sha256
         # Reports of earlier versions know the file alone.
