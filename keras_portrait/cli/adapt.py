@@ -21,6 +21,12 @@ DEEP_LAYERS = 2
 # What the folders beside the preset are called, of the prepared pictures and of the run.
 PICTURES, RUN = "{}-pictures", "{}-training"
 _EXPORTER = "keras_portrait_export.exporter"
+_LEARNED = "a style learned from drawings of one hand"
+# How `_words` writes: what stands in a preset in this form is of the drawings that it is made of.
+_OWN_WORDS = {
+    "description": re.compile(rf", {_LEARNED}($|, by a generator that began as )"),
+    "data_licence": re.compile(r"(^|; )drawings of [^;:]+: "),
+}
 
 
 def adapt(
@@ -252,7 +258,7 @@ def _words(start: dict[str, str], style: str, alone: bool, licence: str | None) 
     Returns:
         `description` and `data_licence`, fields of `PresetMetadata`.
     """
-    learned = f"{style}, a style learned from drawings of one hand"
+    learned = f"{style}, {_LEARNED}"
     whole = f"{start.get('description') or 'the styles of ' + start['name']}; and {learned}"
     description = f"{learned}, by a generator that began as {start['name']}" if alone else whole
     # Without a word of the drawings the start's licence would stand for them, too.
@@ -263,9 +269,25 @@ def _words(start: dict[str, str], style: str, alone: bool, licence: str | None) 
 def _export(run: Path, output: Path, alone: str | None, words: dict[str, str], licence) -> None:
     # By its name: the exporter is a package beside this one.
     exporter = import_with_keras(_EXPORTER, "Exporting")
-    # What is told on the command line takes the place of what stands in a preset that is replaced.
-    told = words["data_licence"] if licence else None
-    options = exporter.ExportOptions(styles=(alone,) if alone else (), data_licence=told)
+    # What is told on the command line takes the place of what stands in a preset that is replaced,
+    # and so does what was written here for the drawings of that one.
+    told = {"data_licence": words["data_licence"]} if licence else {}
+    told |= {key: words[key] for key in _own_words(output)}
+    options = exporter.ExportOptions(styles=(alone,) if alone else (), **told)
     trained = replace(exporter.open_source(run), words=words)
     exporter.export_generator(trained, output, options)
     tell(output)
+
+
+def _own_words(preset: Path) -> list[str]:
+    """Which words in a preset that is replaced `portrait adapt` itself wrote; fields of it."""
+    from keras_portrait.files import parse_json, read_bounded
+    from keras_portrait.inference.metadata import FILE_NAME
+
+    try:
+        row = parse_json(read_bounded(preset / FILE_NAME))
+    except (OSError, ValueError):
+        return []
+    known = row if isinstance(row, dict) else {}
+    texts = {key: known.get(key) for key in _OWN_WORDS}
+    return [key for key, text in texts.items() if text and _OWN_WORDS[key].search(str(text))]

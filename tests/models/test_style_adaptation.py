@@ -463,6 +463,21 @@ def test_the_words_are_in_the_model_file_and_beside_it(just_trained, tmp_path):
         assert (tmp_path / "mine" / "generator.tflite").read_bytes().count(expected.encode()) == 2
 
 
+def test_words_of_other_drawings_do_not_stay(tmp_path):
+    from keras_portrait.cli.adapt import _own_words, _words
+
+    def own(words):
+        (tmp_path / "portrait.json").write_text(json.dumps(words))
+        return sorted(_own_words(tmp_path))
+
+    assert _own_words(tmp_path) == []
+    start = {"name": "old", "description": "fine lines", "data_licence": "photos CC0"}
+    for alone in (False, True):
+        assert own(_words(start, "mine", alone, "CC0")) == ["data_licence", "description"]
+    by_hand = {"description": "lines of Ann's hand", "data_licence": "drawings by Ann, CC0"}
+    assert own(by_hand) == [] and own([]) == []
+
+
 @pytest.fixture(scope="module")
 def adapted(start, faces, tmp_path_factory):
     """The command, of two short epochs: the preset that it makes."""
