@@ -36,7 +36,8 @@ ContrastOption = Annotated[
     ),
 ]
 NameOption = Annotated[
-    str | None, typer.Option("--name", help="Name of the preset. Default: that of its folder.")
+    str | None,
+    typer.Option("--name", metavar="TEXT", help="Name of the preset. Default: that of its folder."),
 ]
 DescriptionOption = Annotated[
     str | None,
@@ -150,18 +151,19 @@ def check_wishes(wishes: Wishes, recipe, data: str | Path, strategy: str | None)
             "--preset is made by one process. Expected the training of several hosts without it, "
             f"then the same command without --strategy. Received: --strategy {strategy}"
         )
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    if backend != "tensorflow":
-        raise SettingError(
-            "--preset: generators are exported by TensorFlow. Expected the training without it, "
-            f"then `portrait-export`. Received: KERAS_BACKEND={backend}"
-        )
     for option in ("name", "description", "licence"):
         require_line(f"--{option}", getattr(wishes, option))
     require_line("--preset: the folder's name", wishes.options["name"])
     if os.path.lexists(wishes.folder) and not wishes.folder.is_dir():
         raise SettingError(f"--preset must be a folder. Received: {wishes.folder}")
     check_writable(wishes.folder.resolve().parent)
+    # Its own word: what is in its file of settings counts, too.
+    backend = import_with_keras("keras", "Training").backend.backend()
+    if backend != "tensorflow":
+        raise SettingError(
+            "--preset: generators are exported by TensorFlow. Expected the training without it, "
+            f"then `portrait-export`. Received: Keras on {backend}"
+        )
     exporter = import_with_keras(EXPORTER, "Exporting")
     exporter.check_factor(wishes.contrast)
     import_with_keras(CARD, "A model card")
