@@ -3,11 +3,13 @@
 The generator is exported, measured on the photos that were held back, and gets its model card.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from keras_portrait.cli.evaluate import import_evaluation, tell_left_out, write_report
@@ -22,6 +24,8 @@ CARD_NAME = "README.md"
 # Folder inside the preset: how near it is to Keras, the evaluation, and which run it is of.
 REPORT, RUN_NAME = "report", "run.json"
 FORMAT = 1
+# Settings of a recipe that may be paths, of which the record keeps names alone.
+_PATHS = (("teacher",), ("train", "start_from"))
 _REPORT_PAGE = "keras_portrait_export.report.page"
 
 
@@ -74,12 +78,13 @@ def _read_record(folder: Path) -> dict | None:
 
 def _is_same_run(known: dict, plan) -> bool:
     same_pictures = known.get("pictures_sha256") == _digest(plan.identity.pictures)
-    return same_pictures and not plan.identity.differences(known["options"])
+    told = replace(plan.identity, options=_without_paths(plan.options))
+    return same_pictures and not told.differences(_without_paths(known["options"]))
 
 
 def _is_current(known: dict, wishes: Wishes, plan) -> bool:
     """Whether nothing has changed since: neither wishes, nor epochs, nor the generator's file."""
-    from keras_portrait.files import file_sha256
+    from keras_portrait.files import require_sha256
     from keras_portrait.inference.metadata import read_metadata
     from keras_portrait.model_card.runs import GENERATOR_FILE
 
@@ -87,8 +92,10 @@ def _is_current(known: dict, wishes: Wishes, plan) -> bool:
     if grows or known.get("wishes") != asdict(wishes) | {"folder": None}:
         return False
     generator = plan.folder / GENERATOR_FILE
-    if generator.is_file() and file_sha256(generator) != known.get("generator_sha256"):
-        return False
+    if generator.is_file():
+        digest = require_sha256(generator, "the generator")
+        if digest != known.get("generator_sha256"):
+            return False
     try:
         read_metadata(wishes.folder)
     except InputError:  # made again
@@ -108,15 +115,40 @@ def make_preset(wishes: Wishes, plan) -> None:
     """
     from keras_portrait.files import new_folder
 
-    former = None
-    with new_folder(wishes.folder, "preset") as part:
+    folder = wishes.folder.resolve()
+    with _put_back(folder) as former, new_folder(wishes.folder, "preset") as part:
+        _keep_words(folder, part)
         _export(wishes, plan, part)
         measured = _evaluate(plan, part)
         _write_card(plan, part, measured)
         _write_record(wishes, plan, part / REPORT / RUN_NAME)
-        former = _set_aside(wishes.folder.resolve(), part)
-    if former is not None:
-        shutil.rmtree(former, ignore_errors=True)
+        _set_aside(folder, part, former)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _put_back(folder: Path) -> Iterator[Path]:
+    """Gives a place for the former folder, and brings it back where none has come instead."""
+    from keras_portrait.files import UNFINISHED_PREFIX
+
+    former = folder.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-former-{folder.name}")
+    try:
+        yield former
+    except BaseException:
+        if former.is_dir() and not os.path.lexists(folder):
+            try:
+                former.rename(folder)
+            except OSError as error:
+                remark(f"portrait: {folder} as it was is in {former} now ({error.strerror})")
+        raise
+
+
+def _keep_words(folder: Path, part: Path) -> None:
+    """Lays the former contract where the exporter looks for words that nobody gives anew."""
+    from keras_portrait.inference.metadata import FILE_NAME
+
+    if (folder / FILE_NAME).is_file():
+        shutil.copyfile(folder / FILE_NAME, part / FILE_NAME)
 
 
 def _export(wishes: Wishes, plan, part: Path) -> None:
@@ -160,7 +192,10 @@ def _teacher(plan) -> list[Path]:
     """The run folder of a student's teacher, where that is a run of which a card can tell."""
     from keras_portrait.model_card.runs import read_run
 
-    teacher = Path(plan.options["recipe"].get("teacher") or ".")
+    told = plan.options["recipe"].get("teacher")
+    if not told:
+        return []
+    teacher = Path(told)
     folder = teacher.parent if teacher.suffix == ".keras" else teacher
     try:
         return [folder] if read_run(folder) else []
@@ -178,22 +213,41 @@ def _write_record(wishes: Wishes, plan, path: Path) -> None:
         "generator_sha256": require_sha256(plan.folder / GENERATOR_FILE, "the generator"),
         "wishes": asdict(wishes) | {"folder": None},
         "pictures_sha256": _digest(plan.identity.pictures),
-        "options": plan.options,
+        "options": _without_paths(plan.options),
     }
     write_whole(path, (json.dumps(record, indent=1) + "\n").encode())
 
 
-def _set_aside(folder: Path, part: Path) -> Path | None:
+def _without_paths(options: dict) -> dict:
+    """The options of a run without where its pictures, its teacher and its start lie."""
+    told = json.loads(json.dumps({key: value for key, value in options.items() if key != "data"}))
+    for *sections, key in _PATHS:
+        values = told.get("recipe", {})
+        for section in sections:
+            values = values.get(section, {})
+        if values.get(key):
+            values[key] = Path(values[key]).name
+    return told
+
+
+def _set_aside(folder: Path, part: Path, former: Path) -> None:
     """Makes room for a preset that replaces a former one; files of others go along with it."""
-    from keras_portrait.files import UNFINISHED_PREFIX
+    from keras_portrait.inference.metadata import FILE_NAME
+    from keras_portrait.model_card.card import WORST_NAME
 
     if not folder.is_dir() or not any(folder.iterdir()):
-        return None
+        return
+    # What is not made this time must not stay from last time.
+    made = {FILE_NAME, CARD_NAME, REPORT, WORST_NAME}
     for path in folder.iterdir():
-        if not (part / path.name).exists():
-            (shutil.copytree if path.is_dir() else shutil.copy2)(path, part / path.name)
-    former = folder.with_name(f"{UNFINISHED_PREFIX}{os.getpid()}-former-{folder.name}")
-    return folder.rename(former)
+        if path.name in made or os.path.lexists(part / path.name):
+            continue
+        # Links stay links, wherever they lead: beside it they lead to the same.
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, part / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, part / path.name, follow_symlinks=False)
+    folder.rename(former)
 
 
 def _digest(pictures: dict) -> str:

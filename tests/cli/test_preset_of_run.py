@@ -3,11 +3,14 @@
 import json
 import shutil
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from keras_portrait.cli import preset_of_run
+from keras_portrait.cli.preset_options import Wishes
 from keras_portrait.data import filter_drawings
 from keras_portrait.data.manifest import NAME
 from keras_portrait.errors import InputError, MissingExtra
@@ -16,6 +19,7 @@ from keras_portrait.inference.metadata import read_metadata
 from keras_portrait.models.distillation import experiment as distillation
 from keras_portrait.perceptual import PerceptualDistance
 from keras_portrait.training import run as training
+from keras_portrait.training.run_identity import RunIdentity
 from keras_portrait_export import exporter
 from small_judges import replace_networks
 from tiny_preset import write_tiny_preset
@@ -193,6 +197,95 @@ def test_nothing_is_left_where_the_export_or_a_card_fails(desk, portrait, monkey
     assert names(desk) == ["data", "presets", "runs"]
 
 
+@pytest.fixture
+def made_again(tmp_path, monkeypatch):
+    """Makes `mine` again, of a run that is there; export, evaluation and card have stand-ins."""
+    words = []
+
+    def export(wishes, plan, part):
+        (part / "generator.tflite").write_text("new")
+        (part / "report").mkdir()
+        words.append(exporter._written_by_hand(part / "portrait.json"))
+
+    monkeypatch.setattr(preset_of_run, "_export", export)
+    monkeypatch.setattr(preset_of_run, "_evaluate", lambda *given: False)
+    monkeypatch.setattr(preset_of_run, "_write_card", lambda *given: None)
+    folder = tmp_path / "presets" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "generator.tflite").write_text("former")
+    (folder / "portrait.json").write_text("{}")
+    (tmp_path / "generator.keras").write_text("")
+    options = {"data": "/home/ann/data", "recipe": {"teacher": "/home/ann/teacher"}}
+    identity = RunIdentity(options, {})
+    plan = SimpleNamespace(folder=tmp_path, options=options, identity=identity)
+
+    def make():
+        preset_of_run.make_preset(Wishes(folder), plan)
+        return folder
+
+    make.folder, make.plan, make.words = folder, plan, words
+    return make
+
+
+def test_the_record_names_no_places(made_again):
+    text = (made_again() / "report" / "run.json").read_text()
+    assert "ann" not in text and json.loads(text)["options"] == {"recipe": {"teacher": "teacher"}}
+    assert preset_of_run._is_same_run(json.loads(text), made_again.plan)
+    made_again.plan.options["recipe"]["teacher"] = "/home/ann/other"
+    assert not preset_of_run._is_same_run(json.loads(text), made_again.plan)
+
+
+def test_what_is_of_others_goes_along_and_what_was_made_before_does_not(made_again):
+    folder = made_again.folder
+    (folder / "gone").symlink_to("nowhere")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "gone").symlink_to("nowhere")
+    (folder / "notes" / "a.txt").write_text("a word")
+    (folder / "loop").symlink_to(folder)
+    for name in ("worst.png", "README.md"):
+        (folder / name).write_text("former")
+    (folder / "report").mkdir()
+    (folder / "report" / "old.html").write_text("former")
+    made_again()
+    expected = ["generator.tflite", "gone", "loop", "notes", "portrait.json", "report"]
+    assert names(folder) == expected and names(folder / "notes") == ["a.txt", "gone"]
+    assert (folder / "gone").readlink() == folder.joinpath("notes/gone").readlink()
+    assert names(folder / "report") == ["run.json"] and names(folder.parent) == ["mine"]
+
+
+def test_a_former_preset_is_back_where_the_new_one_cannot_take_its_place(made_again, monkeypatch):
+    rename, folder = Path.rename, made_again.folder
+
+    def fail(path, target):
+        if "former" not in f"{path.name}{target.name}":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(InputError, match="Cannot put the finished preset in its place"):
+        made_again()
+    assert (folder / "generator.tflite").read_text() == "former"
+    assert not list(folder.parent.glob(".part-*former*"))
+
+
+def test_the_exporter_finds_the_words_of_the_former_preset(made_again):
+    path = made_again.folder / "portrait.json"
+    row = {"description": "thin", "data_licence": "CC0"}
+    path.write_text(json.dumps(row))
+    made_again()
+    assert made_again.words == [row]
+
+
+def test_a_method_without_a_teacher_has_none_in_the_current_folder(monkeypatch):
+    def read_run(folder):
+        return "a run"
+
+    monkeypatch.setattr("keras_portrait.model_card.runs.read_run", read_run)
+    for recipe, expected in (({}, []), ({"teacher": ""}, []), ({"teacher": "a"}, [Path("a")])):
+        plan = SimpleNamespace(options={"recipe": recipe})
+        assert preset_of_run._teacher(plan) == expected
+
+
 def test_a_training_that_was_stopped_makes_no_preset(desk, portrait, monkeypatch):
     def stop(plan):
         raise KeyboardInterrupt("saved")
@@ -277,6 +370,6 @@ def test_what_is_not_installed_is_told_before_the_training(
     monkeypatch.setattr("keras_portrait.perceptual.weights.find_hed_weights", missing)
     code, _, err = portrait(*command, preset=None)
     assert code == 2 and err == "portrait: no weights\n"
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setattr("keras.backend.backend", lambda: "torch")
     code, _, err = portrait(*command, preset=None)
     assert code == 2 and "exported by TensorFlow" in err
