@@ -130,8 +130,8 @@ def test_presets_lists_names_and_styles(portrait, tiny_preset, monkeypatch):
     monkeypatch.setattr("keras_portrait.inference.presets.BUILT_IN", tiny_preset.parent)
     code, out, _ = portrait("presets")
     lines = out.splitlines()
-    assert lines[-2].startswith("filter:ink, filter:line, filter:engraving: ")
-    assert code == 0 and lines[:-2] == [
+    assert lines[-3].startswith("filter:ink, filter:line, filter:engraving: ")
+    assert code == 0 and lines[:-3] == [
         "tiny: the mean of red, green and blue",
         "  none: photo to drawing, 64 x 64",
         "  --style 0 or thin",

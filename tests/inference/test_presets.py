@@ -74,8 +74,9 @@ def test_the_command_lists_method_input_and_size(portrait, tmp_path, monkeypatch
     monkeypatch.setattr(presets, "BUILT_IN", tmp_path)
     code, out, _ = portrait("presets")
     lines = out.splitlines()
-    assert lines[-2].startswith("filter:ink, filter:line, filter:engraving: no network")
-    assert code == 0 and lines[:-2] == [
+    assert lines[-3].startswith("filter:ink, filter:line, filter:engraving: no network")
+    assert lines[-2].startswith("mesh:ink, mesh:line, mesh:engraving: the same with eyes")
+    assert code == 0 and lines[:-3] == [
         "noise: no description",
         "  dcgan: noise of 4 to picture in colour, 16 x 16",
         "tiny: the mean of red, green and blue",
