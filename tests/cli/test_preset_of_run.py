@@ -215,7 +215,7 @@ def made_again(tmp_path, monkeypatch):
     (folder / "generator.tflite").write_text("former")
     (folder / "portrait.json").write_text("{}")
     (tmp_path / "generator.keras").write_text("")
-    options = {"data": "/home/ann/data", "recipe": {"teacher": "/home/ann/teacher"}}
+    options = {"data": "/people/ann/data", "recipe": {"teacher": "/people/ann/teacher"}}
     identity = RunIdentity(options, {})
     plan = SimpleNamespace(folder=tmp_path, options=options, identity=identity)
 
@@ -231,7 +231,7 @@ def test_the_record_names_no_places(made_again):
     text = (made_again() / "report" / "run.json").read_text()
     assert "ann" not in text and json.loads(text)["options"] == {"recipe": {"teacher": "teacher"}}
     assert preset_of_run._is_same_run(json.loads(text), made_again.plan)
-    made_again.plan.options["recipe"]["teacher"] = "/home/ann/other"
+    made_again.plan.options["recipe"]["teacher"] = "/people/ann/other"
     assert not preset_of_run._is_same_run(json.loads(text), made_again.plan)
 
 
