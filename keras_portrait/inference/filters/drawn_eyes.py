@@ -21,6 +21,8 @@ _LOWER_LINE, _LOWER_PART = (1.7, 1.8, 1.5, 1.2, 0.6), 0.72
 # its place. The ring's half width is in pixels; the least radius a share of the eye's width.
 _PUPIL, _SHADE, _SOLID, _HIGHLIGHT, _PLACE = 0.55, -0.25, 0.45, 0.27, -0.3
 _RING, _LEAST_RADIUS = 2.0, 0.1
+# Pixels around an iris beyond which it leaves the field as it is.
+_AROUND = 12
 
 
 def draw_eye(
@@ -43,19 +45,27 @@ def draw_eye(
         return
     clear(field, opening + _CLEARED)
     wide = np.hypot(*(upper[-1] - upper[0]))
-    inked = _iris(iris[:2], max(iris[2], _LEAST_RADIUS * wide), weight, dark)
-    inked = np.minimum(inked, opening + 1)
-    ink(field, np.where(inked > -8, inked, np.float32(-9)))
+    _draw_iris(field, opening, iris[:2], max(iris[2], _LEAST_RADIUS * wide), weight, dark)
     outwards = upper[0] - upper[12]
     end = upper[0] + _BEYOND * wide * outwards / max(np.hypot(*outwards), 1)
     stroke(field, np.concatenate([[end], upper]), weight * np.array(_LASHES))
     stroke(field, lower[: int(_LOWER_PART * len(lower))], weight * np.array(_LOWER_LINE))
 
 
-def _iris(middle, radius, weight, dark):
-    """Above 0 where an iris is ink, whatever lids hide of it."""
-    place = np.arange(SIDE, dtype=np.float32)
-    across, down = place[None] - np.float32(middle[0]), place[:, None] - np.float32(middle[1])
+def _draw_iris(field, opening, middle, radius, weight, dark):
+    """Draws an iris as far as the lids leave it open, in the window around it."""
+    reach = radius + _AROUND
+    left, top = np.floor(middle - reach).astype(int).clip(0, SIDE)
+    right, bottom = np.ceil(middle + reach).astype(int).clip(0, SIDE)
+    across = np.arange(left, right, dtype=np.float32)[None] - np.float32(middle[0])
+    down = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(middle[1])
+    window = np.s_[top:bottom, left:right]
+    inked = _iris(across, down, radius, weight, dark)
+    ink(field[window], np.minimum(inked, opening[window] + 1))
+
+
+def _iris(across, down, radius, weight, dark):
+    """Above 0 where an iris is ink, whatever lids hide of it; pixels from its middle."""
     far = np.hypot(across, down)
     ring = _RING * weight - np.abs(far - radius + 1.5)
     inked = np.maximum(ring, _PUPIL * radius - far)
